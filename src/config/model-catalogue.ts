@@ -1,0 +1,92 @@
+/**
+ * @file The models as plain data: what the coordinator, the config check and `nn` all need to know, with no tensor package.
+ * Parameter layouts are PyTorch's ([out,in,kh,kw] and [out,in]; flatten in c,h,w order), so that exported weights fit elsewhere.
+ */
+import type { TensorSpec } from '../core/index.ts';
+
+/** One trainable layer. Its feature, by its name, is the output after ReLU (logits for the last). */
+export type LayerDescription =
+  | { readonly kind: 'conv'; readonly name: string; readonly inChannels: number; readonly outChannels: number; readonly poolAfter: boolean }
+  | { readonly kind: 'dense'; readonly name: string; readonly inFeatures: number; readonly outFeatures: number; readonly relu: boolean };
+
+export interface ModelDescription {
+  readonly name: ModelName;
+  readonly summary: string;
+  /** Input [H, W, C]. */
+  readonly inputShape: readonly [number, number, number];
+  readonly classes: number;
+  /** Convolutions are 3x3, stride 1, zero padding 1, bias, ReLU; `poolAfter` = 2x2 max-pool, stride 2, after the ReLU. */
+  readonly layers: readonly LayerDescription[];
+}
+
+export const MODEL_NAMES = ['cnn3', 'vgg6'] as const;
+export type ModelName = (typeof MODEL_NAMES)[number];
+
+const conv = (name: string, inChannels: number, outChannels: number, poolAfter: boolean): LayerDescription => ({
+  kind: 'conv',
+  name,
+  inChannels,
+  outChannels,
+  poolAfter,
+});
+const dense = (name: string, inFeatures: number, outFeatures: number, relu: boolean): LayerDescription => ({
+  kind: 'dense',
+  name,
+  inFeatures,
+  outFeatures,
+  relu,
+});
+
+export const MODELS: Readonly<Record<ModelName, ModelDescription>> = {
+  cnn3: {
+    name: 'cnn3',
+    summary: '3 convolutions (16-32-32), hidden layer of 64; 146 122 parameters',
+    inputShape: [32, 32, 3],
+    classes: 10,
+    layers: [
+      conv('conv1', 3, 16, true),
+      conv('conv2', 16, 32, true),
+      conv('conv3', 32, 32, false),
+      dense('fc1', 2048, 64, true),
+      dense('fc2', 64, 10, false),
+    ],
+  },
+  vgg6: {
+    name: 'vgg6',
+    summary: '6 convolutions (32-32-64-64-128-128), max-pool after each pair, hidden layer of 128; 550 570 parameters',
+    inputShape: [32, 32, 3],
+    classes: 10,
+    layers: [
+      conv('conv1', 3, 32, false),
+      conv('conv2', 32, 32, true),
+      conv('conv3', 32, 64, false),
+      conv('conv4', 64, 64, true),
+      conv('conv5', 64, 128, false),
+      conv('conv6', 128, 128, true),
+      dense('fc1', 2048, 128, true),
+      dense('fc2', 128, 10, false),
+    ],
+  },
+};
+
+/** Name of the pseudo-layer whose feature is the image itself. */
+export const INPUT_LAYER = 'input';
+
+/** Layers that GFA can name: the input, then every layer but the last (whose output is the logits). */
+export function featureLayers(model: ModelName): readonly string[] {
+  return [INPUT_LAYER, ...MODELS[model].layers.slice(0, -1).map((layer) => layer.name)];
+}
+
+/** Parameters in order: `<layer>.weight` ([out,in,3,3] or [out,in]) and `<layer>.bias` ([out]), float32. */
+export function parameterSpecs(model: ModelName): readonly TensorSpec[] {
+  return MODELS[model].layers.flatMap((layer): TensorSpec[] => {
+    const [weight, bias] =
+      layer.kind === 'conv'
+        ? [[layer.outChannels, layer.inChannels, 3, 3], [layer.outChannels]]
+        : [[layer.outFeatures, layer.inFeatures], [layer.outFeatures]];
+    return [
+      { name: `${layer.name}.weight`, shape: weight, dtype: 'float32' },
+      { name: `${layer.name}.bias`, shape: bias, dtype: 'float32' },
+    ];
+  });
+}
