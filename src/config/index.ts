@@ -1,2 +1,19 @@
-export { featureLayers, INPUT_LAYER, type LayerDescription, MODEL_NAMES, MODELS, type ModelDescription, type ModelName, parameterSpecs } from './model-catalogue.ts';
+export { configDocs } from './config-docs.ts';
+export { editDistance, nearestName } from './edit-distance.ts';
+export { type ConfigField, configFields, configJsonSchema } from './field-table.ts';
+export { type ConfigProblem } from './config-problem.ts';
+export { type ConfigSources, loadConfig } from './load-config.ts';
+export {
+  featureLayers,
+  INPUT_LAYER,
+  type LayerDescription,
+  MODEL_NAMES,
+  MODELS,
+  type ModelDescription,
+  type ModelName,
+  parameterSpecs,
+} from './model-catalogue.ts';
+export { type Preset, presetConfig, PRESETS } from './presets.ts';
+export { resolveConfig } from './resolve-config.ts';
+export { resolveGfa } from './resolve-gfa.ts';
 export { type Config, type ConfigInput, configSchema, type ResolvedGfa } from './schema.ts';

@@ -143,4 +143,4 @@ export type ConfigInput = z.input<typeof configSchema>;
 /** All keys resolved except those that stay optional; what is printed, stored and sent. */
 export type Config = z.output<typeof configSchema>;
 /** GFA after resolution: layers, weights and gradient source are always present. */
-export type ResolvedGfa = Required<Config['strategy']['gfa']>;
+export type ResolvedGfa = { readonly [Key in keyof Config['strategy']['gfa']]-?: NonNullable<Config['strategy']['gfa'][Key]> };

@@ -10,6 +10,11 @@ export interface Program {
   /** Identifies the function in error messages and profiles, e.g. `train/deep/vgg6`. */
   readonly name: string;
   readonly inputs: readonly TensorSpec[];
+  /**
+   * Inputs that rarely change, such as parameters: what depends on them alone is computed once per value (the same
+   * TensorValue object), not once per run.
+   */
+  readonly stableInputs?: readonly string[];
   /** Returns the outputs by name; order of keys is the order of outputs. Float32 or int32. */
   build(inputs: Readonly<Record<string, Tensor>>): Record<string, Tensor>;
 }

@@ -1,0 +1,138 @@
+/** @file Rules that involve several keys; each returns the problem or undefined. They see a config that the schema accepts. */
+import type { ConfigProblem } from './config-problem.ts';
+import { quoteValue } from './config-problem.ts';
+import { nearestName } from './edit-distance.ts';
+import { featureLayers } from './model-catalogue.ts';
+import type { Config } from './schema.ts';
+
+interface CrossCheck {
+  /** Sections that the rule reads; it is skipped where one of them has a problem of its own. */
+  readonly sections: readonly (keyof Config)[];
+  check(config: Config): readonly ConfigProblem[];
+}
+
+/** Number of GFA layers and weights that a strategy has without configuration. */
+const DEFAULT_GFA_LENGTH: Readonly<Record<string, number>> = { first: 1, deep: 3 };
+
+const gfaLayersExist: CrossCheck = {
+  sections: ['model', 'strategy'],
+  check({ model, strategy }) {
+    const known = featureLayers(model.name);
+    return (strategy.gfa.layers ?? []).flatMap((layer, index): ConfigProblem[] => {
+      if (known.includes(layer)) return [];
+      const nearest = nearestName(layer, known);
+      return [
+        {
+          code: 'CONFIG_UNKNOWN_LAYER',
+          path: `strategy.gfa.layers.${index}`,
+          what: `strategy.gfa.layers: model "${model.name}" has no feature layer "${layer}"`,
+          expected: `one of ${known.join(', ')}`,
+          got: quoteValue(layer),
+          ...(nearest === undefined ? {} : { todo: `did you mean "${nearest}"?` }),
+        },
+      ];
+    });
+  },
+};
+
+const gfaLayersDiffer: CrossCheck = {
+  sections: ['strategy'],
+  check({ strategy }) {
+    const layers = strategy.gfa.layers ?? [];
+    const repeated = layers.find((layer, index) => layers.indexOf(layer) !== index);
+    if (repeated === undefined) return [];
+    return [
+      {
+        code: 'CONFIG_INVALID',
+        path: 'strategy.gfa.layers',
+        what: `strategy.gfa.layers: layer "${repeated}" is named twice`,
+        expected: 'every layer at most once',
+        got: quoteValue(layers),
+        todo: 'name it once and give it the sum of the weights',
+      },
+    ];
+  },
+};
+
+const gfaLengthsAgree: CrossCheck = {
+  sections: ['strategy'],
+  check({ strategy }) {
+    const { layers, weights } = strategy.gfa;
+    if (layers === undefined && weights === undefined) return [];
+    const defaultLength = DEFAULT_GFA_LENGTH[strategy.name];
+    const layerCount = layers?.length ?? defaultLength;
+    const weightCount = weights?.length ?? defaultLength;
+    // Strategies without GFA ignore the section, so half of it is no mistake that changes anything.
+    if (layerCount === undefined || weightCount === undefined || layerCount === weightCount) return [];
+    const missing = weights === undefined ? 'weights' : layers === undefined ? 'layers' : undefined;
+    return [
+      {
+        code: 'CONFIG_LENGTH_MISMATCH',
+        path: 'strategy.gfa.weights',
+        what: 'strategy.gfa: layers and weights differ in length',
+        expected: 'one weight per layer',
+        got: `${layerCount} layers, ${weightCount} weights`,
+        todo:
+          missing === undefined
+            ? 'add or remove a weight'
+            : `also set strategy.gfa.${missing} (the default of "${strategy.name}" has ${defaultLength})`,
+      },
+    ];
+  },
+};
+
+const batchDividesIntoShards: CrossCheck = {
+  sections: ['train'],
+  check({ train: { batchSize, shards } }) {
+    if (batchSize % shards === 0) return [];
+    const below = batchSize - (batchSize % shards);
+    const choices = [below, below + shards].filter((size) => size > 0).join(' or ');
+    return [
+      {
+        code: 'CONFIG_BATCH_NOT_DIVISIBLE',
+        path: 'train.batchSize',
+        what: "train.batchSize isn't divisible by train.shards",
+        expected: 'shards of equal size',
+        got: `batchSize ${batchSize}, shards ${shards}`,
+        todo: `for example train.batchSize ${choices}`,
+      },
+    ];
+  },
+};
+
+const timeoutsAreOrdered: CrossCheck = {
+  sections: ['cluster'],
+  check({ cluster: { heartbeatMs, leaseMs, stepDeadlineMs } }) {
+    const problems: ConfigProblem[] = [];
+    if (heartbeatMs >= leaseMs / 2) {
+      problems.push({
+        code: 'CONFIG_TIMEOUT_ORDER',
+        path: 'cluster.heartbeatMs',
+        what: 'cluster.heartbeatMs is too long for cluster.leaseMs: one lost heartbeat would cost a healthy worker its leases',
+        expected: 'heartbeatMs < leaseMs / 2',
+        got: `heartbeatMs ${heartbeatMs}, leaseMs ${leaseMs}`,
+        todo: `for example cluster.leaseMs ${heartbeatMs * 6}`,
+      });
+    }
+    if (leaseMs >= stepDeadlineMs) {
+      problems.push({
+        code: 'CONFIG_TIMEOUT_ORDER',
+        path: 'cluster.leaseMs',
+        what: 'cluster.leaseMs is too long for cluster.stepDeadlineMs: a step would be leased again before a dead worker is noticed',
+        expected: 'leaseMs < stepDeadlineMs',
+        got: `leaseMs ${leaseMs}, stepDeadlineMs ${stepDeadlineMs}`,
+        todo: `for example cluster.stepDeadlineMs ${leaseMs * 40}`,
+      });
+    }
+    return problems;
+  },
+};
+
+const CROSS_CHECKS: readonly CrossCheck[] = [gfaLayersExist, gfaLayersDiffer, gfaLengthsAgree, batchDividesIntoShards, timeoutsAreOrdered];
+
+/** All cross-key problems, leaving out rules that read a section in `skipSections`. */
+export function crossCheck(config: Config, skipSections: ReadonlySet<string> = new Set()): readonly ConfigProblem[] {
+  return CROSS_CHECKS.filter(({ sections }) => !sections.some((section) => skipSections.has(section))).flatMap((rule) =>
+    rule.check(config),
+  );
+}

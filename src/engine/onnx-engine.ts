@@ -1,0 +1,117 @@
+/**
+ * @file The captured engine: programs become ONNX graphs that ONNX Runtime compiles and runs. `run` computes on the
+ * calling thread, so it belongs in a worker thread.
+ */
+import { readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { DeepDefenseError, PACKAGE_VERSION, type TensorSpec, type TensorValue } from '../core/index.ts';
+import { probeBlockSize } from './blocked-convolution.ts';
+import { captureProgram } from './capture-program.ts';
+import { checkInputs } from './check-inputs.ts';
+import { openSession, RUNTIME_VERSION, RuntimeTensor, type Session, type SessionOptions } from './onnx-session.ts';
+import { capturedOutputName, type ModelPart, partition } from './partition.ts';
+import type { CompiledProgram, Engine, Program, TensorValues } from './types.ts';
+
+/** Opens the engine on ONNX Runtime's CPU provider. */
+export async function createOnnxEngine(threads: number): Promise<Engine> {
+  const options: SessionOptions = { provider: 'cpu', threads };
+  const blockSize = await probeBlockSize(options);
+  const compiled = new Set<CompiledProgram>();
+  return {
+    name: 'onnx:cpu',
+    fingerprint: `onnx:cpu ort-${RUNTIME_VERSION} threads=${threads} block=${blockSize} ${process.arch} ${cpuFeatures()} deepdefense-${PACKAGE_VERSION}`,
+    compile: async (program) => {
+      const result = await compileProgram(program, blockSize, options);
+      compiled.add(result);
+      return result;
+    },
+    dispose: async () => {
+      for (const program of compiled) await program.dispose();
+      compiled.clear();
+    },
+  };
+}
+
+/** The CPU features that select other kernels, and so other roundings, inside the runtime. */
+function cpuFeatures(): string {
+  try {
+    const flags = /^flags\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' ') ?? [];
+    const found = ['avx', 'avx2', 'fma', 'avx512f', 'avx512_vnni', 'amx_tile'].filter((flag) => flags.includes(flag));
+    if (found.length > 0) return found.join('+');
+  } catch {
+    // Not Linux: the model's name has to do.
+  }
+  return (cpus()[0]?.model ?? 'unknown-cpu').replaceAll(/\s+/g, '-');
+}
+
+type Feeds = Record<string, RuntimeTensor>;
+
+async function compileProgram(program: Program, blockSize: number, options: SessionOptions): Promise<CompiledProgram> {
+  const started = performance.now();
+  const captured = captureProgram(program, blockSize);
+  const { prologue, main } = partition(program.name, captured, program.stableInputs ?? []);
+  const capturedAt = performance.now();
+  const mainSession = await openSession(program.name, main.bytes, options);
+  const prologueSession = prologue && (await openSession(`${program.name}/prologue`, prologue.bytes, options));
+  const compileMs = { capture: capturedAt - started, session: performance.now() - capturedAt };
+
+  const stable = new Set(program.stableInputs ?? []);
+  const stableTensors = new Map<string, { value: TensorValue; tensor: RuntimeTensor }>();
+  let hoisted: Feeds | undefined;
+
+  const runPart = async (session: Session, part: ModelPart, feeds: Feeds): Promise<Feeds> => {
+    const wanted: Feeds = {};
+    for (const name of part.inputs) wanted[name] = feeds[name] as RuntimeTensor;
+    try {
+      return (await session.run(wanted)) as Feeds;
+    } catch (cause) {
+      throw new DeepDefenseError('ENGINE_FAILED', {
+        what: `ONNX Runtime failed in "${program.name}"`,
+        got: cause instanceof Error ? cause.message : String(cause),
+        todo: 'check free memory; otherwise report this as a bug',
+        cause,
+      });
+    }
+  };
+
+  return {
+    name: program.name,
+    outputs: captured.outputs.map(({ spec }) => spec),
+    compileMs,
+    run: async (inputs) => {
+      const values = checkInputs(program.name, program.inputs, inputs);
+      const feeds: Feeds = {};
+      let changed = false;
+      captured.inputs.forEach(({ name, value: { name: graphName } }, i) => {
+        const value = values[i] as TensorValue;
+        const known = stableTensors.get(name);
+        if (known?.value === value) {
+          feeds[graphName] = known.tensor;
+          return;
+        }
+        const tensor = new RuntimeTensor(value.dtype, value.data, [...value.shape]);
+        feeds[graphName] = tensor;
+        if (stable.has(name)) {
+          stableTensors.set(name, { value, tensor });
+          changed = true;
+        }
+      });
+      if (prologueSession && prologue && (changed || !hoisted)) hoisted = await runPart(prologueSession, prologue, feeds);
+      const results = await runPart(mainSession, main, { ...feeds, ...hoisted });
+      return readOutputs(captured.outputs.map(({ spec }) => spec), results);
+    },
+    dispose: async () => {
+      await mainSession.release();
+      await prologueSession?.release();
+    },
+  };
+}
+
+function readOutputs(specs: readonly TensorSpec[], results: Feeds): TensorValues {
+  const values: Record<string, TensorValue> = {};
+  for (const { name, shape, dtype } of specs) {
+    const data = (results[capturedOutputName(name)] as RuntimeTensor).data;
+    values[name] = { shape, dtype, data: data as TensorValue['data'] };
+  }
+  return values;
+}

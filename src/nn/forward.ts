@@ -1,0 +1,67 @@
+/** @file The networks: one function for every model of the catalogue. Runs inside programs. */
+import { type Config, INPUT_LAYER, MODELS, type ModelName } from '../config/index.ts';
+import { tf } from '../engine/index.ts';
+import { type NamedTensors, named } from './parameters.ts';
+
+/** How pixels reach the network: `unit` = [0,1] as they are, `signed` = 2x-1. */
+export type InputRange = Config['model']['inputRange'];
+
+export interface ForwardResult {
+  /** [b,10] float32. */
+  readonly logits: tf.Tensor;
+  /** By layer name: the image after range mapping (`input`) and every output after its ReLU, before pooling; NHWC for convolutions, [b,F] for dense layers. */
+  readonly features: Record<string, tf.Tensor>;
+}
+
+/**
+ * Logits and features of a batch.
+ * @param params parameters by name in PyTorch layouts, as {@link splitParameters} returns them
+ * @param image [b,32,32,3] float32 in [0,1]
+ * @param deltas tensors added to the features of the named layers (for gradients with respect to a feature), of the feature's shape
+ */
+export function forward(model: ModelName, inputRange: InputRange, params: NamedTensors, image: tf.Tensor, deltas: NamedTensors = {}): ForwardResult {
+  const features: Record<string, tf.Tensor> = {};
+  const tap = (name: string, value: tf.Tensor): tf.Tensor => {
+    const delta = deltas[name];
+    const feature = delta === undefined ? value : tf.add(value, delta);
+    features[name] = feature;
+    return feature;
+  };
+  let value = tap(INPUT_LAYER, inputRange === 'signed' ? tf.sub(tf.mul(image, 2), 1) : image);
+  for (const layer of MODELS[model].layers) {
+    const weight = named(params, `${layer.name}.weight`);
+    const bias = named(params, `${layer.name}.bias`);
+    if (layer.kind === 'conv') {
+      const filter = tf.transpose(weight, [2, 3, 1, 0]);
+      const output = tf.add(tf.conv2d(value as tf.Tensor4D, filter as tf.Tensor4D, 1, 'same'), bias);
+      value = tap(layer.name, tf.relu(output));
+      if (layer.poolAfter) value = tf.maxPool(value as tf.Tensor4D, 2, 2, 'valid');
+    } else {
+      const output = tf.add(tf.matMul(flattenChannelsFirst(value), weight, false, true), bias);
+      value = tap(layer.name, layer.relu ? tf.relu(output) : output);
+    }
+  }
+  return { logits: value, features };
+}
+
+/** Feature shape of a layer for a batch of `batch` samples. */
+export function featureShape(model: ModelName, layerName: string, batch: number): number[] {
+  const description = MODELS[model];
+  let [height, width, channels] = description.inputShape;
+  if (layerName === INPUT_LAYER) return [batch, height, width, channels];
+  for (const layer of description.layers) {
+    if (layer.kind === 'dense') {
+      if (layer.name === layerName) return [batch, layer.outFeatures];
+      continue;
+    }
+    channels = layer.outChannels;
+    if (layer.name === layerName) return [batch, height, width, channels];
+    if (layer.poolAfter) [height, width] = [height / 2, width / 2];
+  }
+  throw new Error(`model ${model} has no layer ${layerName}`);
+}
+
+/** [b,H,W,C] to [b,C*H*W] in the order c,h,w; a matrix stays as it is. */
+function flattenChannelsFirst(value: tf.Tensor): tf.Tensor {
+  return value.rank === 2 ? value : tf.reshape(tf.transpose(value, [0, 3, 1, 2]), [value.shape[0] as number, -1]);
+}

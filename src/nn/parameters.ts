@@ -1,0 +1,44 @@
+/** @file Between the flat parameter vector of the wire and the tensors of the layers. Runs inside programs. */
+import { type ModelName, parameterSpecs } from '../config/index.ts';
+import { sizeOf } from '../core/index.ts';
+import { tf } from '../engine/index.ts';
+
+/** Tensors by name. */
+export type NamedTensors = Readonly<Record<string, tf.Tensor>>;
+
+/** Number of scalar parameters of a model. */
+export function parameterCount(model: ModelName): number {
+  return parameterSpecs(model).reduce((sum, spec) => sum + sizeOf(spec.shape), 0);
+}
+
+/**
+ * Cuts a flat vector into the model's parameters.
+ * @param flat [P] float32 in the order of `parameterSpecs(model)`
+ * @returns `<layer>.weight` ([out,in,3,3] or [out,in]) and `<layer>.bias` ([out])
+ */
+export function splitParameters(model: ModelName, flat: tf.Tensor): NamedTensors {
+  let offset = 0;
+  const entries = parameterSpecs(model).map((spec) => {
+    const size = sizeOf(spec.shape);
+    const tensor = tf.reshape(tf.slice(flat, [offset], [size]), [...spec.shape]);
+    offset += size;
+    return [spec.name, tensor] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+/**
+ * The inverse of {@link splitParameters} for gradients.
+ * @param gradients one tensor per parameter, in the order of `parameterSpecs(model)`
+ * @returns [P] float32
+ */
+export function flattenGradients(gradients: readonly tf.Tensor[]): tf.Tensor {
+  return tf.concat(gradients.map((gradient) => tf.reshape(gradient, [-1])));
+}
+
+/** A tensor by name; a missing name is a bug of the caller. */
+export function named(tensors: NamedTensors, name: string): tf.Tensor {
+  const tensor = tensors[name];
+  if (tensor === undefined) throw new Error(`no tensor "${name}" among ${Object.keys(tensors).join(', ')}`);
+  return tensor;
+}
