@@ -12,10 +12,14 @@ import { openSession, RUNTIME_VERSION, RuntimeTensor, type Session, type Session
 import { capturedOutputName, type ModelPart, partition } from './partition.ts';
 import type { CompiledProgram, Engine, Program, TensorValues } from './types.ts';
 
-/** Opens the engine on ONNX Runtime's CPU provider. */
-export async function createOnnxEngine(threads: number): Promise<Engine> {
+/**
+ * Opens the engine on ONNX Runtime's CPU provider.
+ * @param threads intra-op threads of every session
+ * @param forcedBlockSize channels per block of convolutions, 1 for the standard operator; found by trial where left out
+ */
+export async function createOnnxEngine(threads: number, forcedBlockSize?: number): Promise<Engine> {
   const options: SessionOptions = { provider: 'cpu', threads };
-  const blockSize = await probeBlockSize(options);
+  const blockSize = forcedBlockSize ?? (await probeBlockSize(options));
   const compiled = new Set<CompiledProgram>();
   return {
     name: 'onnx:cpu',

@@ -71,7 +71,6 @@ binary('RealDiv', 'Div', 'same', {
 });
 binary('Maximum', 'Max', 'same', { compute: Math.max });
 binary('Minimum', 'Min', 'same', { compute: Math.min });
-binary('Pow', 'Pow', 'same', { compute: Math.pow });
 binary('Equal', 'Equal', 'bool', { compute: (a, b) => Number(a === b) });
 binary('Greater', 'Greater', 'bool', { compute: (a, b) => Number(a > b) });
 binary('GreaterEqual', 'GreaterOrEqual', 'bool', { compute: (a, b) => Number(a >= b) });
@@ -115,14 +114,16 @@ unary('Square', (x) => x * x, (graph, x) => graph.add('Mul', [x, x], x.shape, x.
 unary('Rsqrt', (x) => 1 / Math.sqrt(x), (graph, x) => graph.add('Reciprocal', [graph.add('Sqrt', [x], x.shape, x.type)], x.shape, x.type));
 unary('LogicalNot', (x) => Number(x === 0), direct('Not'));
 
+const ONNX_CAST = { float32: 1, int32: 6, bool: 9 } as const;
+
+// 1 where x > 0, else alpha.
 kernel<'x', { alpha: number }>('Step', (graph, { x }, { alpha }) => {
-  const step = (value: number) => (value > 0 ? 1 : Math.fround(alpha * value));
-  if (x.kind === 'uniform') return uniform(step(x.fill), x.shape, x.type);
+  if (x.kind === 'uniform') return uniform(x.fill > 0 ? 1 : alpha, x.shape, x.type);
   const positive = graph.add('Greater', [x.value, graph.scalar(0, x.type)], x.value.shape, 'bool');
-  const ones = graph.add('Cast', [positive], x.value.shape, x.type, { attributes: { to: x.type === 'float32' ? 1 : 6 } });
-  if (!alpha) return stored(ones, x.type, x.shape, x.order);
-  const scaled = graph.add('Mul', [x.value, graph.scalar(alpha, x.type)], x.value.shape, x.type);
-  return stored(graph.add('Where', [positive, ones, scaled], x.value.shape, x.type), x.type, x.shape, x.order);
+  const value = alpha
+    ? graph.add('Where', [positive, graph.scalar(1, x.type), graph.scalar(alpha, x.type)], x.value.shape, x.type)
+    : graph.add('Cast', [positive], x.value.shape, x.type, { attributes: { to: ONNX_CAST[x.type] } });
+  return stored(value, x.type, x.shape, x.order);
 });
 
 kernel<'x', { clipValueMin: number; clipValueMax: number }>('ClipByValue', (graph, { x }, { clipValueMin, clipValueMax }) => {
@@ -131,7 +132,6 @@ kernel<'x', { clipValueMin: number; clipValueMax: number }>('ClipByValue', (grap
   return stored(graph.add('Clip', [x.value, ...bounds], x.value.shape, x.type), x.type, x.shape, x.order);
 });
 
-const ONNX_CAST = { float32: 1, int32: 6, bool: 9 } as const;
 kernel<'x', { dtype: ViewType }>('Cast', (graph, { x }, { dtype }) => {
   if (x.type === dtype) return x;
   if (x.kind === 'uniform') return uniform(dtype === 'bool' ? Number(x.fill !== 0) : dtype === 'int32' ? Math.trunc(x.fill) : x.fill, x.shape, dtype);

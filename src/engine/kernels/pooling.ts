@@ -5,7 +5,8 @@
 import { DeepDefenseError } from '../../core/index.ts';
 import { capture } from '../capture-backend.ts';
 import type { Graph, Value } from '../graph.ts';
-import { MAX_POOL_GRAD_GRAD, type PoolAttributes, tf } from '../tensorflow.ts';
+import { MAX_POOL_GRAD_GRAD, type PoolAttributes } from '../missing-gradients.ts';
+import { tf } from '../tensorflow.ts';
 import { expanded, stored, type View } from '../view.ts';
 import { CHANNELS_FIRST } from './convolution.ts';
 import { kernel } from './register.ts';

@@ -96,6 +96,17 @@ listKernel<{ axis: number }>('Concat', (graph, inputs, { axis }) => {
   return stored(graph.add('Concat', values, physical, first.type, { attributes: { axis: order.indexOf(at) } }), first.type, shape, order);
 });
 
+splitKernel<{ axis: number }>('Unpack', (graph, x, { axis }) => {
+  const [at] = tf.util.parseAxisParam(axis, [...x.shape]) as [number];
+  const value = expanded(graph, x);
+  const shape = x.shape.filter((_, i) => i !== at);
+  const single = x.shape.map((length, i) => (i === at ? 1 : length));
+  return Array.from({ length: x.shape[at] as number }, (_, i) => {
+    const part = graph.add('Slice', [value, graph.integers([i]), graph.integers([i + 1]), graph.integers([at])], single, x.type);
+    return plain(graph.reshape(part, shape), x.type);
+  });
+});
+
 listKernel<{ axis: number }>('Pack', (graph, inputs, { axis }) => {
   const values = inputs.map((view) => {
     const value = expanded(graph, view);
