@@ -25,6 +25,7 @@ export function createAttackStep(config: Config, batch: number): Program {
       { name: 'epsLinf', shape: [], dtype: 'float32' },
       { name: 'stepSizeLinf', shape: [], dtype: 'float32' },
     ],
+    stableInputs: ['parameters'],
     build: (inputs: Readonly<Record<string, tf.Tensor>>) => {
       const next = signStep(
         {

@@ -3,6 +3,7 @@ import type { ConfigProblem } from './config-problem.ts';
 import { quoteValue } from './config-problem.ts';
 import { nearestName } from './edit-distance.ts';
 import { featureLayers } from './model-catalogue.ts';
+import { resolveGfa } from './resolve-gfa.ts';
 import type { Config } from './schema.ts';
 
 interface CrossCheck {
@@ -10,9 +11,6 @@ interface CrossCheck {
   readonly sections: readonly (keyof Config)[];
   check(config: Config): readonly ConfigProblem[];
 }
-
-/** Number of GFA layers and weights that a strategy has without configuration. */
-const DEFAULT_GFA_LENGTH: Readonly<Record<string, number>> = { first: 1, deep: 3 };
 
 const gfaLayersExist: CrossCheck = {
   sections: ['model', 'strategy'],
@@ -56,26 +54,22 @@ const gfaLayersDiffer: CrossCheck = {
 
 const gfaLengthsAgree: CrossCheck = {
   sections: ['strategy'],
-  check({ strategy }) {
-    const { layers, weights } = strategy.gfa;
-    if (layers === undefined && weights === undefined) return [];
-    const defaultLength = DEFAULT_GFA_LENGTH[strategy.name];
-    const layerCount = layers?.length ?? defaultLength;
-    const weightCount = weights?.length ?? defaultLength;
-    // Strategies without GFA ignore the section, so half of it is no mistake that changes anything.
-    if (layerCount === undefined || weightCount === undefined || layerCount === weightCount) return [];
-    const missing = weights === undefined ? 'weights' : layers === undefined ? 'layers' : undefined;
+  check(config) {
+    const { layers, weights } = resolveGfa(config);
+    if (layers.length === weights.length) return [];
+    const { gfa, name } = config.strategy;
+    const missing = gfa.weights === undefined ? 'weights' : gfa.layers === undefined ? 'layers' : undefined;
     return [
       {
         code: 'CONFIG_LENGTH_MISMATCH',
         path: 'strategy.gfa.weights',
         what: 'strategy.gfa: layers and weights differ in length',
         expected: 'one weight per layer',
-        got: `${layerCount} layers, ${weightCount} weights`,
+        got: `${layers.length} layers, ${weights.length} weights`,
         todo:
           missing === undefined
             ? 'add or remove a weight'
-            : `also set strategy.gfa.${missing} (the default of "${strategy.name}" has ${defaultLength})`,
+            : `also set strategy.gfa.${missing}; these are the defaults of strategy "${name}"`,
       },
     ];
   },

@@ -1,7 +1,7 @@
 export { configDocs } from './config-docs.ts';
 export { editDistance, nearestName } from './edit-distance.ts';
 export { type ConfigField, configFields, configJsonSchema } from './field-table.ts';
-export { type ConfigProblem } from './config-problem.ts';
+export { type ConfigProblem, configError } from './config-problem.ts';
 export { type ConfigSources, loadConfig } from './load-config.ts';
 export {
   featureLayers,

@@ -19,7 +19,13 @@ export interface ForwardResult {
  * @param image [b,32,32,3] float32 in [0,1]
  * @param deltas tensors added to the features of the named layers (for gradients with respect to a feature), of the feature's shape
  */
-export function forward(model: ModelName, inputRange: InputRange, params: NamedTensors, image: tf.Tensor, deltas: NamedTensors = {}): ForwardResult {
+export function forward(
+  model: ModelName,
+  inputRange: InputRange,
+  params: NamedTensors,
+  image: tf.Tensor,
+  deltas: NamedTensors = {},
+): ForwardResult {
   const features: Record<string, tf.Tensor> = {};
   const tap = (name: string, value: tf.Tensor): tf.Tensor => {
     const delta = deltas[name];
@@ -63,5 +69,5 @@ export function featureShape(model: ModelName, layerName: string, batch: number)
 
 /** [b,H,W,C] to [b,C*H*W] in the order c,h,w; a matrix stays as it is. */
 function flattenChannelsFirst(value: tf.Tensor): tf.Tensor {
-  return value.rank === 2 ? value : tf.reshape(tf.transpose(value, [0, 3, 1, 2]), [value.shape[0] as number, -1]);
+  return value.rank === 2 ? value : tf.reshape(tf.transpose(value, [0, 3, 1, 2]), [value.shape[0], -1]);
 }

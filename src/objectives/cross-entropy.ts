@@ -13,10 +13,13 @@ import './second-order-gradients.ts';
  */
 export function crossEntropy(logits: tf.Tensor, target: tf.Tensor): tf.Tensor {
   const perSample = tf.customGrad((z, save) => {
-    (save as tf.GradSaveFunc)([z as tf.Tensor]);
+    (save as tf.GradSaveFunc)([z as tf.Tensor, target]);
     return {
       value: tf.neg(tf.sum(tf.mul(target, tf.logSoftmax(z as tf.Tensor)), -1)),
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(tf.expandDims(dy, -1), tf.sub(tf.softmax(saved[0] as tf.Tensor), target)),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const [logitsAgain, targetAgain] = saved as [tf.Tensor, tf.Tensor];
+        return tf.mul(tf.reshape(dy, [-1, 1]), tf.sub(tf.softmax(logitsAgain), targetAgain));
+      },
     };
   });
   return perSample(logits);

@@ -38,7 +38,7 @@ export interface FeatureGradients {
  */
 export function featureGradients(options: FeatureGradientOptions): FeatureGradients {
   const { model, inputRange, params, image, target, layers, gradientOf, kept } = options;
-  const batch = image.shape[0] as number;
+  const batch = image.shape[0];
   const zeros = layers.map((layer) => tf.zeros(featureShape(model, layer, batch)));
   // Tensors of the forward pass would be disposed with the scope of tf.grads.
   const keep = (tensor: tf.Tensor): tf.Tensor => {

@@ -1,8 +1,8 @@
 /**
- * @file Gradients that a gradient of a gradient needs. TensorFlow.js 4.22 records the copy of a saved OUTPUT on its tape before the
- * kernel that made it, so the copy counts as a constant and its second derivative is silently missing (Exp, Softmax, ...; `tf.logSoftmax`
- * has the same fault in a gradient of its own, see cross-entropy.ts). The gradients here save inputs and compute the output again; a capturing engine finds the common subexpression. Comparisons are
- * piecewise constant and have no gradient at all in the library.
+ * @file Gradients that a gradient of a gradient needs. TensorFlow.js 4.22 records the copy of a saved OUTPUT on its tape before the kernel
+ * that made it, so the copy counts as a constant and its second derivative is silently missing (Exp, Softmax, ...; `tf.logSoftmax` has the
+ * same fault in a gradient of its own, see cross-entropy.ts). The gradients here save inputs and compute the output again; a capturing
+ * engine finds the common subexpression.
  */
 import { tf } from '../engine/index.ts';
 
@@ -24,11 +24,4 @@ tf.registerGradient({
       return tf.sub(weighted, tf.mul(tf.sum(weighted, -1, true), probabilities));
     },
   }),
-});
-
-// Reached through the mask in the gradient of tf.max.
-tf.registerGradient({
-  kernelName: 'Equal',
-  inputsToSave: ['a', 'b'],
-  gradFunc: (_, saved: Saved) => ({ a: () => tf.zerosLike(saved[0] as tf.Tensor), b: () => tf.zerosLike(saved[1] as tf.Tensor) }),
 });

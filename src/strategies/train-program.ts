@@ -30,6 +30,7 @@ export function trainProgram(config: Config, shardSize: number, strategy: Strate
       { name: 'gfaScale', shape: [], dtype: 'float32' },
       ...strategy.extraInputs,
     ],
+    stableInputs: ['parameters'],
     build: (inputs) => {
       const params = splitParameters(model, named(inputs, 'parameters'));
       // Outside the differentiated function, so that an attack's steps are no part of the gradient.

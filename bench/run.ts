@@ -1,0 +1,287 @@
+/**
+ * @file `npm run bench`: whole training steps of 128 samples, ours against PyTorch, one thread each, repetition by repetition.
+ * Both sides start from the same parameters and batch, and must agree on loss and gradient norm before anything is timed.
+ * Prints a table, or with `--json` one document {machine, versions, rows}. Needs PyTorch; docs/benchmarks.md says more.
+ */
+import { rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { DeepDefenseError, isDeepDefenseError } from '../src/core/index.ts';
+import { type InputFiles, writeInputs } from './inputs.ts';
+import { LineProcess, LineProcessError } from './line-process.ts';
+import { describeMachine, type Machine } from './machine.ts';
+import { type Spread, spreadOf } from './statistics.ts';
+import { MODEL_NAMES, type ModelName, SETTINGS, TASK_NAMES, type TaskName } from './tasks.ts';
+
+const HELP = `Times whole training steps against PyTorch, one thread each, interleaved.
+
+  node --import tsx bench/run.ts [--tasks ${TASK_NAMES.join(',')}] [--models ${MODEL_NAMES.join(',')}] [--repeats 9] [--json]
+
+  --tasks      comma-separated: plain, gfa (1-c^2 on three convolutions), pgd7 (adversarial training); default all
+  --models     comma-separated: cnn3, vgg6; default all
+  --repeats    timed pairs per row, after two untimed steps on each side; default 9
+  --ours-only  time our side alone (no PyTorch needed; no ratios)
+  --json       one JSON document on stdout, progress on stderr
+
+Environment: DEEPDEFENSE_PEER_PYTHON = the Python that has PyTorch; default /usr/bin/python3.`;
+
+const WARM_UPS = 2;
+/** A step that computed for less of its wall time shared its processor with other work. */
+const BUSY_SHARE = 0.9;
+/** Largest relative difference of losses and of gradient norms that counts as the same computation; PGD's signs amplify rounding. */
+const TOLERANCE: Readonly<Record<TaskName, number>> = { plain: 1e-4, gfa: 1e-4, pgd7: 1e-2 };
+
+/** Samples per second (median), and step times in milliseconds behind it. */
+interface BenchRow {
+  readonly task: TaskName;
+  readonly model: ModelName;
+  readonly ours: number;
+  readonly peer: number | null;
+  /** Our samples/s over PyTorch's, pair by pair: above 1 = we are faster. */
+  readonly ratio: Spread | null;
+  /** The same with processor time instead of wall time: steadier where other work shares the machine. */
+  readonly cpuRatio: Spread | null;
+  readonly oursMs: Spread;
+  readonly peerMs: Spread | null;
+  /** Processor time over wall time of a step (median): about 1 when a side really computes on one thread. */
+  readonly oursCores: number;
+  readonly peerCores: number | null;
+  /** Highest resident memory of each compute process. */
+  readonly oursPeakMiB: number;
+  readonly peerPeakMiB: number | null;
+  /** Loss and gradient norm of the common first batch. */
+  readonly oursCheck: Check;
+  readonly peerCheck: Check | null;
+  readonly repeats: number;
+}
+
+interface StepTime {
+  readonly ms: number;
+  /** Processor time of all threads of the process. */
+  readonly cpuMs: number;
+}
+
+interface Check {
+  readonly loss: number;
+  readonly gradientNorm: number;
+}
+
+interface BenchDocument {
+  readonly machine: Machine;
+  readonly versions: Readonly<Record<string, unknown>>;
+  readonly settings: typeof SETTINGS;
+  readonly rows: readonly BenchRow[];
+}
+
+const pathOf = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+function startOurs(): LineProcess {
+  return new LineProcess({ command: process.execPath, args: ['--import', 'tsx', pathOf('ours-steps.ts')] });
+}
+
+function startPeer(): LineProcess {
+  return new LineProcess({
+    command: process.env.DEEPDEFENSE_PEER_PYTHON ?? '/usr/bin/python3',
+    args: [pathOf('peer/pytorch_steps.py')],
+    // OpenBLAS keeps further threads spinning otherwise, whatever torch.set_num_threads says.
+    env: { OPENBLAS_NUM_THREADS: '1', OMP_NUM_THREADS: '1', MKL_NUM_THREADS: '1' },
+  });
+}
+
+async function greetPeer(peer: LineProcess): Promise<Record<string, unknown>> {
+  try {
+    return await peer.request('hello');
+  } catch (error) {
+    if (!(error instanceof LineProcessError)) throw error;
+    const python = process.env.DEEPDEFENSE_PEER_PYTHON ?? '/usr/bin/python3';
+    throw new DeepDefenseError('ENGINE_UNAVAILABLE', {
+      what: error.reply === 'no-torch' ? `the Python "${python}" has no PyTorch` : `the PyTorch side doesn't run under "${python}"`,
+      expected: 'a Python in which `import torch` works',
+      got: error.message,
+      todo: 'install it (Debian, Ubuntu: `apt-get install python3-torch`), or set DEEPDEFENSE_PEER_PYTHON to a Python that has it, or pass --ours-only',
+      cause: error,
+    });
+  }
+}
+
+async function measure(
+  task: TaskName,
+  model: ModelName,
+  repeats: number,
+  withPeer: boolean,
+  versions: Record<string, unknown>,
+): Promise<BenchRow> {
+  const files = writeInputs(model);
+  const ours = startOurs();
+  const peer = withPeer ? startPeer() : undefined;
+  try {
+    if (peer !== undefined) Object.assign(versions, await greetPeer(peer));
+    Object.assign(versions, await ours.request('hello'));
+    await setUp(task, model, files, ours, peer);
+    const oursCheck = await checkOf(ours);
+    const peerCheck = peer === undefined ? null : await checkOf(peer);
+    if (peerCheck !== null) assertSameWork(task, model, oursCheck, peerCheck);
+    for (let i = 0; i < WARM_UPS; i++) {
+      await ours.request('step');
+      await peer?.request('step');
+    }
+    const oursTimes: StepTime[] = [];
+    const peerTimes: StepTime[] = [];
+    for (let i = 0; i < repeats; i++) {
+      // Turns change, so that neither side always runs on a processor that the other has just heated.
+      for (const side of i % 2 === 0 ? ['ours', 'peer'] : ['peer', 'ours']) {
+        if (side === 'ours') oursTimes.push(await timeStep(ours));
+        else if (peer !== undefined) peerTimes.push(await timeStep(peer));
+      }
+    }
+    const oursMs = oursTimes.map((time) => time.ms);
+    const peerMs = peerTimes.map((time) => time.ms);
+    return {
+      task,
+      model,
+      ours: samplesPerSecond(oursMs),
+      peer: peer === undefined ? null : samplesPerSecond(peerMs),
+      ratio: peer === undefined ? null : spreadOf(peerMs.map((ms, i) => ms / (oursMs[i] as number))),
+      cpuRatio: peer === undefined ? null : spreadOf(peerTimes.map(({ cpuMs }, i) => cpuMs / (oursTimes[i] as StepTime).cpuMs)),
+      oursMs: spreadOf(oursMs),
+      peerMs: peer === undefined ? null : spreadOf(peerMs),
+      oursCores: coresOf(oursTimes),
+      peerCores: peer === undefined ? null : coresOf(peerTimes),
+      oursPeakMiB: await ours.requestNumber('memory', 'peakMiB'),
+      peerPeakMiB: peer === undefined ? null : await peer.requestNumber('memory', 'peakMiB'),
+      oursCheck,
+      peerCheck,
+      repeats,
+    };
+  } finally {
+    await Promise.all([ours.close(), peer?.close()]);
+    rmSync(files.folder, { recursive: true, force: true });
+  }
+}
+
+async function setUp(task: TaskName, model: ModelName, files: InputFiles, ours: LineProcess, peer: LineProcess | undefined): Promise<void> {
+  const { batchSize, gfaWeights, epsLinf, stepSizeLinf, attackSteps, learningRate, momentum } = SETTINGS;
+  await ours.request('setup', { task, model, ...files.ours });
+  const peerSettings = { batch: batchSize, gfaWeights, epsLinf, stepSizeLinf, attackSteps, learningRate, momentum };
+  await peer?.request('setup', { task, model, ...peerSettings, ...files.peer });
+}
+
+async function timeStep(side: LineProcess): Promise<StepTime> {
+  const { ms, cpuMs } = await side.request('step');
+  return { ms: Number(ms), cpuMs: Number(cpuMs) };
+}
+
+function coresOf(times: readonly StepTime[]): number {
+  return spreadOf(times.map(({ ms, cpuMs }) => cpuMs / ms)).median;
+}
+
+async function checkOf(side: LineProcess): Promise<Check> {
+  const { loss, gradientNorm } = await side.request('check');
+  return { loss: Number(loss), gradientNorm: Number(gradientNorm) };
+}
+
+function assertSameWork(task: TaskName, model: ModelName, ours: Check, peer: Check): void {
+  const largest = Math.max(relativeDifference(ours.loss, peer.loss), relativeDifference(ours.gradientNorm, peer.gradientNorm));
+  if (largest <= TOLERANCE[task]) return;
+  throw new DeepDefenseError('INTERNAL', {
+    what: `the two sides compute different things for ${task} on ${model}, so their times can't be compared`,
+    expected: `losses and gradient norms within ${TOLERANCE[task]} of each other, relatively`,
+    got: `ours ${JSON.stringify(ours)}, PyTorch ${JSON.stringify(peer)}`,
+  });
+}
+
+function relativeDifference(value: number, reference: number): number {
+  return Math.abs(value - reference) / Math.abs(reference);
+}
+
+function samplesPerSecond(stepMs: readonly number[]): number {
+  return SETTINGS.batchSize / (spreadOf(stepMs).median / 1000);
+}
+
+function formatRows(rows: readonly BenchRow[]): string {
+  const table = new Table({
+    head: [
+      'task',
+      'model',
+      'ours samples/s',
+      'PyTorch samples/s',
+      'ratio',
+      'min - max',
+      'ours cores',
+      'PyTorch cores',
+      'ours MiB',
+      'PyTorch MiB',
+    ],
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
+    style: { head: [], border: [] },
+  });
+  for (const { task, model, ours, peer, ratio, oursCores, peerCores, oursPeakMiB, peerPeakMiB } of rows)
+    table.push([
+      task,
+      model,
+      ours.toFixed(0),
+      peer?.toFixed(0) ?? '-',
+      ratio?.median.toFixed(2) ?? '-',
+      ratio === null ? '-' : `${ratio.min.toFixed(2)} - ${ratio.max.toFixed(2)}`,
+      oursCores.toFixed(2),
+      peerCores?.toFixed(2) ?? '-',
+      oursPeakMiB.toFixed(0),
+      peerPeakMiB?.toFixed(0) ?? '-',
+    ]);
+  return table.toString();
+}
+
+/** Splits a comma-separated option; @throws DeepDefenseError USAGE on a name that isn't offered. */
+function choose<Name extends string>(option: string, text: string | undefined, names: readonly Name[]): readonly Name[] {
+  if (text === undefined) return names;
+  return text.split(',').map((part) => {
+    const name = names.find((candidate) => candidate === part.trim());
+    if (name === undefined)
+      throw new DeepDefenseError('USAGE', { what: `unknown name in --${option}`, expected: names.join(', '), got: `"${part}"` });
+    return name;
+  });
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      tasks: { type: 'string' },
+      models: { type: 'string' },
+      repeats: { type: 'string', default: '9' },
+      'ours-only': { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(`${HELP}\n`);
+    return;
+  }
+  const repeats = Number(values.repeats);
+  if (!Number.isInteger(repeats) || repeats < 1)
+    throw new DeepDefenseError('USAGE', { what: 'bad --repeats', expected: 'an integer of at least 1', got: `"${values.repeats}"` });
+  const tasks = choose('tasks', values.tasks, TASK_NAMES);
+  const models = choose('models', values.models, MODEL_NAMES);
+  const machine = describeMachine();
+  const versions: Record<string, unknown> = {};
+  const rows: BenchRow[] = [];
+  for (const model of models)
+    for (const task of tasks) {
+      const row = await measure(task, model, repeats, !values['ours-only'], versions);
+      rows.push(row);
+      const ratio = row.ratio === null ? '' : `, ${row.ratio.median.toFixed(2)} times PyTorch`;
+      const disturbed =
+        Math.min(row.oursCores, row.peerCores ?? 1) < BUSY_SHARE ? '; other work took the processor away, times are unreliable' : '';
+      process.stderr.write(`${task} ${model}: ${row.ours.toFixed(0)} samples/s${ratio}${disturbed}\n`);
+    }
+  const document: BenchDocument = { machine, versions, settings: SETTINGS, rows };
+  process.stdout.write(values.json ? `${JSON.stringify(document, null, 2)}\n` : `${formatRows(rows)}\n`);
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
+}

@@ -1,0 +1,48 @@
+/** @file What every command gets: where to write, and the global options. */
+import type { Logger } from '../telemetry/index.ts';
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  /** One JSON document on stdout, logs on stderr as JSON lines. */
+  readonly json: boolean;
+  readonly logLevel: LogLevel;
+}
+
+export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Writes text somewhere; the process's streams, or a buffer in tests. */
+export type Write = (text: string) => void;
+
+/** The surroundings of one command. */
+export class CommandContext {
+  readonly global: GlobalOptions;
+  readonly #stdout: Write;
+  readonly #stderr: Write;
+
+  constructor(global: GlobalOptions, streams: { stdout: Write; stderr: Write }) {
+    this.global = global;
+    this.#stdout = streams.stdout;
+    this.#stderr = streams.stderr;
+  }
+
+  /** The command's result: `document` with `--json`, else `text`. Call it once, at the end. */
+  result(document: unknown, text: string): void {
+    this.#stdout(this.global.json ? `${JSON.stringify(document, undefined, 2)}\n` : ensureNewline(text));
+  }
+
+  /** A line for people while a command works; on stderr, and nothing with `--json` or `--log-level silent`. */
+  notice(text: string): void {
+    if (!this.global.json && this.global.logLevel !== 'silent') this.#stderr(ensureNewline(text));
+  }
+
+  /** A logger that writes to stderr. */
+  async logger(): Promise<Logger> {
+    const { createLogger } = await import('../telemetry/index.ts');
+    return createLogger({ level: this.global.logLevel, json: this.global.json });
+  }
+}
+
+function ensureNewline(text: string): string {
+  return text.endsWith('\n') ? text : `${text}\n`;
+}

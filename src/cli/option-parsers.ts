@@ -1,0 +1,22 @@
+/** @file Parsers of option values; a bad value is a usage error that names the range. */
+import { InvalidArgumentError } from 'commander';
+
+/** A parser of integers in [min, max]. */
+export function integerIn(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isInteger(value) || value < min || value > max) {
+      throw new InvalidArgumentError(`expected an integer in ${min}..${max}, got "${text}"`);
+    }
+    return value;
+  };
+}
+
+/** A parser of `HOST:PORT`; IPv6 hosts stand in brackets. */
+export function hostAndPort(text: string): string {
+  const match = /^(?:\[[0-9a-fA-F:.%]+\]|[^:\s]+):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[1]);
+  if (match === null || port < 1 || port > 65535)
+    throw new InvalidArgumentError(`expected HOST:PORT, for example 127.0.0.1:50051, got "${text}"`);
+  return text;
+}

@@ -1,0 +1,63 @@
+/** @file The command tree. Commands import what they need when they run, so that `--help` starts at once. */
+import { Command, Option } from 'commander';
+import { PACKAGE_VERSION } from '../core/index.ts';
+import type { CommandDefinition } from './command-definition.ts';
+import { configCommand } from './commands/config.ts';
+import { coordinatorCommand } from './commands/coordinator.ts';
+import { dataCommand } from './commands/data.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { exportCommand } from './commands/export.ts';
+import { quickstartCommand } from './commands/quickstart.ts';
+import { reportCommand } from './commands/report.ts';
+import { trainCommand } from './commands/train.ts';
+import { workerCommand } from './commands/worker.ts';
+import { CommandContext, type GlobalOptions, LOG_LEVELS, type Write } from './context.ts';
+
+const COMMANDS: readonly CommandDefinition[] = [
+  quickstartCommand,
+  trainCommand,
+  coordinatorCommand,
+  workerCommand,
+  reportCommand,
+  exportCommand,
+  dataCommand,
+  configCommand,
+  doctorCommand,
+];
+
+/**
+ * Builds the program.
+ * @param setExitCode called by commands that succeed with another code than 0, such as an interrupted run.
+ */
+export function createProgram(streams: { stdout: Write; stderr: Write }, setExitCode: (code: number) => void): Command {
+  const program = new Command('deepdefense')
+    .description('Trains and evaluates adversarially robust image classifiers on many workers, reproducible to the bit.')
+    .version(PACKAGE_VERSION, '-V, --version', 'print the version')
+    .option('--json', 'print one JSON document on stdout; logs go to stderr', false)
+    .addOption(new Option('--log-level <level>', 'what is logged on stderr').choices(LOG_LEVELS).default('info'))
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help of a command')
+    .showSuggestionAfterError(true)
+    .addHelpText('after', '\nExample:\n  $ deepdefense quickstart\n\nExit codes: docs/exit-codes.md');
+  harden(program, streams);
+  for (const define of COMMANDS) {
+    define(program, {
+      context: () => new CommandContext(program.opts<GlobalOptions>(), streams),
+      setExitCode,
+    });
+  }
+  for (const command of program.commands) {
+    harden(command, streams);
+    for (const child of command.commands) harden(child, streams);
+  }
+  return program;
+}
+
+/** Errors are thrown, not exits; output goes to the given streams; help shows the global options. */
+function harden(command: Command, { stdout, stderr }: { stdout: Write; stderr: Write }): void {
+  command
+    .exitOverride()
+    .configureOutput({ writeOut: stdout, writeErr: stderr })
+    .configureHelp({ showGlobalOptions: true })
+    .allowExcessArguments(false);
+}

@@ -1,0 +1,48 @@
+/** @file What a training command works on: a new run, or one that goes on from its newest checkpoint. */
+import { stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import type { Config } from '../config/index.ts';
+import type { Checkpoint } from '../coordinator/index.ts';
+import { DeepDefenseError } from '../core/index.ts';
+import { type ConfigOptions, configFromOptions } from './config-options.ts';
+import { createRunId } from './run-id.ts';
+
+/** A run that is ready to start. */
+export interface RunSource {
+  readonly config: Config;
+  readonly runId: string;
+  readonly runFolder: string;
+  readonly resume?: Checkpoint;
+}
+
+/**
+ * A new run with an id of its own, or, with `resume`, the run in that folder under its own id. A resumed run has the config of its
+ * folder unless the options name a file; `--set` may change keys that results don't depend on.
+ * @throws DeepDefenseError CONFIG_*, CHECKPOINT_*.
+ */
+export async function runFromOptions(options: ConfigOptions, resume: string | undefined): Promise<RunSource> {
+  if (resume === undefined) {
+    const config = await configFromOptions(options);
+    const runId = createRunId(config.name);
+    return { config, runId, runFolder: join(config.runsFolder, runId) };
+  }
+  const runFolder = await findRunFolder(resume);
+  const { loadNewestCheckpoint } = await import('../coordinator/index.ts');
+  const named = options.config !== undefined || options.preset !== undefined;
+  const config = await configFromOptions(named ? options : { ...options, config: join(runFolder, 'config.yaml') });
+  const { checkpoint } = await loadNewestCheckpoint(join(runFolder, 'checkpoints'), { config });
+  return { config, runId: checkpoint.runId, runFolder, resume: checkpoint };
+}
+
+/** A run by its folder, or by its id below `runs/`. */
+async function findRunFolder(run: string): Promise<string> {
+  for (const folder of [run, join('runs', run)]) {
+    if ((await stat(folder).catch(() => undefined))?.isDirectory()) return folder;
+  }
+  throw new DeepDefenseError('CHECKPOINT_MISSING', {
+    what: `there is no run folder "${run}"`,
+    expected: `a folder, or the id of a run in ${resolve('runs')}`,
+    todo: `list the runs with "ls runs"; run ids look like ${basename(createRunId('deep'))}`,
+    fields: { run },
+  });
+}

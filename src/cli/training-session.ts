@@ -1,0 +1,119 @@
+/** @file One training run in this process: the coordinator, its worker processes, progress, and Ctrl-C. */
+import { join } from 'node:path';
+import type { Config } from '../config/index.ts';
+import type { Checkpoint, RunResult } from '../coordinator/index.ts';
+import { startCoordinator } from '../coordinator/index.ts';
+import { DeepDefenseError, EXIT_CODES } from '../core/index.ts';
+import type { Dataset } from '../data/index.ts';
+import { createLogger, createMetrics, createProgress, silentProgress } from '../telemetry/index.ts';
+import type { CommandContext } from './context.ts';
+import { onInterrupt } from './interrupts.ts';
+import { showProgress } from './show-progress.ts';
+import { type WorkerExit, WorkerProcesses } from './worker-processes.ts';
+
+/** Options of {@link trainHere}. */
+export interface TrainingOptions {
+  readonly context: CommandContext;
+  readonly config: Config;
+  readonly dataset: Dataset;
+  readonly runId: string;
+  readonly runFolder: string;
+  readonly resume?: Checkpoint;
+  /** Worker processes to start; 0 = wait for workers from elsewhere. */
+  readonly workers: number;
+  /** Further arguments of each, e.g. `--data PATH`. */
+  readonly workerArgs?: readonly string[];
+}
+
+/** How a run ended here. */
+export interface TrainingOutcome {
+  readonly result: RunResult;
+  /** True when a signal stopped it. */
+  readonly interrupted: boolean;
+}
+
+/** Time that workers have to end by themselves once the run is over. */
+const WORKER_GRACE_MS = 5000;
+
+/**
+ * Trains until the run completes, is stopped by a signal, or fails.
+ * @throws DeepDefenseError of the run; WORKERS_LOST when every started worker is given up.
+ */
+export async function trainHere(options: TrainingOptions): Promise<TrainingOutcome> {
+  const { context, config, dataset, runId, runFolder, resume, workers } = options;
+  const { json, logLevel } = context.global;
+  const progress = json || logLevel === 'silent' ? silentProgress() : createProgress();
+  // What the progress display shows is not logged again.
+  const logger = createLogger({
+    level: logLevel === 'info' && !json ? 'warn' : logLevel,
+    json,
+    destination: progress.log,
+    name: 'coordinator',
+  });
+  const handle = await startCoordinator({
+    config,
+    runFolder,
+    runId,
+    dataset,
+    ...(resume === undefined ? {} : { resume }),
+    logger,
+    metrics: createMetrics('coordinator'),
+  });
+  const shown = showProgress(handle.progress, progress, config.strategy.name);
+  progress.note(`coordinator on ${handle.grpcAddress}, metrics on ${handle.httpUrl}/metrics`);
+  const processes = workers === 0 ? undefined : startWorkers(options, handle.grpcAddress, (text) => progress.note(text));
+  if (processes === undefined) progress.note(`start workers with: deepdefense worker --coordinator ${handle.grpcAddress}`);
+  const interrupt = onInterrupt({
+    stop: () => {
+      progress.note('stopping after this step with a checkpoint; once more to stop at once');
+      void handle.stop('interrupted').catch(() => {}); // The run's own result carries the failure.
+    },
+    abandon: () => processes?.killNow(),
+  });
+  try {
+    const lost = await Promise.race([handle.result.then(() => undefined), ...(processes === undefined ? [] : [processes.givenUp])]);
+    if (lost !== undefined) {
+      await handle.stop('all started workers ended');
+      throw workersLost(lost);
+    }
+    const result = await handle.result;
+    return { result, interrupted: interrupt.interrupted() && result.state === 'stopped' };
+  } finally {
+    await processes?.stop(WORKER_GRACE_MS);
+    await shown;
+    interrupt.remove();
+  }
+}
+
+function startWorkers(
+  { context, runFolder, workers, workerArgs = [] }: TrainingOptions,
+  address: string,
+  note: (text: string) => void,
+): WorkerProcesses {
+  const level = context.global.logLevel === 'debug' ? 'debug' : 'info';
+  return new WorkerProcesses({
+    count: workers,
+    args: ['--coordinator', address, '--log-level', level, ...workerArgs],
+    logFolder: join(runFolder, 'logs'),
+    onExit: (exit) => {
+      if (exit.exitCode !== EXIT_CODES.OK)
+        note(
+          `worker process ${exit.worker} ${describeExit(exit)}; ${exit.restarts ? 'starting it again' : 'giving it up'}, see ${exit.logFile}`,
+        );
+    },
+  });
+}
+
+function describeExit({ exitCode, signal, processId }: WorkerExit): string {
+  if (signal !== null) return `(pid ${processId}) was ended by ${signal}`;
+  return exitCode === null ? "couldn't be started" : `(pid ${processId}) ended with code ${exitCode}`;
+}
+
+function workersLost(exits: readonly WorkerExit[]): DeepDefenseError {
+  return new DeepDefenseError('WORKERS_LOST', {
+    what: 'all started worker processes ended and were given up',
+    got: exits.map((exit) => `worker ${exit.worker} ${describeExit(exit)}`).join('; '),
+    todo: `read ${exits[0]?.logFile ?? 'the logs'}; "deepdefense doctor" checks the installation`,
+    fields: { exits },
+  });
+}

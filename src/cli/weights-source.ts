@@ -1,0 +1,86 @@
+/** @file Trained weights, from wherever the user points: a run folder, a weights file or a checkpoint. */
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Config, MODEL_NAMES, type ModelName, parameterSpecs } from '../config/index.ts';
+import { DeepDefenseError, sizeOf } from '../core/index.ts';
+import { decodeSafetensors, type NamedTensor, type SafetensorsFile } from '../wire/index.ts';
+
+/** Weights with what is needed to use them. */
+export interface Weights {
+  /** File that they were read from. */
+  readonly file: string;
+  readonly model: ModelName;
+  readonly inputRange: Config['model']['inputRange'];
+  /** Flat, in the order of `parameterSpecs(model)`. */
+  readonly parameters: Float32Array;
+  /** The same by name, without optimiser state. */
+  readonly tensors: readonly NamedTensor[];
+}
+
+/**
+ * Reads weights: of a folder its `weights.safetensors`, else its newest checkpoint.
+ * @throws DeepDefenseError CHECKPOINT_MISSING, CHECKPOINT_TRUNCATED, CHECKPOINT_CORRUPT, CHECKPOINT_OTHER_MODEL.
+ */
+export async function readWeights(source: string): Promise<Weights> {
+  const kind = await stat(source).catch(() => undefined);
+  if (kind === undefined) throw missing(source);
+  const file = kind.isDirectory() ? await weightsFileOf(source) : source;
+  const content = decodeSafetensors(await readFile(file), file);
+  const { model, inputRange } = identify(content, file);
+  return { file, model, inputRange, ...collect(model, content, file) };
+}
+
+async function weightsFileOf(folder: string): Promise<string> {
+  const final = join(folder, 'weights.safetensors');
+  if ((await stat(final).catch(() => undefined))?.isFile()) return final;
+  const { loadNewestCheckpoint } = await import('../coordinator/index.ts');
+  return (await loadNewestCheckpoint(join(folder, 'checkpoints'))).path;
+}
+
+/** Checkpoints and weights files carry the run's config; files that `export` wrote carry model and range. */
+function identify({ metadata }: SafetensorsFile, file: string): Pick<Weights, 'model' | 'inputRange'> {
+  const fromConfig = metadata.config === undefined ? undefined : (JSON.parse(metadata.config) as Partial<Config>).model;
+  const model = fromConfig?.name ?? metadata.model;
+  const inputRange = fromConfig?.inputRange ?? metadata.inputRange;
+  const known = MODEL_NAMES.find((name) => name === model);
+  if (known === undefined || (inputRange !== 'unit' && inputRange !== 'signed')) {
+    throw new DeepDefenseError('CHECKPOINT_OTHER_MODEL', {
+      what: `"${file}" does not say which model its weights belong to`,
+      expected: `metadata with one of the models ${MODEL_NAMES.join(', ')} and its input range`,
+      got: `model ${JSON.stringify(model ?? null)}, input range ${JSON.stringify(inputRange ?? null)}`,
+      todo: 'use a file that deepdefense wrote',
+      fields: { path: file },
+    });
+  }
+  return { model: known, inputRange };
+}
+
+function collect(model: ModelName, { tensors }: SafetensorsFile, file: string): Pick<Weights, 'parameters' | 'tensors'> {
+  const specs = parameterSpecs(model);
+  const parameters = new Float32Array(specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
+  const named: NamedTensor[] = [];
+  let offset = 0;
+  for (const { name, shape } of specs) {
+    const value = tensors.get(name);
+    if (value === undefined || value.dtype !== 'float32' || value.shape.join() !== shape.join()) {
+      throw new DeepDefenseError('CHECKPOINT_OTHER_MODEL', {
+        what: `"${file}" has other tensors than model "${model}"`,
+        expected: `"${name}" float32 [${shape.join(', ')}]`,
+        got: value === undefined ? 'no such tensor' : `${value.dtype} [${value.shape.join(', ')}]`,
+        fields: { path: file, tensor: name },
+      });
+    }
+    parameters.set(value.data, offset);
+    offset += value.data.length;
+    named.push({ name, value });
+  }
+  return { parameters, tensors: named };
+}
+
+function missing(path: string): DeepDefenseError {
+  return new DeepDefenseError('CHECKPOINT_MISSING', {
+    what: `there is no run folder or weights file "${path}"`,
+    todo: 'name a folder below runs/ or a .safetensors file',
+    fields: { path },
+  });
+}

@@ -1,0 +1,292 @@
+/** @file The coordinator of one run: brings server, protocol, journal, checkpoints and training together and owns their ends. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { type Config, parameterSpecs } from '../config/index.ts';
+import { DeepDefenseError, isDeepDefenseError, PACKAGE_VERSION, sizeOf, systemClock, writeFileAtomic } from '../core/index.ts';
+import type { Dataset } from '../data/index.ts';
+import { FileJournal } from '../journal/index.ts';
+import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
+import { schemaHash } from '../wire/index.ts';
+import { type Checkpoint, parametersHash } from './checkpoint.ts';
+import { CheckpointFolder } from './checkpoint-folder.ts';
+import { EventChannel } from './event-channel.ts';
+import { Ledger } from './ledger.ts';
+import { createOptimizer } from './optimizer.ts';
+import { encodeParameters, type ParameterSnapshot } from './parameter-snapshot.ts';
+import { type PoolTally, watchPool } from './pool-watcher.ts';
+import { runTraining } from './run.ts';
+import type { RunContext } from './run-context.ts';
+import type { RunEvent, RunResult } from './run-events.ts';
+import { checkTimeouts, createRunPlan } from './run-plan.ts';
+import { type RunningServer, startServer } from './server.ts';
+import { StopControl } from './stop-control.ts';
+import { writeWeights } from './weights-file.ts';
+import { WorkerPool } from './worker-pool.ts';
+
+export interface CoordinatorOptions {
+  readonly config: Config;
+  /** Folder of this run; made when missing. */
+  readonly runFolder: string;
+  readonly runId: string;
+  /** The whole dataset: `data.trainSamples` and `data.testSamples` are applied inside, and workers can fetch all of it. */
+  readonly dataset: Dataset;
+  /** Go on from this state; it must fit the config (see loadCheckpoint). */
+  readonly resume?: Checkpoint | undefined;
+  readonly logger: Logger;
+  readonly metrics: CoordinatorMetrics;
+  /** Aborting asks for a clean stop, like {@link CoordinatorHandle.stop}. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A coordinator at work. */
+export interface CoordinatorHandle {
+  /** host:port for workers. */
+  readonly grpcAddress: string;
+  /** Base of /metrics, /livez, /readyz. */
+  readonly httpUrl: string;
+  /** Progress for one watcher; needn't be read. */
+  readonly progress: AsyncIterable<RunEvent>;
+  /** Settles when everything is closed. Rejects with the error that ended the run. */
+  readonly result: Promise<RunResult>;
+  /**
+   * Ends the run after the step in progress, with a checkpoint; a second call gives the step up too. Resolves when everything is
+   * closed, whatever the outcome.
+   */
+  stop(reason: string): Promise<void>;
+}
+
+/** Time that open streams get to end after the last word. */
+const CLOSE_GRACE_MS = 2_000;
+
+/**
+ * Starts a run; it goes on by itself.
+ * @throws DeepDefenseError CONFIG_TIMEOUT_ORDER, PORT_IN_USE, CONNECT_FAILED, STORAGE_FAILED
+ */
+export async function startCoordinator(options: CoordinatorOptions): Promise<CoordinatorHandle> {
+  const { config, runFolder, runId, dataset, resume, logger, metrics, signal } = options;
+  const startedAtMs = performance.now();
+  checkTimeouts(config.cluster);
+  const specs = parameterSpecs(config.model.name);
+  const parameterCount = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const plan = createRunPlan(config, dataset.train.count);
+  await mkdir(runFolder, { recursive: true });
+  await writeFileAtomic(join(runFolder, 'config.yaml'), stringify(config));
+  const checkpoints = await CheckpointFolder.open(join(runFolder, 'checkpoints'), config.checkpoint.keep);
+  const { journal, cut } = await FileJournal.open(join(runFolder, 'journal.jsonl'));
+  if (cut !== null) logger.warn({ cut }, 'the journal ended in a torn line, which was cut off');
+  const ledger = new Ledger(journal);
+
+  const channel = new EventChannel<RunEvent>();
+  const emit = (event: RunEvent) => channel.push(event);
+  let server: RunningServer | undefined;
+  let http: HttpEndpoint | undefined;
+  let deadline: NodeJS.Timeout | undefined;
+  const stop = new StopControl((reason, times) => {
+    logger.info({ reason }, times === 1 ? 'stopping after the step in progress' : 'stopping at once');
+    const kind = pool.runningJob?.kind;
+    // Only a step in progress is worth waiting for, and only while someone computes it.
+    if (times > 1 || kind !== 'train' || pool.membership.ready().length === 0) pool.abandon(reason);
+    else deadline ??= setTimeout(() => pool.abandon(reason), config.cluster.stepDeadlineMs).unref();
+  });
+  const { observer, tally } = watchPool({
+    metrics,
+    logger,
+    ledger,
+    emit,
+    readyWorkers: () => pool.membership.ready().length,
+    onWaiting: () => {
+      if (stop.requested) setImmediate(() => pool.abandon(stop.reason));
+    },
+    address: () => server?.address ?? '',
+  });
+  const schema = schemaHash(specs);
+  const pool = new WorkerPool<ParameterSnapshot>({
+    clock: systemClock,
+    leaseMs: config.cluster.leaseMs,
+    stepDeadlineMs: config.cluster.stepDeadlineMs,
+    workersLostMs: config.cluster.workersLostMs,
+    identity: { schemaHash: schema, datasetHash: dataset.contentHash, engineFingerprint: resume?.engineFingerprint || undefined },
+    welcome: {
+      runId,
+      configJson: JSON.stringify(config),
+      schemaHash: schema,
+      datasetHash: dataset.contentHash,
+      heartbeatMs: config.cluster.heartbeatMs,
+      trainSamples: plan.samplesPerEpoch,
+    },
+    encodeParameters,
+    observer,
+    // Higher than any id of an earlier process of this run, at up to a million tasks a second.
+    firstTaskId: Date.now() * 1000,
+  });
+  try {
+    server = await startServer({ host: config.cluster.host, port: config.cluster.port, pool, parameterCount, dataset, metrics, logger });
+    http = await startHttpServer({
+      host: config.cluster.host,
+      port: config.cluster.httpPort,
+      metrics: { contentType: metrics.contentType, render: () => renderWithWorkers(metrics, pool) },
+      readiness: () => {
+        const ready = pool.membership.ready().length;
+        return { ready: ready > 0, reason: ready > 0 ? `${ready} workers are ready` : 'no worker is ready' };
+      },
+    });
+  } catch (error) {
+    await server?.close(0);
+    await ledger.close();
+    throw error;
+  }
+
+  const optimizer = createOptimizer(config, specs);
+  if (resume !== undefined) optimizer.restore(resume.optimizer.slots, resume.optimizer.updates);
+  const context: RunContext = {
+    config,
+    runId,
+    specs,
+    parameterCount,
+    testSamples: Math.min(dataset.test.count, config.data.testSamples ?? dataset.test.count),
+    datasetHash: dataset.contentHash,
+    plan,
+    pool,
+    ledger,
+    checkpoints,
+    metrics,
+    logger,
+    stop,
+    emit,
+    state: {
+      step: resume?.step ?? 0,
+      parameters: resume === undefined ? new Float32Array(0) : resume.parameters.slice(),
+      optimizer,
+      cleanAccuracy: resume?.cleanAccuracy ?? null,
+      lastCheckpoint: undefined,
+      lastCheckpointStep: resume?.step,
+      trainedSamples: 0,
+      trainedSeconds: 0,
+    },
+  };
+  recordStart(context, options);
+  const onAbort = () => stop.request(signal?.reason instanceof Error ? signal.reason.message : 'asked to stop');
+  if (signal?.aborted === true) onAbort();
+  signal?.addEventListener('abort', onAbort, { once: true });
+
+  const close = async (state: 'completed' | 'stopped' | 'failed', reason: string): Promise<void> => {
+    // The pool has told the workers; their streams end now.
+    signal?.removeEventListener('abort', onAbort);
+    clearTimeout(deadline);
+    emit({ kind: 'finished', state, reason });
+    channel.close();
+    await server?.close(CLOSE_GRACE_MS);
+    await http?.close();
+    await ledger.close();
+  };
+  const result = drive(context, options, { startedAtMs, tally, channel, close });
+  // Whoever wants the error awaits `result`; a caller that only stops must not crash on it.
+  result.catch(() => {});
+  return {
+    grpcAddress: server.address,
+    httpUrl: http.url,
+    progress: channel,
+    result,
+    stop: async (reason) => {
+      stop.request(reason);
+      await result.then(
+        () => {},
+        () => {},
+      );
+    },
+  };
+}
+
+interface DriveOptions {
+  readonly startedAtMs: number;
+  readonly tally: Readonly<PoolTally>;
+  readonly channel: EventChannel<RunEvent>;
+  close(state: 'completed' | 'stopped' | 'failed', reason: string): Promise<void>;
+}
+
+/** Pulls the run to its end and writes what it leaves. */
+async function drive(context: RunContext, options: CoordinatorOptions, { startedAtMs, tally, channel, close }: DriveOptions): Promise<RunResult> {
+  const { config, state, plan, pool, ledger, stop } = context;
+  const hash = () => (state.parameters.length === 0 ? '' : parametersHash(state.parameters));
+  try {
+    const run = runTraining(context);
+    let next = await run.next();
+    while (next.done !== true) {
+      channel.push(next.value);
+      next = await run.next();
+    }
+    const outcome = next.value;
+    const weightsSha256 = hash();
+    const weightsPath = weightsSha256 === '' ? '' : join(options.runFolder, 'weights.safetensors');
+    if (weightsPath !== '') await writeWeights(weightsPath, context);
+    const result: RunResult = {
+      state: outcome.state,
+      runId: context.runId,
+      runFolder: options.runFolder,
+      steps: state.step,
+      epochs: plan.epochsAfter(state.step),
+      weightsSha256,
+      weightsPath,
+      cleanAccuracy: outcome.cleanAccuracy,
+      robust: outcome.robust,
+      samplesPerSecond: state.trainedSeconds === 0 ? 0 : state.trainedSamples / state.trainedSeconds,
+      engine: pool.membership.engineFingerprint ?? '',
+      dataset: config.data.label ?? options.dataset.name,
+      datasetHash: options.dataset.contentHash,
+      seconds: (performance.now() - startedAtMs) / 1000,
+      workers: { ...tally },
+      config,
+    };
+    await writeFileAtomic(join(options.runFolder, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`);
+    const reason = outcome.state === 'stopped' ? stop.reason : 'all steps and evaluations are done';
+    pool.finish(outcome.state, reason);
+    ledger.record({ type: 'run-finished', state: outcome.state, reason, steps: state.step, parametersSha256: weightsSha256 });
+    await ledger.flush();
+    await close(outcome.state, reason);
+    return result;
+  } catch (cause) {
+    const error = isDeepDefenseError(cause)
+      ? cause
+      : new DeepDefenseError('INTERNAL', { what: cause instanceof Error ? cause.message : String(cause), cause });
+    pool.finish('failed', `${error.code}: ${error.parts.what}`);
+    ledger.record({ type: 'run-finished', state: 'failed', reason: `${error.code}: ${error.message}`, steps: state.step, parametersSha256: hash() });
+    // The error that ended the run is the one to report, even when closing fails too.
+    await close('failed', `${error.code}: ${error.parts.what}`).catch((failure: unknown) => options.logger.error({ err: failure }, 'closing failed'));
+    throw error;
+  }
+}
+
+function recordStart({ config, plan, state, ledger, metrics, emit, runId }: RunContext, { runFolder, dataset, resume }: CoordinatorOptions): void {
+  if (resume === undefined) {
+    ledger.record({
+      type: 'run-started',
+      runId,
+      packageVersion: PACKAGE_VERSION,
+      config: config as unknown as Readonly<Record<string, unknown>>,
+      totalSteps: plan.totalSteps,
+      samplesPerEpoch: plan.samplesPerEpoch,
+      datasetName: config.data.label ?? dataset.name,
+      datasetHash: dataset.contentHash,
+      schemaHash: schemaHash(parameterSpecs(config.model.name)),
+    });
+  } else {
+    const checkpoint = `checkpoints/step-${String(resume.step).padStart(8, '0')}.safetensors`;
+    ledger.record({ type: 'run-resumed', fromStep: resume.step, checkpoint });
+  }
+  metrics.runInfo.set(
+    { run: runId, strategy: config.strategy.name, model: config.model.name, dataset: config.data.label ?? dataset.name, engine: config.engine.name },
+    1,
+  );
+  metrics.plannedSteps.set(plan.totalSteps);
+  metrics.step.set(state.step);
+  emit({ kind: 'started', runId, runFolder, totalSteps: plan.totalSteps, firstStep: state.step, samplesPerEpoch: plan.samplesPerEpoch });
+}
+
+/** Sets the gauges that follow from the pool's state when they are asked for. */
+function renderWithWorkers(metrics: CoordinatorMetrics, pool: WorkerPool<ParameterSnapshot>): Promise<string> {
+  for (const [state, count] of Object.entries(pool.counts())) metrics.workers.set({ state }, count);
+  metrics.workerLastHeartbeat.reset();
+  for (const { workerId, lastHeardMs } of pool.membership.present()) metrics.workerLastHeartbeat.set({ worker: workerId }, lastHeardMs / 1000);
+  return metrics.render();
+}

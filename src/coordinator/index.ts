@@ -1,0 +1,8 @@
+export { type Checkpoint, type CheckpointReceipt, encodeCheckpoint, loadCheckpoint, type LoadOptions, parametersHash, saveCheckpoint } from './checkpoint.ts';
+export { CheckpointFolder, loadNewestCheckpoint, type SkippedCheckpoint } from './checkpoint-folder.ts';
+export { type ConfigDifference, differingKeys, FREE_KEYS } from './config-difference.ts';
+export { type CoordinatorHandle, type CoordinatorOptions, startCoordinator } from './coordinator.ts';
+export { createOptimizer, type Optimizer, type OptimizerSlot, type UpdateReport } from './optimizer.ts';
+export { type Attack, type RobustResult, type RunEvent, type RunResult, type StepEvent } from './run-events.ts';
+export { createRunPlan, type RunPlan } from './run-plan.ts';
+export { gfaScaleAt, learningRateAt } from './schedule.ts';

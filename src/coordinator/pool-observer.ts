@@ -1,0 +1,42 @@
+/** @file What the worker pool tells the rest of the coordinator: for metrics, logs, the journal and progress. */
+import type { DeepDefenseError, ErrorCode } from '../core/index.ts';
+import type { Hello, Ready } from '../wire/index.ts';
+import type { Answer, Job } from './job.ts';
+import type { Grant, Revocation } from './leases.ts';
+import type { Member } from './membership.ts';
+
+/** A job can't go on for want of workers. */
+export interface Waiting {
+  readonly job: Job;
+  /** Ready workers that are needed to go on. */
+  readonly needed: number;
+  readonly ready: number;
+  /** Workers that open data or compile. */
+  readonly preparing: number;
+  /** Workers that are connected and haven't been heard for longer than a lease. */
+  readonly silent: number;
+  /** Code and message of the last failure that a worker reported. */
+  readonly lastFailure: string | undefined;
+}
+
+/** Why a member is gone. */
+export type LeaveReason = 'goodbye' | 'disconnected' | 'silent' | 'refused' | 'finished';
+/** Why leases were taken back: `lost` = their worker is gone or silent, `deadline` = it took too long, `failed` = it said so. */
+export type ExpiryReason = 'lost' | 'deadline' | 'failed';
+
+/** All methods are optional and must not call back into the pool. */
+export interface PoolObserver {
+  workerJoined?(member: Member, hello: Hello): void;
+  workerReady?(member: Member, ready: Ready): void;
+  workerSilent?(member: Member): void;
+  workerRefused?(member: Member, error: DeepDefenseError): void;
+  workerLeft?(member: Member, reason: LeaveReason, detail: string): void;
+  leaseGranted?(member: Member, job: Job, grant: Grant): void;
+  /** Units of the job went back to be leased again. */
+  leaseExpired?(member: Member, job: Job, revocation: Revocation, reason: ExpiryReason): void;
+  answerAccepted?(member: Member, answer: Answer): void;
+  answerDuplicate?(member: Member): void;
+  answerRefused?(member: Member, code: ErrorCode, why: string): void;
+  waiting?(waiting: Waiting): void;
+  waitingEnded?(): void;
+}

@@ -1,0 +1,99 @@
+/** @file Turns what the worker pool reports into metrics, log lines, journal events and progress. */
+import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
+import type { Ledger } from './ledger.ts';
+import type { Member } from './membership.ts';
+import type { PoolObserver, Waiting } from './pool-observer.ts';
+import type { RunEvent } from './run-events.ts';
+
+export interface PoolWatcherOptions {
+  readonly metrics: CoordinatorMetrics;
+  readonly logger: Logger;
+  readonly ledger: Ledger;
+  readonly emit: (event: RunEvent) => void;
+  readonly readyWorkers: () => number;
+  /** Called when work can't go on for want of workers. */
+  readonly onWaiting: () => void;
+  /** Shown to people who wait. */
+  readonly address: () => string;
+}
+
+/** Counts that a result reports. */
+export interface PoolTally {
+  joined: number;
+  left: number;
+  leasesExpired: number;
+  answersRefused: number;
+}
+
+/** An observer and what it has counted. */
+export function watchPool(options: PoolWatcherOptions): { readonly observer: PoolObserver; readonly tally: Readonly<PoolTally> } {
+  const { metrics, logger, ledger } = options;
+  const tally: PoolTally = { joined: 0, left: 0, leasesExpired: 0, answersRefused: 0 };
+  const ready = new Set<number>();
+  const emit = (change: Extract<RunEvent, { kind: 'worker' }>['change'], member: Member, detail = '') =>
+    options.emit({ kind: 'worker', change, workerId: member.workerId, host: member.host, ready: options.readyWorkers(), detail });
+  const observer: PoolObserver = {
+    workerJoined: (member, hello) => {
+      metrics.workerJoins.inc();
+      logger.debug({ worker: member.workerId, host: hello.host, pid: hello.processId }, 'a worker has joined');
+      emit('joined', member);
+    },
+    workerReady: (member, { engineFingerprint, captureMs, compileMs }) => {
+      tally.joined += 1;
+      ready.add(member.id);
+      ledger.record({ type: 'worker-joined', workerId: member.workerId, host: member.host, engineFingerprint });
+      logger.info({ worker: member.workerId, captureMs: Math.round(captureMs), compileMs: Math.round(compileMs) }, 'a worker is ready');
+      emit('ready', member);
+    },
+    workerSilent: (member) => {
+      logger.warn({ worker: member.workerId }, 'a worker is silent; its leases go to others');
+      emit('silent', member);
+    },
+    workerRefused: (member, error) => {
+      metrics.refusals.inc({ code: error.code });
+      logger.warn({ worker: member.workerId, err: error }, 'a worker was refused');
+      emit('refused', member, `${error.code}: ${error.message}`);
+    },
+    workerLeft: (member, reason, detail) => {
+      metrics.workerLeaves.inc({ reason });
+      if (member.workerId === '') return;
+      if (ready.delete(member.id)) {
+        if (reason !== 'finished') tally.left += 1;
+        ledger.record({ type: 'worker-left', workerId: member.workerId, reason });
+      }
+      if (reason !== 'finished') logger.info({ worker: member.workerId, reason, detail }, 'a worker has left');
+      emit('left', member, reason);
+    },
+    leaseGranted: () => metrics.leasesGranted.inc(),
+    leaseExpired: (member, job, { epoch, ranges }, reason) => {
+      tally.leasesExpired += 1;
+      metrics.leasesExpired.inc({ reason });
+      logger.warn({ worker: member.workerId, job: job.kind, step: job.step, ranges, reason }, 'a lease was taken back');
+      if (job.step === undefined) return;
+      ledger.record({ type: 'lease-expired', workerId: member.workerId, step: job.step, leaseEpoch: epoch, blocks: ranges, reason });
+    },
+    answerDuplicate: (member) => logger.debug({ worker: member.workerId }, 'an answer came twice'),
+    answerRefused: (member, code, why) => {
+      tally.answersRefused += 1;
+      metrics.refusals.inc({ code });
+      logger.warn({ worker: member.workerId, code, why }, 'an answer was refused');
+    },
+    waiting: (waiting) => {
+      const message = describeWaiting(waiting, options.address());
+      logger.warn(message);
+      options.emit({ kind: 'waiting', needed: waiting.needed, ready: waiting.ready, preparing: waiting.preparing, message });
+      options.onWaiting();
+    },
+  };
+  return { observer, tally };
+}
+
+/** One line: what is missing and what to do. */
+export function describeWaiting({ job, needed, ready, preparing, silent, lastFailure }: Waiting, address: string): string {
+  const work = job.step === undefined ? job.kind : `step ${job.step}`;
+  const parts = [`${work} waits for workers: ${needed} needed, ${ready} ready, ${preparing} preparing`];
+  if (silent > 0) parts.push(`${silent} silent`);
+  if (lastFailure !== undefined) parts.push(`last failure ${lastFailure}`);
+  if (preparing === 0) parts.push(`start some with: deepdefense worker --coordinator ${address}`);
+  return parts.join('; ');
+}

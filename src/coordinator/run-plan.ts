@@ -1,0 +1,55 @@
+/** @file How long a run is and what is due after which step: pure arithmetic on the config and the number of training samples. */
+import type { Config } from '../config/index.ts';
+import { DeepDefenseError } from '../core/index.ts';
+
+/** "After step" always means: when so many steps are committed. */
+export interface RunPlan {
+  /** Steps of the whole run: min(maxSteps, ceil(epochs * N / B)). */
+  readonly totalSteps: number;
+  /** Training samples N of one epoch. */
+  readonly samplesPerEpoch: number;
+  readonly batchSize: number;
+  /** Passes over the training set after `step` steps, with fraction. */
+  epochsAfter(step: number): number;
+  /** True when the last sample of an epoch was consumed in the last of `step` steps. */
+  endsEpoch(step: number): boolean;
+  /** True when clean accuracy is due after `step` steps; not for the last step, whose evaluation belongs to the end of the run. */
+  evaluatesAfter(step: number): boolean;
+  /** True when a checkpoint is due after `step` steps. */
+  checkpointsAfter(step: number): boolean;
+}
+
+/** @param trainSamples training samples at hand; `data.trainSamples` limits them. */
+export function createRunPlan(config: Config, trainSamples: number): RunPlan {
+  const { epochs, maxSteps, batchSize } = config.train;
+  const samplesPerEpoch = Math.min(trainSamples, config.data.trainSamples ?? trainSamples);
+  const totalSteps = Math.min(maxSteps ?? Number.POSITIVE_INFINITY, Math.ceil((epochs * samplesPerEpoch) / batchSize));
+  const epochsAfter = (step: number) => (step * batchSize) / samplesPerEpoch;
+  // True when a multiple of `period` epochs lies in (step - 1, step].
+  const crosses = (step: number, period: number) => Math.floor(epochsAfter(step) / period) > Math.floor(epochsAfter(step - 1) / period);
+  return {
+    totalSteps,
+    samplesPerEpoch,
+    batchSize,
+    epochsAfter,
+    endsEpoch: (step) => crosses(step, 1),
+    evaluatesAfter: (step) => step < totalSteps && crosses(step, config.evaluation.everyEpochs),
+    checkpointsAfter: (step) => step === totalSteps || step % config.checkpoint.everySteps === 0 || crosses(step, 1),
+  };
+}
+
+/**
+ * Checks that timeouts are ordered: heartbeatMs < leaseMs / 2 and leaseMs < stepDeadlineMs. Configs from a file were checked before; this
+ * guards those made by programs.
+ * @throws DeepDefenseError CONFIG_TIMEOUT_ORDER
+ */
+export function checkTimeouts({ heartbeatMs, leaseMs, stepDeadlineMs }: Config['cluster']): void {
+  if (heartbeatMs < leaseMs / 2 && leaseMs < stepDeadlineMs) return;
+  throw new DeepDefenseError('CONFIG_TIMEOUT_ORDER', {
+    what: 'the timeouts of section "cluster" are not ordered',
+    expected: 'heartbeatMs < leaseMs / 2 and leaseMs < stepDeadlineMs',
+    got: `heartbeatMs ${heartbeatMs}, leaseMs ${leaseMs}, stepDeadlineMs ${stepDeadlineMs}`,
+    todo: 'leave them at their defaults, or raise leaseMs and stepDeadlineMs',
+    fields: { heartbeatMs, leaseMs, stepDeadlineMs },
+  });
+}

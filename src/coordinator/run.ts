@@ -1,0 +1,132 @@
+/**
+ * @file A run as nested generators: run > epoch > step. Each yields progress and can be ended by its caller between two yields; the
+ * state that they leave is always that after a committed step.
+ */
+import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { EvaluationQueue } from './evaluation-queue.ts';
+import { Initialisation } from './initialisation.ts';
+import type { RunContext } from './run-context.ts';
+import type { Attack, RobustResult, RunEvent } from './run-events.ts';
+import { StepRunner, writeCheckpoint } from './train-step.ts';
+
+/** How a run ended. */
+export interface RunOutcome {
+  readonly state: 'completed' | 'stopped';
+  readonly cleanAccuracy: number | null;
+  readonly robust: readonly RobustResult[];
+}
+
+/**
+ * Trains from `context.state` to the end of the plan, evaluates, and writes checkpoints on the way.
+ * @returns `stopped` when {@link RunContext.stop} was requested: at most the step in progress is finished, then a checkpoint written.
+ * @throws DeepDefenseError WORKERS_LOST after writing a checkpoint; NON_FINITE_LOSS; STORAGE_FAILED; ...
+ */
+export async function* runTraining(context: RunContext): AsyncGenerator<RunEvent, RunOutcome, undefined> {
+  const { state, plan, stop } = context;
+  try {
+    if (state.parameters.length === 0) await initialise(context);
+    context.pool.publish(state.step, state.parameters);
+    const steps = new StepRunner(context);
+    while (state.step < plan.totalSteps && !stop.requested) yield* runEpoch(context, steps);
+    if (!stop.requested) return yield* finalEvaluation(context);
+  } catch (error) {
+    if (!isDeepDefenseError(error)) throw error;
+    if (error.code === 'WORKERS_LOST') yield* checkpointIfTrained(context);
+    if (error.code !== 'INTERRUPTED' || !stop.requested) throw error;
+  }
+  yield* checkpointIfTrained(context);
+  return { state: 'stopped', cleanAccuracy: state.cleanAccuracy, robust: [] };
+}
+
+/** Steps to the end of the epoch, or of the run where that comes first. */
+async function* runEpoch(context: RunContext, steps: StepRunner): AsyncGenerator<RunEvent, void, undefined> {
+  const { state, plan, stop } = context;
+  while (!stop.requested) {
+    yield await steps.run();
+    const done = state.step;
+    if (plan.evaluatesAfter(done) && !stop.requested) yield await evaluateClean(context);
+    if (plan.checkpointsAfter(done)) yield* checkpointIfTrained(context);
+    if (plan.endsEpoch(done) || done >= plan.totalSteps) return;
+  }
+}
+
+/** The first ready worker computes version 0 from the seed. */
+async function initialise({ pool, parameterCount, state, logger }: RunContext): Promise<void> {
+  const job = new Initialisation(parameterCount);
+  await pool.run(job);
+  if (job.parameters === undefined) throw new DeepDefenseError('INTERNAL', { what: 'the initialisation ended without parameters' });
+  state.parameters = job.parameters;
+  logger.debug({ parameters: parameterCount }, 'initial parameters are here');
+}
+
+async function* checkpointIfTrained(context: RunContext): AsyncGenerator<RunEvent, void, undefined> {
+  if (context.state.parameters.length === 0) return;
+  const event = await writeCheckpoint(context);
+  if (event !== undefined) yield event;
+}
+
+/** Clean accuracy on all test images, then each attack at each radius on the first `robustSamples`. */
+async function* finalEvaluation(context: RunContext): AsyncGenerator<RunEvent, RunOutcome, undefined> {
+  const { config, state, testSamples } = context;
+  const clean = await evaluate(context, 'clean', 0, testSamples);
+  yield clean.event;
+  state.cleanAccuracy = clean.event.accuracy;
+  // The last checkpoint was written before its accuracy was known; now it counts in the choice of the best.
+  state.lastCheckpointStep = undefined;
+  yield* checkpointIfTrained(context);
+  const samples = Math.min(config.evaluation.robustSamples, testSamples);
+  const cleanCorrect = sum(clean.correct.subarray(0, samples));
+  const robust: RobustResult[] = [];
+  for (const attack of config.evaluation.attacks) {
+    for (const epsLinf of config.evaluation.epsLinf) {
+      const { event } = await evaluate(context, attack, epsLinf, samples);
+      yield event;
+      robust.push({ attack, epsLinf, accuracy: event.accuracy, samples, cleanCorrect });
+    }
+  }
+  return { state: 'completed', cleanAccuracy: clean.event.accuracy, robust };
+}
+
+async function evaluateClean(context: RunContext): Promise<RunEvent> {
+  const { event } = await evaluate(context, 'clean', 0, context.testSamples);
+  context.state.cleanAccuracy = event.accuracy;
+  return event;
+}
+
+/** One pass over the first `samples` test images with the current parameters. */
+async function evaluate(
+  { config, state, pool, ledger, metrics, emit }: RunContext,
+  attack: Attack,
+  epsLinf: number,
+  samples: number,
+): Promise<{ readonly event: Extract<RunEvent, { kind: 'evaluation' }>; readonly correct: Uint8Array }> {
+  const startMs = performance.now();
+  const queue = new EvaluationQueue({
+    attack,
+    epsLinf,
+    samples,
+    batchSize: config.evaluation.batchSize,
+    parameterVersion: state.step,
+    onProgress: (done, total) => emit({ kind: 'evaluation-progress', attack, epsLinf, done, total }),
+  });
+  await pool.run(queue);
+  const seconds = (performance.now() - startMs) / 1000;
+  const accuracy = sum(queue.correct) / samples;
+  const { meanLoss } = queue;
+  if (!Number.isFinite(meanLoss)) {
+    throw new DeepDefenseError('NON_FINITE_LOSS', {
+      what: `the ${attack} evaluation after step ${state.step} has a loss that is not finite`,
+      got: `mean loss ${meanLoss}, accuracy ${accuracy}, last checkpoint: ${state.lastCheckpoint ?? 'none'}`,
+      todo: 'lower optimizer.learningRate, or add schedule.warmup',
+      fields: { step: state.step, attack, epsLinf },
+    });
+  }
+  ledger.record({ type: 'evaluation-finished', step: state.step, attack, epsLinf, samples, accuracy, meanLoss, seconds });
+  metrics.evaluationSeconds.observe({ attack }, seconds);
+  metrics.accuracy.set({ attack, eps: String(epsLinf) }, accuracy);
+  return { event: { kind: 'evaluation', step: state.step, attack, epsLinf, samples, accuracy, meanLoss, seconds }, correct: queue.correct };
+}
+
+function sum(values: Uint8Array): number {
+  return values.reduce((total, value) => total + value, 0);
+}

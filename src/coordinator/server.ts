@@ -1,0 +1,44 @@
+/** @file The coordinator's gRPC server: worker streams go to the pool, dataset requests to the dataset service. */
+import type { Dataset } from '../data/index.ts';
+import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
+import { bindServer, closeServer, createCoordinatorServer } from '../wire/index.ts';
+import { createDatasetHandler } from './dataset-service.ts';
+import type { ParameterSnapshot } from './parameter-snapshot.ts';
+import type { WorkerPool } from './worker-pool.ts';
+import { serveWorkerStream } from './worker-stream.ts';
+
+export interface CoordinatorServerOptions {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  readonly pool: WorkerPool<ParameterSnapshot>;
+  readonly parameterCount: number;
+  readonly dataset: Dataset;
+  readonly metrics: CoordinatorMetrics;
+  readonly logger: Logger;
+}
+
+export interface RunningServer {
+  /** host:port that workers connect to. */
+  readonly address: string;
+  readonly port: number;
+  /** Takes no new streams, lets open ones end for `graceMs`, then cuts them. */
+  close(graceMs: number): Promise<void>;
+}
+
+/**
+ * Listens.
+ * @throws DeepDefenseError PORT_IN_USE, CONNECT_FAILED
+ */
+export async function startServer({ host, port, pool, parameterCount, dataset, metrics, logger }: CoordinatorServerOptions): Promise<RunningServer> {
+  const server = createCoordinatorServer({
+    work: (stream) => serveWorkerStream({ stream, pool, parameterCount, metrics, logger }),
+    fetchDataset: createDatasetHandler({ dataset, metrics, logger }),
+  });
+  const bound = await bindServer(server, host, port);
+  return {
+    address: `${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    port: bound,
+    close: (graceMs) => closeServer(server, graceMs),
+  };
+}

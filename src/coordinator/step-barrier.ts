@@ -1,0 +1,112 @@
+/**
+ * @file The barrier of one training step: it opens when every shard has been counted exactly once. Sums arrive as nodes of the fixed
+ * reduction tree and are added as they come, so almost nothing is left to do when the last one is in.
+ */
+import { DeepDefenseError } from '../core/index.ts';
+import { coordinatorMessage, type ShardBlock, treeBlocks, TreeReducer, type TreeSum } from '../wire/index.ts';
+import { type Answer, badAnswer, type Job, type TaskPlan } from './job.ts';
+import { type Grant, LeaseTable } from './leases.ts';
+
+export interface StepBarrierOptions {
+  /** Committed steps before this one; also the parameter version. */
+  readonly step: number;
+  /** Position of the batch's first sample in the infinite sequence of epochs. */
+  readonly firstPosition: number;
+  /** Factor on the GFA weights, 0..1. */
+  readonly gfaScale: number;
+  /** Logical shards of the batch, >= 1. */
+  readonly shards: number;
+  /** Elements of the gradient vector. */
+  readonly parameterCount: number;
+  /** Number of metric sums; asked for at the first answer, because the first ready worker fixes it. */
+  readonly metricCount: () => number;
+  /** Workers that must be ready before the step starts; default 1. */
+  readonly minWorkers?: number;
+  /** Monotonic milliseconds, to measure the reduction; default performance.now. */
+  readonly monotonicMs?: () => number;
+}
+
+/** One step as a job of the worker pool. */
+export class StepBarrier implements Job {
+  readonly kind = 'train';
+  readonly unitsPerWorker = 'share';
+  readonly leases: LeaseTable;
+  readonly minWorkers: number;
+  readonly step: number;
+  readonly #options: StepBarrierOptions;
+  readonly #monotonicMs: () => number;
+  #reducer: TreeReducer | undefined;
+  #reduceMs = 0;
+  #computeMs = 0;
+  #startedAtMs: number | undefined;
+  readonly #shardsByWorker: Record<string, number> = {};
+
+  constructor(options: StepBarrierOptions) {
+    this.#options = options;
+    this.step = options.step;
+    this.minWorkers = options.minWorkers ?? 1;
+    this.leases = new LeaseTable(options.shards);
+    this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
+  }
+
+  /** Monotonic time of the first lease; undefined before it. */
+  get startedAtMs(): number | undefined {
+    return this.#startedAtMs;
+  }
+
+  /** Counted shards by worker id. */
+  get shardsByWorker(): Readonly<Record<string, number>> {
+    return this.#shardsByWorker;
+  }
+
+  /** Milliseconds spent on adding sums so far. */
+  get reduceMs(): number {
+    return this.#reduceMs;
+  }
+
+  /** Milliseconds of pure computation that the workers report for the counted blocks, summed over workers. */
+  get computeMs(): number {
+    return this.#computeMs;
+  }
+
+  plan(grant: Grant, nextTaskId: () => number): TaskPlan[] {
+    const { step, firstPosition, gfaScale, shards } = this.#options;
+    this.#startedAtMs ??= this.#monotonicMs();
+    const parts = grant.ranges.flatMap(({ first, count }) => treeBlocks(first, count, shards));
+    const taskId = nextTaskId();
+    const message = coordinatorMessage('trainTask', { taskId, step, firstPosition, blocks: parts, leaseEpoch: grant.epoch, gfaScale });
+    return [{ taskId, message, parts }];
+  }
+
+  locate(answer: Answer, parts: readonly ShardBlock[]): { range: ShardBlock; epoch: number } {
+    if (answer.kind !== 'block' || answer.message.block === null) throw badAnswer('a block result with its block', answer.kind);
+    const { block, step, leaseEpoch } = answer.message;
+    const part = parts.find(({ first, count }) => first === block.first && count === block.count);
+    if (part === undefined) throw badAnswer('a block of the task', `[${block.first}, ${block.first + block.count})`);
+    if (step !== this.step) throw badAnswer(`step ${this.step}`, `step ${step}`);
+    return { range: part, epoch: leaseEpoch };
+  }
+
+  accept(range: ShardBlock, answer: Answer, workerId: string): void {
+    if (answer.kind !== 'block') throw badAnswer('a block result', answer.kind);
+    const { shards, parameterCount, metricCount } = this.#options;
+    this.#reducer ??= new TreeReducer({ root: { first: 0, count: shards }, length: parameterCount, metrics: metricCount() });
+    const startMs = this.#monotonicMs();
+    this.#reducer.add(range, answer.gradients, answer.message.metricSums);
+    this.#reduceMs += this.#monotonicMs() - startMs;
+    this.#computeMs += answer.message.computeMs;
+    this.#shardsByWorker[workerId] = (this.#shardsByWorker[workerId] ?? 0) + range.count;
+  }
+
+  /**
+   * Mean over shards of gradients and metrics; call once, when the step is complete.
+   * @throws DeepDefenseError INTERNAL while shards are missing.
+   */
+  takeMean(): TreeSum {
+    if (this.#reducer === undefined) throw new DeepDefenseError('INTERNAL', { what: `step ${this.step} was read before an answer came` });
+    const startMs = this.#monotonicMs();
+    const mean = this.#reducer.takeMean();
+    this.#reduceMs += this.#monotonicMs() - startMs;
+    return mean;
+  }
+}

@@ -1,0 +1,206 @@
+/** @file One training step from leases to the new parameters on their way to the workers. */
+import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { recordGfaMetrics, type StepPhase } from '../telemetry/index.ts';
+import { parametersHash } from './checkpoint.ts';
+import type { UpdateReport } from './optimizer.ts';
+import type { RunContext } from './run-context.ts';
+import type { RunEvent, StepEvent } from './run-events.ts';
+import { gfaScaleAt, learningRateAt } from './schedule.ts';
+import { StepBarrier } from './step-barrier.ts';
+
+/** Samples per second are averaged over about this many steps. */
+const RATE_STEPS = 10;
+
+/** Runs steps of one run, one at a time. */
+export class StepRunner {
+  readonly #context: RunContext;
+  /** Exponential means, so that a hiccup doesn't rule the display. */
+  #meanSamples = 0;
+  #meanSeconds = 0;
+
+  constructor(context: RunContext) {
+    this.#context = context;
+  }
+
+  /**
+   * Runs the next step: parameters, optimiser and `state.step` are those after it when it resolves, and untouched when it rejects.
+   * @throws DeepDefenseError NON_FINITE_LOSS with a diagnosis; what {@link WorkerPool.run} throws; STORAGE_FAILED
+   */
+  async run(): Promise<StepEvent> {
+    const { config, plan, state, pool, ledger } = this.#context;
+    const { step } = state;
+    ledger.check();
+    const barrier = new StepBarrier({
+      step,
+      firstPosition: step * plan.batchSize,
+      gfaScale: gfaScaleAt(config, step, plan.totalSteps),
+      shards: config.train.shards,
+      parameterCount: this.#context.parameterCount,
+      metricCount: () => pool.membership.metricNames?.length ?? 0,
+      minWorkers: config.cluster.minWorkers,
+    });
+    const startMs = performance.now();
+    await pool.run(barrier);
+    const leasedMs = barrier.startedAtMs ?? startMs;
+    const collectedMs = performance.now();
+    const arrivalReduceMs = barrier.reduceMs;
+    const { gradients, metricSums } = barrier.takeMean();
+    const learningRate = learningRateAt(config, step, plan.totalSteps);
+    const metrics = this.#named(metricSums);
+    const reducedMs = performance.now();
+    const update = this.#update(gradients, learningRate, metrics);
+    const updatedMs = performance.now();
+    pool.publish(state.step, state.parameters);
+    const sentMs = performance.now();
+
+    const phases: Readonly<Partial<Record<StepPhase, number>>> = {
+      wait_workers: leasedMs - startMs,
+      compute: collectedMs - leasedMs - arrivalReduceMs,
+      reduce: arrivalReduceMs + reducedMs - collectedMs,
+      update: updatedMs - reducedMs,
+      send: sentMs - updatedMs,
+    };
+    const seconds = (sentMs - startMs) / 1000;
+    const busySeconds = (sentMs - leasedMs) / 1000;
+    state.trainedSamples += plan.batchSize;
+    state.trainedSeconds += busySeconds;
+    const event = this.#event({ learningRate, update, metrics, seconds, busySeconds });
+    this.#record(event, phases, barrier);
+    return event;
+  }
+
+  /** Applies the update or ends the run with a diagnosis. */
+  #update(gradients: Float32Array, learningRate: number, metrics: ReadonlyMap<string, number>): UpdateReport {
+    const { state } = this.#context;
+    const loss = metrics.get('loss') ?? Number.NaN;
+    if (!Number.isFinite(loss)) throw this.#diagnosis(learningRate, metrics, gradients, undefined);
+    let update: UpdateReport;
+    try {
+      update = state.optimizer.apply(state.parameters, gradients, learningRate);
+    } catch (error) {
+      if (isDeepDefenseError(error) && error.code === 'NON_FINITE_LOSS') throw this.#diagnosis(learningRate, metrics, gradients, error);
+      throw error;
+    }
+    state.step += 1;
+    state.cleanAccuracy = null;
+    return update;
+  }
+
+  #diagnosis(learningRate: number, metrics: ReadonlyMap<string, number>, gradients: Float32Array, cause: DeepDefenseError | undefined): DeepDefenseError {
+    const { state, metrics: telemetry } = this.#context;
+    telemetry.nonFinite.inc();
+    const bad = [...metrics].filter(([, value]) => !Number.isFinite(value)).map(([name]) => name);
+    const loss = metrics.get('loss') ?? Number.NaN;
+    const gradientNorm = Math.sqrt(gradients.reduce((sum, value) => sum + value * value, 0));
+    const checkpoint = state.lastCheckpoint ?? 'none';
+    return new DeepDefenseError('NON_FINITE_LOSS', {
+      what: `training diverged at step ${state.step}: ${cause === undefined ? 'the loss is not finite' : cause.parts.what}`,
+      got: [
+        `loss ${loss}`,
+        `gradient norm ${gradientNorm}`,
+        `learning rate ${learningRate}`,
+        `non-finite metrics: ${bad.length === 0 ? 'none' : bad.join(', ')}`,
+        `last checkpoint: ${checkpoint}`,
+      ].join('; '),
+      todo: 'lower optimizer.learningRate or strategy.gfa.strength, add schedule.warmup, or set optimizer.gradientClipNorm; the checkpoint is good',
+      fields: { step: state.step, loss: String(loss), gradientNorm: String(gradientNorm), learningRate, nonFiniteMetrics: bad, checkpoint },
+      ...(cause === undefined ? {} : { cause }),
+    });
+  }
+
+  #named(metricSums: Float64Array): ReadonlyMap<string, number> {
+    const names = this.#context.pool.membership.metricNames ?? [];
+    return new Map(names.map((name, index) => [name, metricSums[index] ?? Number.NaN]));
+  }
+
+  #event(done: {
+    readonly learningRate: number;
+    readonly update: UpdateReport;
+    readonly metrics: ReadonlyMap<string, number>;
+    readonly seconds: number;
+    readonly busySeconds: number;
+  }): StepEvent {
+    const { plan, state, pool } = this.#context;
+    const keep = this.#meanSeconds === 0 ? 0 : 1 - 1 / RATE_STEPS;
+    this.#meanSamples = keep * this.#meanSamples + (1 - keep) * plan.batchSize;
+    this.#meanSeconds = keep * this.#meanSeconds + (1 - keep) * done.busySeconds;
+    const metrics = Object.fromEntries([...done.metrics].filter(([, value]) => Number.isFinite(value)));
+    return {
+      kind: 'step',
+      step: state.step,
+      totalSteps: plan.totalSteps,
+      epoch: plan.epochsAfter(state.step),
+      loss: done.metrics.get('loss') ?? Number.NaN,
+      learningRate: done.learningRate,
+      gradientNorm: done.update.gradientNorm,
+      metrics,
+      samplesPerSecond: this.#meanSamples / this.#meanSeconds,
+      seconds: done.seconds,
+      readyWorkers: pool.membership.ready().length,
+    };
+  }
+
+  #record(event: StepEvent, phases: Readonly<Partial<Record<StepPhase, number>>>, barrier: StepBarrier): void {
+    const { config, plan, ledger, metrics } = this.#context;
+    const step = event.step - 1;
+    ledger.record({
+      type: 'step-committed',
+      step,
+      epoch: Math.floor(plan.epochsAfter(step)),
+      position: step * plan.batchSize,
+      samples: plan.batchSize,
+      loss: event.loss,
+      metrics: event.metrics,
+      learningRate: event.learningRate,
+      gradientNorm: event.gradientNorm,
+      gfaScale: gfaScaleAt(config, step, plan.totalSteps),
+      shardsByWorker: barrier.shardsByWorker,
+      seconds: event.seconds,
+    });
+    for (const [phase, milliseconds] of Object.entries(phases)) metrics.stepPhaseSeconds.observe({ phase }, Math.max(0, milliseconds) / 1000);
+    metrics.stepSeconds.observe(event.seconds);
+    metrics.step.set(event.step);
+    metrics.epoch.set(event.epoch);
+    metrics.steps.inc();
+    metrics.samples.inc(plan.batchSize);
+    metrics.samplesPerSecond.set(event.samplesPerSecond);
+    metrics.loss.set(event.loss);
+    metrics.lossTerm.set(event.metrics.lossTerm ?? event.loss);
+    if (event.metrics.accuracy !== undefined) metrics.trainAccuracy.set(event.metrics.accuracy);
+    metrics.learningRate.set(event.learningRate);
+    metrics.gradientNorm.set(event.gradientNorm);
+    recordGfaMetrics(metrics, event.metrics);
+  }
+}
+
+/** Writes a checkpoint of the state between two steps; nothing when this step's is there already. */
+export async function writeCheckpoint({ config, runId, datasetHash, plan, state, pool, ledger, checkpoints, metrics }: RunContext): Promise<
+  Extract<RunEvent, { kind: 'checkpoint' }> | undefined
+> {
+  if (state.lastCheckpointStep === state.step) return undefined;
+  await ledger.flush();
+  const { sequence, hash } = ledger.position;
+  const receipt = await checkpoints.write({
+    runId,
+    step: state.step,
+    position: state.step * plan.batchSize,
+    config,
+    datasetHash,
+    engineFingerprint: pool.membership.engineFingerprint ?? '',
+    journalSequence: sequence,
+    journalHash: hash,
+    cleanAccuracy: state.cleanAccuracy,
+    parameters: state.parameters,
+    optimizer: { updates: state.optimizer.updates, slots: new Map(state.optimizer.slots.map(({ name, values }) => [name, values])) },
+  });
+  state.lastCheckpoint = receipt.path;
+  state.lastCheckpointStep = state.step;
+  const checkpoint = `checkpoints/${receipt.path.split(/[\\/]/).at(-1)}`;
+  const { bytes, seconds, parametersSha256 } = receipt;
+  ledger.record({ type: 'checkpoint-written', step: state.step, checkpoint, bytes, seconds, parametersSha256: parametersSha256 || parametersHash(state.parameters) });
+  metrics.checkpointSeconds.observe(seconds);
+  metrics.stepPhaseSeconds.observe({ phase: 'checkpoint' }, seconds);
+  metrics.checkpointBytes.set(bytes);
+  metrics.lastCheckpoint.set(Date.now() / 1000);
+  return { kind: 'checkpoint', step: state.step, path: receipt.path, bytes, seconds };
+}

@@ -1,0 +1,31 @@
+/** @file The final weights of a run as a safetensors file, for everyone who wants the model and not the run. */
+import { PACKAGE_VERSION, sizeOf, writeFileAtomic } from '../core/index.ts';
+import { encodeSafetensors, type NamedTensor } from '../wire/index.ts';
+import { parametersHash } from './checkpoint.ts';
+import type { RunContext } from './run-context.ts';
+
+/**
+ * Writes the parameters by name with PyTorch's layouts; metadata says what model they belong to and where they come from.
+ * @throws DeepDefenseError STORAGE_FAILED
+ */
+export async function writeWeights(path: string, { config, runId, specs, state, datasetHash, pool }: RunContext): Promise<void> {
+  let from = 0;
+  const tensors = specs.map(({ name, shape }): NamedTensor => {
+    const data = state.parameters.subarray(from, from + sizeOf(shape));
+    from += data.length;
+    return { name, value: { shape, dtype: 'float32', data } };
+  });
+  const metadata = {
+    format: 'deepdefense-weights-1',
+    packageVersion: PACKAGE_VERSION,
+    runId,
+    model: config.model.name,
+    inputRange: config.model.inputRange,
+    strategy: config.strategy.name,
+    step: String(state.step),
+    datasetHash,
+    engineFingerprint: pool.membership.engineFingerprint ?? '',
+    weightsSha256: parametersHash(state.parameters),
+  };
+  await writeFileAtomic(path, encodeSafetensors(tensors, metadata));
+}

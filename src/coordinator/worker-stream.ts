@@ -1,0 +1,108 @@
+/** @file One worker's gRPC stream as the worker pool sees it: chunks are put together, messages become reports. */
+import { DeepDefenseError } from '../core/index.ts';
+import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
+import { type CoordinatorMessage, TensorReceiver, type WorkerMessage, type WorkerStream } from '../wire/index.ts';
+import type { ParameterSnapshot } from './parameter-snapshot.ts';
+import type { WorkerLink, WorkerPool, WorkerReport } from './worker-pool.ts';
+
+export interface WorkerStreamOptions {
+  readonly stream: WorkerStream;
+  readonly pool: WorkerPool<ParameterSnapshot>;
+  /** Elements of the parameter vector. */
+  readonly parameterCount: number;
+  readonly metrics: CoordinatorMetrics;
+  readonly logger: Logger;
+}
+
+/** Takes part in the pool until the stream ends. */
+export function serveWorkerStream({ stream, pool, parameterCount, metrics, logger }: WorkerStreamOptions): void {
+  const receiver = new TensorReceiver({ elements: parameterCount });
+  const id = pool.connect(new StreamLink(stream, metrics));
+  stream.on('data', (message: WorkerMessage) => {
+    try {
+      const report = toReport(message, receiver, metrics);
+      pool.receive(id, report);
+    } catch (error) {
+      pool.refuse(id, error);
+    }
+  });
+  stream.on('error', (error) => {
+    logger.debug({ err: error }, 'a worker stream failed');
+    pool.disconnect(id, error.message);
+  });
+  stream.on('cancelled', () => pool.disconnect(id, 'the stream was cancelled'));
+  stream.on('end', () => {
+    pool.disconnect(id, 'the worker closed the stream');
+    stream.end();
+  });
+}
+
+/**
+ * What a message says; chunks count as a sign of life.
+ * @throws DeepDefenseError PROTOCOL_BAD_MESSAGE for broken transfers and unknown kinds.
+ */
+function toReport(message: WorkerMessage, receiver: TensorReceiver, metrics: CoordinatorMetrics): WorkerReport {
+  switch (message.body) {
+    case 'hello':
+      return { kind: 'hello', message: message.hello };
+    case 'ready':
+      return { kind: 'ready', message: message.ready };
+    case 'heartbeat':
+      metrics.heartbeats.inc();
+      return { kind: 'alive' };
+    case 'chunk':
+      receiver.accept(message.chunk);
+      return { kind: 'alive' };
+    case 'blockResult': {
+      const gradients = receiver.take(message.blockResult.transferId);
+      metrics.gradientBytes.inc(gradients.byteLength);
+      return { kind: 'block', message: message.blockResult, gradients };
+    }
+    case 'evaluationResult':
+      return { kind: 'evaluation', message: message.evaluationResult };
+    case 'initialParameters':
+      return { kind: 'initial', message: message.initialParameters, parameters: receiver.take(message.initialParameters.transferId) };
+    case 'taskFailure':
+      return { kind: 'failure', message: message.taskFailure };
+    case 'goodbye':
+      return { kind: 'goodbye', reason: message.goodbye.reason };
+    case undefined:
+      throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', {
+        what: 'a worker sent a message of an unknown kind',
+        todo: 'install the same version of deepdefense on both sides',
+      });
+    default:
+      return message satisfies never;
+  }
+}
+
+/** Writes to the stream; a closed stream swallows what is said to it, its end is reported by its events. */
+class StreamLink implements WorkerLink<ParameterSnapshot> {
+  readonly #stream: WorkerStream;
+  readonly #metrics: CoordinatorMetrics;
+
+  constructor(stream: WorkerStream, metrics: CoordinatorMetrics) {
+    this.#stream = stream;
+    this.#metrics = metrics;
+  }
+
+  send(message: CoordinatorMessage): void {
+    this.#write(message);
+  }
+
+  sendParameters({ messages, byteLength }: ParameterSnapshot): void {
+    // No wait for 'drain': a worker gets a version only when it owes nothing, so at most one is in the buffer.
+    for (const message of messages) this.#write(message);
+    this.#metrics.parameterBytes.inc(byteLength);
+  }
+
+  close(): void {
+    if (!this.#stream.writableEnded && !this.#stream.destroyed) this.#stream.end();
+  }
+
+  #write(message: CoordinatorMessage | Buffer): void {
+    if (this.#stream.writableEnded || this.#stream.destroyed || this.#stream.cancelled) return;
+    // The service's serialiser passes encoded messages through.
+    this.#stream.write(message as CoordinatorMessage);
+  }
+}

@@ -1,0 +1,78 @@
+/** @file A lock file, so that two processes don't write the same download. */
+import { open, readFile, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { DeepDefenseError } from '../core/index.ts';
+
+/** Locks of this process; a lock file with our own process id that isn't among them is a leftover (ids repeat, in containers at each start). */
+const held = new Set<string>();
+
+/**
+ * Runs `action` while holding the lock file at `path`. A lock left by a process of this machine that is gone is taken over.
+ *
+ * @param purpose what the holder does, for the error message
+ * @throws DATA_DOWNLOAD when another process holds the lock; STORAGE_FAILED
+ */
+export async function withFileLock<T>(path: string, purpose: string, action: () => Promise<T>): Promise<T> {
+  await acquire(path, purpose);
+  held.add(path);
+  try {
+    return await action();
+  } finally {
+    held.delete(path);
+    await rm(path, { force: true });
+  }
+}
+
+async function acquire(path: string, purpose: string): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const handle = await open(path, 'wx');
+      await handle.writeFile(JSON.stringify({ pid: process.pid, host: hostname() }));
+      await handle.close();
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotLock(path, error);
+    }
+    const holder = await readHolder(path);
+    if (attempt === 0 && holder?.host === hostname() && isLeftover(path, holder.pid)) {
+      await rm(path, { force: true });
+      continue;
+    }
+    throw new DeepDefenseError('DATA_DOWNLOAD', {
+      what: `another process is busy ${purpose}`,
+      got: holder === undefined ? `lock file "${path}"` : `process ${holder.pid} on "${holder.host}" holds "${path}"`,
+      todo: 'wait until it has finished; if no such process runs, delete the lock file',
+      fields: { path },
+    });
+  }
+}
+
+function cannotLock(path: string, cause: unknown): DeepDefenseError {
+  return new DeepDefenseError('STORAGE_FAILED', {
+    what: `can't make the lock file "${path}"`,
+    got: cause instanceof Error ? cause.message : String(cause),
+    todo: 'check permissions, or set DEEPDEFENSE_CACHE to another folder',
+    fields: { path },
+    cause,
+  });
+}
+
+async function readHolder(path: string): Promise<{ pid: number; host: string } | undefined> {
+  try {
+    const value = JSON.parse(await readFile(path, 'utf8')) as { pid?: unknown; host?: unknown };
+    return typeof value.pid === 'number' && typeof value.host === 'string' ? { pid: value.pid, host: value.host } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isLeftover(path: string, pid: number): boolean {
+  if (pid === process.pid) return !held.has(path);
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    // EPERM: there is such a process, of another user.
+    return (error as NodeJS.ErrnoException).code !== 'EPERM';
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * @file The events of a run. Everything that the coordinator decides is one of them; the state of a run is a fold over them.
+ * Times are in the record around an event (file-journal.ts), not in the event.
+ */
+
+/** First event of a run folder. */
+export interface RunStarted {
+  readonly type: 'run-started';
+  readonly runId: string;
+  readonly packageVersion: string;
+  /** The resolved config. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Steps that the run will have. */
+  readonly totalSteps: number;
+  /** Samples of one epoch. */
+  readonly samplesPerEpoch: number;
+  readonly datasetName: string;
+  /** SHA-256 of the dataset's records. */
+  readonly datasetHash: string;
+  /** SHA-256 of parameter names, shapes and dtypes. */
+  readonly schemaHash: string;
+}
+
+/** The coordinator was started again from a checkpoint. Steps from `fromStep` on that were committed before this event are void. */
+export interface RunResumed {
+  readonly type: 'run-resumed';
+  /** Committed steps in the checkpoint; the next step to commit. */
+  readonly fromStep: number;
+  /** File name of the checkpoint inside the run folder. */
+  readonly checkpoint: string;
+}
+
+/** A worker was accepted and is ready. */
+export interface WorkerJoined {
+  readonly type: 'worker-joined';
+  readonly workerId: string;
+  readonly host: string;
+  readonly engineFingerprint: string;
+}
+
+/** A worker is gone. */
+export interface WorkerLeft {
+  readonly type: 'worker-left';
+  readonly workerId: string;
+  /** e.g. `goodbye`, `disconnected`, `silent`, `refused`, `finished`. */
+  readonly reason: string;
+}
+
+/** Shards were taken from a worker that didn't answer in time; they are leased again under a higher epoch. */
+export interface LeaseExpired {
+  readonly type: 'lease-expired';
+  readonly workerId: string;
+  readonly step: number;
+  readonly leaseEpoch: number;
+  readonly blocks: readonly { readonly first: number; readonly count: number }[];
+  /** `lost` (worker gone or silent), `deadline` (step took too long) or `failed` (the worker said so). */
+  readonly reason: string;
+}
+
+/** A step was applied to the parameters: it consumed positions [position, position + samples) of the sample sequence, and no other step did. */
+export interface StepCommitted {
+  readonly type: 'step-committed';
+  /** Number of the step, from 0; afterwards step + 1 steps are committed. */
+  readonly step: number;
+  /** Epoch of the first position, from 0. */
+  readonly epoch: number;
+  /** First position of the batch in the infinite sequence of epochs. */
+  readonly position: number;
+  readonly samples: number;
+  readonly loss: number;
+  /** All training metrics by name, e.g. `accuracy`, `gfa/conv1/cosine`. */
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly learningRate: number;
+  /** Global norm before clipping. */
+  readonly gradientNorm: number;
+  /** Factor on GFA weights, 0..1. */
+  readonly gfaScale: number;
+  /** Shards by worker, e.g. { "host-17": 4 }. */
+  readonly shardsByWorker: Readonly<Record<string, number>>;
+  /** Wall time of the step. */
+  readonly seconds: number;
+}
+
+/** A checkpoint is on disk. */
+export interface CheckpointWritten {
+  readonly type: 'checkpoint-written';
+  /** Committed steps in it. */
+  readonly step: number;
+  /** File name inside the run folder. */
+  readonly checkpoint: string;
+  readonly bytes: number;
+  readonly seconds: number;
+  /** SHA-256 of the flat parameter vector. */
+  readonly parametersSha256: string;
+}
+
+/** Test images were classified with the parameters after `step` steps. */
+export interface EvaluationFinished {
+  readonly type: 'evaluation-finished';
+  readonly step: number;
+  readonly attack: 'clean' | 'fgsm' | 'pgd';
+  /** L-infinity radius in [0,1] pixel units, 0 for clean. */
+  readonly epsLinf: number;
+  readonly samples: number;
+  /** Share of samples still classified correctly, 0..1. */
+  readonly accuracy: number;
+  /** Mean cross-entropy after the attack. */
+  readonly meanLoss: number;
+  readonly seconds: number;
+}
+
+/** Last event of a run, or of a part of it before a resume. */
+export interface RunFinished {
+  readonly type: 'run-finished';
+  readonly state: 'completed' | 'stopped' | 'failed';
+  readonly reason: string;
+  /** Committed steps. */
+  readonly steps: number;
+  /** SHA-256 of the flat parameter vector; empty when the run failed before it had one. */
+  readonly parametersSha256: string;
+}
+
+export type JournalEvent =
+  | RunStarted
+  | RunResumed
+  | WorkerJoined
+  | WorkerLeft
+  | LeaseExpired
+  | StepCommitted
+  | CheckpointWritten
+  | EvaluationFinished
+  | RunFinished;
+
+/** The steps that count, in order: those voided by a later resume are left out. */
+export function effectiveSteps(events: Iterable<JournalEvent>): StepCommitted[] {
+  const steps: StepCommitted[] = [];
+  for (const event of events) {
+    if (event.type === 'step-committed') steps.push(event);
+    else if (event.type === 'run-resumed') while ((steps.at(-1)?.step ?? -1) >= event.fromStep) steps.pop();
+  }
+  return steps;
+}

@@ -1,0 +1,100 @@
+/** @file The HTTP side of a process: /metrics for Prometheus, /livez and /readyz for whoever watches it. */
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { DeepDefenseError } from '../core/index.ts';
+
+/** Whether a process can do its work now. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** Why not, or what it is doing; one line. */
+  readonly reason: string;
+}
+
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  readonly metrics: { readonly contentType: string; render(): Promise<string> };
+  /** Asked at each GET /readyz; must not block. */
+  readonly readiness: () => Readiness;
+}
+
+/** A running server. */
+export interface HttpEndpoint {
+  readonly port: number;
+  /** e.g. `http://127.0.0.1:9464`. */
+  readonly url: string;
+  /** Stops listening and cuts open connections. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the server. /livez is 200 whenever the event loop answers; /readyz is 200 or 503 with the reason.
+ * @throws DeepDefenseError PORT_IN_USE when another process has the port; CONNECT_FAILED when the address can't be listened on.
+ */
+export async function startHttpServer({ host, port, metrics, readiness }: HttpServerOptions): Promise<HttpEndpoint> {
+  const server = createServer((request, response) => {
+    void answer(request.method ?? 'GET', new URL(request.url ?? '/', 'http://host').pathname, response, metrics, readiness);
+  });
+  await listen(server, host, port);
+  const bound = (server.address() as AddressInfo).port;
+  const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+  return {
+    port: bound,
+    url: `http://${shown}:${bound}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(
+  method: string,
+  path: string,
+  response: ServerResponse,
+  metrics: HttpServerOptions['metrics'],
+  readiness: HttpServerOptions['readiness'],
+): Promise<void> {
+  if (method !== 'GET' && method !== 'HEAD') return send(response, 405, 'only GET and HEAD\n', { allow: 'GET, HEAD' });
+  try {
+    switch (path) {
+      case '/metrics':
+        return send(response, 200, await metrics.render(), { 'content-type': metrics.contentType });
+      case '/livez':
+        return send(response, 200, 'ok\n');
+      case '/readyz': {
+        const { ready, reason } = readiness();
+        return send(response, ready ? 200 : 503, `${ready ? 'ready' : 'not ready'}: ${reason}\n`);
+      }
+      default:
+        return send(response, 404, 'try /metrics, /livez or /readyz\n');
+    }
+  } catch (error) {
+    send(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
+  }
+}
+
+function send(response: ServerResponse, status: number, body: string, headers: Readonly<Record<string, string>> = {}): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store', ...headers });
+  response.end(body);
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const inUse = cause.code === 'EADDRINUSE';
+      reject(
+        new DeepDefenseError(inUse ? 'PORT_IN_USE' : 'CONNECT_FAILED', {
+          what: inUse ? `HTTP port ${port} on "${host}" is in use` : `can't listen on "${host}" port ${port}`,
+          got: cause.message,
+          todo: inUse ? 'stop the process that has it, or choose another HTTP port or 0' : 'check the address and permissions',
+          fields: { host, port },
+          cause,
+        }),
+      );
+    });
+    server.listen(port, host, () => resolve());
+  });
+}

@@ -1,0 +1,69 @@
+export { loadProto, PROTO_PATH } from './load-proto.ts';
+export {
+  type AnswerRefused,
+  type BlockResult,
+  type CancelTask,
+  type CoordinatorBodies,
+  type CoordinatorMessage,
+  coordinatorMessage,
+  type DatasetChunk,
+  type DatasetRequest,
+  type EvaluationResult,
+  type EvaluationTask,
+  type Finish,
+  type Goodbye,
+  type Heartbeat,
+  type Hello,
+  type InitialiseTask,
+  type InitialParameters,
+  type ParametersReady,
+  type Ready,
+  type Refusal,
+  type ShardBlock,
+  type TaskFailure,
+  type TensorChunk,
+  type TrainTask,
+  type Welcome,
+  type WorkerBodies,
+  type WorkerMessage,
+  workerMessage,
+} from './messages.ts';
+export {
+  sumTree,
+  TreeReducer,
+  type TreeSum,
+  treeBlocks,
+  treeChildren,
+} from './reduction.ts';
+export {
+  decodeSafetensors,
+  encodeSafetensors,
+  type NamedTensor,
+  type SafetensorsFile,
+} from './safetensors.ts';
+export { schemaHash } from './schema-hash.ts';
+export { type MessageSink, sendAll } from './send-all.ts';
+export {
+  bindServer,
+  CHANNEL_OPTIONS,
+  type CoordinatorClient,
+  type CoordinatorHandlers,
+  type CoordinatorStream,
+  closeServer,
+  createCoordinatorClient,
+  createCoordinatorServer,
+  type GrpcServer,
+  grpcStatus,
+  isServiceError,
+  MAX_MESSAGE_BYTES,
+  SERVER_OPTIONS,
+  type ServiceError,
+  type WorkerStream,
+} from './service.ts';
+export {
+  CHUNK_BYTES,
+  TensorReceiver,
+  type TensorReceiverOptions,
+  TensorSender,
+  type TensorTransfer,
+} from './tensor-transfer.ts';

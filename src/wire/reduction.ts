@@ -1,0 +1,237 @@
+/**
+ * @file The fixed binary tree that sums shards. Float32 addition is not associative, so the order of additions is part of the
+ * result; here it depends on the number of shards only, never on who computed what or which answer came first.
+ *
+ * Tree over shards [first, first + count): a leaf for count = 1, else the left child has the largest power of two strictly below
+ * `count` shards and the right child the rest. sum(node) = sum(left) + sum(right), each addition rounded to float32.
+ */
+import { DeepDefenseError } from '../core/index.ts';
+import type { ShardBlock } from './messages.ts';
+
+/** The two children of a node of at least two shards. */
+export function treeChildren({ first, count }: Readonly<ShardBlock>): [ShardBlock, ShardBlock] {
+  const left = 2 ** Math.floor(Math.log2(count - 1));
+  return [
+    { first, count: left },
+    { first: first + left, count: count - left },
+  ];
+}
+
+/**
+ * The fewest nodes of the tree over `shards` shards that cover [first, first + count) exactly, in ascending order.
+ * @throws DeepDefenseError INTERNAL when the range is empty or not within [0, shards).
+ */
+export function treeBlocks(first: number, count: number, shards: number): ShardBlock[] {
+  if (count < 1 || first < 0 || first + count > shards) {
+    throw new DeepDefenseError('INTERNAL', {
+      what: 'bad range of shards',
+      expected: `a part of [0, ${shards})`,
+      got: `[${first}, ${first + count})`,
+    });
+  }
+  const blocks: ShardBlock[] = [];
+  const visit = (node: ShardBlock): void => {
+    if (node.first >= first + count || node.first + node.count <= first) return;
+    if (node.first >= first && node.first + node.count <= first + count) {
+      blocks.push(node);
+      return;
+    }
+    for (const child of treeChildren(node)) visit(child);
+  };
+  visit({ first: 0, count: shards });
+  return blocks;
+}
+
+/** Sum over a node. */
+export interface TreeSum {
+  readonly gradients: Float32Array;
+  /** Float64 sums, added in the order of the same tree. */
+  readonly metricSums: Float64Array;
+}
+
+/**
+ * Collects sums of nodes in any order and of any sizes and merges siblings as soon as both are there. The result is equal to the
+ * bit for every decomposition and every order of arrival.
+ */
+export class TreeReducer {
+  readonly #root: Readonly<ShardBlock>;
+  readonly #length: number;
+  readonly #metrics: number;
+  /** Disjoint nodes that have their sum and whose sibling hasn't, by key. */
+  readonly #sums = new Map<string, { readonly block: ShardBlock; readonly sum: TreeSum }>();
+
+  /**
+   * @param options.root node to sum up; for a step { first: 0, count: shards }, for a worker the block of its task.
+   * @param options.length elements of the gradient vector.
+   * @param options.metrics number of metric sums.
+   */
+  constructor({
+    root,
+    length,
+    metrics,
+  }: {
+    readonly root: Readonly<ShardBlock>;
+    readonly length: number;
+    readonly metrics: number;
+  }) {
+    this.#root = { first: root.first, count: root.count };
+    this.#length = length;
+    this.#metrics = metrics;
+  }
+
+  /** True when the root has its sum. */
+  get complete(): boolean {
+    return this.#sums.has(keyOf(this.#root));
+  }
+
+  /** True when every shard of the block is in. */
+  covers(block: Readonly<ShardBlock>): boolean {
+    for (const { block: have } of this.#sums.values()) if (contains(have, block)) return true;
+    return false;
+  }
+
+  /** Largest nodes of which nothing is in, in ascending order; empty when complete. */
+  missing(): ShardBlock[] {
+    const blocks: ShardBlock[] = [];
+    const visit = (node: Readonly<ShardBlock>): void => {
+      if (this.covers(node)) return;
+      if ([...this.#sums.values()].some(({ block }) => contains(node, block))) for (const child of treeChildren(node)) visit(child);
+      else blocks.push({ first: node.first, count: node.count });
+    };
+    visit(this.#root);
+    return blocks;
+  }
+
+  /**
+   * Takes the sum over a node and takes over its arrays, which are added to in place: the caller must not use them again.
+   * A node that contains parts which came before replaces them; that can't change the result.
+   * @returns `duplicate` when every shard of the block was in already (nothing changes), else `accepted`.
+   * @throws DeepDefenseError PROTOCOL_BAD_MESSAGE when the block is no node of the tree or a vector has another length.
+   */
+  add(block: Readonly<ShardBlock>, gradients: Float32Array, metricSums: ArrayLike<number>): 'accepted' | 'duplicate' {
+    this.#check(block, gradients, metricSums);
+    if (this.covers(block)) return 'duplicate';
+    for (const [key, { block: have }] of this.#sums) if (contains(block, have)) this.#sums.delete(key);
+    this.#sums.set(keyOf(block), {
+      block: { first: block.first, count: block.count },
+      sum: { gradients, metricSums: Float64Array.from(metricSums) },
+    });
+    this.#merge(this.#root);
+    return 'accepted';
+  }
+
+  /**
+   * The sum over the root.
+   * @throws DeepDefenseError INTERNAL while shards are missing.
+   */
+  sum(): TreeSum {
+    const root = this.#sums.get(keyOf(this.#root));
+    if (root === undefined) {
+      const blocks = this.missing().map(({ first, count }) => `[${first}, ${first + count})`);
+      throw new DeepDefenseError('INTERNAL', {
+        what: 'a sum was asked for before all shards were in',
+        got: `missing shards ${blocks.join(', ')}`,
+      });
+    }
+    return root.sum;
+  }
+
+  /**
+   * Sum over the root divided by its number of shards, in place of the sum: call once.
+   * @throws DeepDefenseError INTERNAL while shards are missing.
+   */
+  takeMean(): TreeSum {
+    const sum = this.sum();
+    const { gradients, metricSums } = sum;
+    const shards = this.#root.count;
+    for (let i = 0; i < gradients.length; i++) gradients[i] = (gradients[i] as number) / shards;
+    for (let i = 0; i < metricSums.length; i++) metricSums[i] = (metricSums[i] as number) / shards;
+    this.#sums.clear();
+    return sum;
+  }
+
+  /** Merges complete pairs below `node`; true when `node` itself has its sum afterwards. */
+  #merge(node: Readonly<ShardBlock>): boolean {
+    if (this.#sums.has(keyOf(node))) return true;
+    if (node.count === 1) return false;
+    const [left, right] = treeChildren(node);
+    // Both sides are visited, so that pairs on the right merge while the left waits.
+    const haveLeft = this.#merge(left);
+    const haveRight = this.#merge(right);
+    if (!haveLeft || !haveRight) return false;
+    const into = this.#take(left);
+    const from = this.#take(right);
+    addInto(into.gradients, from.gradients);
+    for (let i = 0; i < into.metricSums.length; i++) into.metricSums[i] = (into.metricSums[i] as number) + (from.metricSums[i] as number);
+    this.#sums.set(keyOf(node), {
+      block: { first: node.first, count: node.count },
+      sum: into,
+    });
+    return true;
+  }
+
+  #take(block: Readonly<ShardBlock>): TreeSum {
+    const key = keyOf(block);
+    const entry = this.#sums.get(key) as { readonly sum: TreeSum };
+    this.#sums.delete(key);
+    return entry.sum;
+  }
+
+  #check(block: Readonly<ShardBlock>, gradients: Float32Array, metricSums: ArrayLike<number>): void {
+    const fail = (expected: string, got: string): never => {
+      throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', {
+        what: `bad sum over shards [${block.first}, ${block.first + block.count})`,
+        expected,
+        got,
+        todo: 'update the worker: both sides must run the same version',
+        fields: { first: block.first, count: block.count },
+      });
+    };
+    if (!isNode(block, this.#root))
+      fail(`a node of the tree over [${this.#root.first}, ${this.#root.first + this.#root.count})`, 'no node');
+    if (gradients.length !== this.#length) fail(`${this.#length} gradient values`, String(gradients.length));
+    if (metricSums.length !== this.#metrics) fail(`${this.#metrics} metric sums`, String(metricSums.length));
+  }
+}
+
+/**
+ * Sum of the leaves in the order of the tree; the leaves stay as they are. For tests and for workers with all shards at hand.
+ * @throws DeepDefenseError INTERNAL without leaves.
+ */
+export function sumTree(leaves: readonly Float32Array[]): Float32Array {
+  const [leaf] = leaves;
+  if (leaf === undefined)
+    throw new DeepDefenseError('INTERNAL', {
+      what: 'a sum over no shards was asked for',
+    });
+  if (leaves.length === 1) return leaf.slice();
+  const [left, right] = treeChildren({ first: 0, count: leaves.length });
+  const sum = sumTree(leaves.slice(0, left.count));
+  addInto(sum, sumTree(leaves.slice(right.first)));
+  return sum;
+}
+
+/** target += values. The store into a Float32Array rounds the float64 sum, which equals float32 addition (24 * 2 + 2 <= 53 bits). */
+function addInto(target: Float32Array, values: Float32Array): void {
+  for (let i = 0; i < target.length; i++) target[i] = (target[i] as number) + (values[i] as number);
+}
+
+function isNode(block: Readonly<ShardBlock>, root: Readonly<ShardBlock>): boolean {
+  if (!Number.isInteger(block.first) || !Number.isInteger(block.count) || block.count < 1 || !contains(root, block)) return false;
+  let node = root;
+  while (node.first !== block.first || node.count !== block.count) {
+    if (node.count === 1) return false;
+    const child: ShardBlock | undefined = treeChildren(node).find((candidate) => contains(candidate, block));
+    if (child === undefined) return false;
+    node = child;
+  }
+  return true;
+}
+
+function contains(outer: Readonly<ShardBlock>, inner: Readonly<ShardBlock>): boolean {
+  return inner.first >= outer.first && inner.first + inner.count <= outer.first + outer.count;
+}
+
+function keyOf({ first, count }: Readonly<ShardBlock>): string {
+  return `${first}+${count}`;
+}

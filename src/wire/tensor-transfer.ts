@@ -1,0 +1,157 @@
+/** @file Flat float32 vectors over a message stream: cut into chunks on one side, put together on the other. */
+import { endianness } from 'node:os';
+import { DeepDefenseError } from '../core/index.ts';
+import type { TensorChunk } from './messages.ts';
+
+/** Bytes of one chunk: larger gains nothing and delays heartbeats behind it (reference figures in docs/architecture.md). */
+export const CHUNK_BYTES = 1024 * 1024;
+
+if (endianness() !== 'LE') {
+  throw new DeepDefenseError('INTERNAL', {
+    what: 'this machine is big-endian',
+    expected: 'a little-endian machine: tensors travel as they lie in memory',
+  });
+}
+
+/** One vector on its way. */
+export interface TensorTransfer {
+  readonly transferId: number;
+  /** At least one, also for an empty vector. */
+  readonly chunks: readonly TensorChunk[];
+}
+
+/** Cuts vectors into chunks; one sender per stream, because transfer ids are unique within a stream. */
+export class TensorSender {
+  readonly #chunkBytes: number;
+  #lastId = 0;
+
+  /** @param chunkBytes positive multiple of 4. */
+  constructor(chunkBytes: number = CHUNK_BYTES) {
+    if (!Number.isInteger(chunkBytes) || chunkBytes <= 0 || chunkBytes % 4 !== 0) {
+      throw new DeepDefenseError('INTERNAL', {
+        what: 'bad chunk size',
+        expected: 'a positive multiple of 4',
+        got: String(chunkBytes),
+      });
+    }
+    this.#chunkBytes = chunkBytes;
+  }
+
+  /**
+   * Chunks of `values` under a new transfer id (1, 2, ...). Nothing is copied: the chunks are views, so `values` must not change
+   * until they have been written out. Pass a copy of anything that is updated in place.
+   */
+  split(values: Float32Array): TensorTransfer {
+    this.#lastId += 1;
+    const transferId = this.#lastId;
+    const totalBytes = values.byteLength;
+    const chunks: TensorChunk[] = [];
+    for (let offset = 0; offset === 0 || offset < totalBytes; offset += this.#chunkBytes) {
+      const length = Math.min(this.#chunkBytes, totalBytes - offset);
+      chunks.push({
+        transferId,
+        offset,
+        totalBytes,
+        data: Buffer.from(values.buffer, values.byteOffset + offset, length),
+      });
+    }
+    return { transferId, chunks };
+  }
+}
+
+export interface TensorReceiverOptions {
+  /** Every vector must have this many elements; a transfer of another length is refused before memory is taken. */
+  readonly elements: number;
+  /** Vectors that may be under way or waiting for {@link TensorReceiver.take} at once; default 64. More is refused. */
+  readonly maxTransfers?: number;
+}
+
+interface Assembly {
+  readonly bytes: Uint8Array;
+  readonly values: Float32Array;
+  received: number;
+}
+
+/**
+ * Puts chunks of one stream together. A peer can't make it take more memory than `maxTransfers` vectors.
+ * A vector is kept until {@link take} or {@link discard}.
+ */
+export class TensorReceiver {
+  readonly #elements: number;
+  readonly #maxTransfers: number;
+  readonly #transfers = new Map<number, Assembly>();
+
+  constructor({ elements, maxTransfers = 64 }: TensorReceiverOptions) {
+    this.#elements = elements;
+    this.#maxTransfers = maxTransfers;
+  }
+
+  /** Vectors under way or complete but not taken. */
+  get pending(): number {
+    return this.#transfers.size;
+  }
+
+  /**
+   * Takes one chunk.
+   * @throws DeepDefenseError PROTOCOL_BAD_MESSAGE on a gap, a repetition, an overrun, another total length, or too many transfers.
+   */
+  accept(chunk: TensorChunk): void {
+    const { transferId, offset, totalBytes, data } = chunk;
+    const expectedBytes = this.#elements * 4;
+    if (totalBytes !== expectedBytes)
+      throw badChunk(chunk, `${expectedBytes} bytes in all (${this.#elements} float32 values)`, `${totalBytes} bytes`);
+    let assembly = this.#transfers.get(transferId);
+    if (assembly === undefined) {
+      if (offset !== 0) throw badChunk(chunk, 'a transfer that begins at byte 0', `first chunk at byte ${offset}`);
+      if (this.#transfers.size >= this.#maxTransfers) {
+        throw badChunk(chunk, `at most ${this.#maxTransfers} transfers at once`, 'one more');
+      }
+      // Aligned memory of our own: the offset of `data` in its buffer is arbitrary.
+      const values = new Float32Array(this.#elements);
+      assembly = { values, bytes: new Uint8Array(values.buffer), received: 0 };
+      this.#transfers.set(transferId, assembly);
+    } else if (assembly.received === expectedBytes) {
+      throw badChunk(chunk, 'no chunk after the last one of a transfer', `a chunk at byte ${offset}`);
+    }
+    if (offset !== assembly.received) throw badChunk(chunk, `the next chunk at byte ${assembly.received}`, `a chunk at byte ${offset}`);
+    if (offset + data.length > expectedBytes) {
+      throw badChunk(chunk, `an end at byte ${expectedBytes} or before`, `an end at byte ${offset + data.length}`);
+    }
+    assembly.bytes.set(data, offset);
+    assembly.received += data.length;
+  }
+
+  /**
+   * Hands over a complete vector and forgets it.
+   * @throws DeepDefenseError PROTOCOL_BAD_MESSAGE when the transfer is unknown or incomplete.
+   */
+  take(transferId: number): Float32Array {
+    const assembly = this.#transfers.get(transferId);
+    if (assembly === undefined || assembly.received !== this.#elements * 4) {
+      throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', {
+        what: `a message names tensor transfer ${transferId}, which has not arrived`,
+        expected: `${this.#elements * 4} bytes before it`,
+        got: assembly === undefined ? 'no chunk' : `${assembly.received} bytes`,
+        todo: 'update the peer: both sides must run the same version',
+        fields: { transferId },
+      });
+    }
+    this.#transfers.delete(transferId);
+    return assembly.values;
+  }
+
+  /** Forgets a transfer, complete or not; no error when it is unknown. */
+  discard(transferId: number): void {
+    this.#transfers.delete(transferId);
+  }
+}
+
+function badChunk({ transferId, offset }: TensorChunk, expected: string, got: string): DeepDefenseError {
+  return new DeepDefenseError('PROTOCOL_BAD_MESSAGE', {
+    what: `bad chunk of tensor transfer ${transferId}`,
+    expected,
+    got,
+    todo: 'update the peer: both sides must run the same version',
+    fields: { transferId, offset },
+  });
+}

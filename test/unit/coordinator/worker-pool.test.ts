@@ -1,0 +1,317 @@
+/** @file Interleavings by name; most are taken from bugs of other orchestrators. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Initialisation } from '../../../src/coordinator/initialisation.ts';
+import type { Waiting } from '../../../src/coordinator/pool-observer.ts';
+import { StepBarrier } from '../../../src/coordinator/step-barrier.ts';
+import { type WorkerLink, WorkerPool } from '../../../src/coordinator/worker-pool.ts';
+import { type CoordinatorMessage, type ShardBlock, sumTree, type TrainTask } from '../../../src/wire/index.ts';
+import { GRADIENT_LENGTH, IDENTITY, METRIC_NAMES, shardGradient } from './simulated-worker.ts';
+import { settle, VirtualClock } from './virtual-clock.ts';
+
+const LEASE_MS = 100;
+const DEADLINE_MS = 1_000;
+const LOST_MS = 5_000;
+
+let clock: VirtualClock;
+let waits: Waiting[];
+let pool: WorkerPool<number>;
+
+beforeEach(() => {
+  clock = new VirtualClock();
+  waits = [];
+  pool = new WorkerPool<number>({
+    clock,
+    leaseMs: LEASE_MS,
+    stepDeadlineMs: DEADLINE_MS,
+    workersLostMs: LOST_MS,
+    identity: IDENTITY,
+    welcome: { runId: 'r', configJson: '{}', ...IDENTITY, heartbeatMs: 20, trainSamples: 1 },
+    encodeParameters: (version) => version,
+    observer: { waiting: (waiting) => waits.push(waiting) },
+  });
+});
+
+/** A worker that does only what the test says; `beats` keeps it alive. */
+class ScriptedWorker implements WorkerLink<number> {
+  readonly id: number;
+  readonly messages: CoordinatorMessage[] = [];
+  readonly versions: number[] = [];
+  closed = false;
+  #beating = true;
+
+  constructor(name: string) {
+    this.id = pool.connect(this);
+    pool.receive(this.id, { kind: 'hello', message: { workerId: name, protocolVersion: 1, packageVersion: '0', host: 'h', processId: 1 } });
+    const beat = (): void => {
+      if (this.#beating && !this.closed) pool.receive(this.id, { kind: 'alive' });
+      clock.setTimer(LEASE_MS / 4, beat);
+    };
+    beat();
+  }
+
+  send(message: CoordinatorMessage): void {
+    this.messages.push(message);
+  }
+  sendParameters(version: number): void {
+    this.versions.push(version);
+  }
+  close(): void {
+    this.closed = true;
+  }
+
+  ready(): this {
+    pool.receive(this.id, { kind: 'ready', message: { ...IDENTITY, engineFingerprint: 'e', metricNames: METRIC_NAMES, captureMs: 0, compileMs: 0 } });
+    return this;
+  }
+  freeze(): void {
+    this.#beating = false;
+  }
+  thaw(): void {
+    this.#beating = true;
+  }
+  get tasks(): TrainTask[] {
+    return this.messages.flatMap((message) => (message.body === 'trainTask' ? [message.trainTask] : []));
+  }
+  get blocks(): ShardBlock[] {
+    return this.tasks.flatMap(({ blocks }) => blocks);
+  }
+  said(body: CoordinatorMessage['body']): number {
+    return this.messages.filter((message) => message.body === body).length;
+  }
+  /** Answers all blocks of its last task. */
+  answer(): void {
+    const task = this.tasks.at(-1) as TrainTask;
+    for (const block of task.blocks) this.answerBlock(task, block);
+  }
+  answerBlock(task: TrainTask, block: ShardBlock): void {
+    const { taskId, step, leaseEpoch } = task;
+    const leaves = Array.from({ length: block.count }, (_, i) => shardGradient(step, block.first + i));
+    const message = { taskId, step, leaseEpoch, block, transferId: 0, metricSums: [block.count, 0], computeMs: 1 };
+    pool.receive(this.id, { kind: 'block', message, gradients: sumTree(leaves) });
+  }
+}
+
+function step(number: number, options: { readonly shards?: number; readonly minWorkers?: number } = {}) {
+  pool.publish(number, new Float32Array(0));
+  const { shards = 4, minWorkers = 1 } = options;
+  const barrier = new StepBarrier({
+    step: number,
+    firstPosition: 0,
+    gfaScale: 0,
+    shards,
+    parameterCount: GRADIENT_LENGTH,
+    metricCount: () => METRIC_NAMES.length,
+    minWorkers,
+  });
+  const promise = pool.run(barrier);
+  const outcome = { done: false, error: undefined as unknown };
+  promise.then(
+    () => {
+      outcome.done = true;
+    },
+    (error: unknown) => {
+      outcome.error = error;
+    },
+  );
+  const expectExact = async () => {
+    await promise;
+    const leaves = Array.from({ length: shards }, (_, shard) => shardGradient(number, shard));
+    expect(barrier.takeMean().gradients).toEqual(sumTree(leaves).map((value) => value / shards));
+  };
+  return { promise, outcome, expectExact, barrier };
+}
+
+describe('worker pool', () => {
+  it('commits when one worker answers and is gone, two others answer, and a fourth joins meanwhile', async () => {
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => new ScriptedWorker(name).ready()) as [ScriptedWorker, ScriptedWorker, ScriptedWorker];
+    const { expectExact } = step(0, { shards: 6 });
+    a.answer();
+    pool.disconnect(a.id, 'gone');
+    const d = new ScriptedWorker('d').ready();
+    b.answer();
+    c.answer();
+    await expectExact();
+    // What was counted stays counted: the newcomer has nothing to do in this step, and a part in the next.
+    expect(d.tasks).toEqual([]);
+    step(1, { shards: 6 });
+    expect(d.blocks).toHaveLength(1);
+  });
+
+  it('goes on with a newcomer when the survivors are fewer than minWorkers', async () => {
+    const [a, b] = ['a', 'b'].map((name) => new ScriptedWorker(name).ready()) as [ScriptedWorker, ScriptedWorker];
+    const first = step(0, { minWorkers: 2 });
+    a.answer();
+    pool.disconnect(b.id, 'gone');
+    // The step in progress is finished by whoever is there.
+    a.answer();
+    await first.expectExact();
+    const second = step(1, { minWorkers: 2 });
+    expect(a.tasks.filter(({ step: number }) => number === 1)).toEqual([]);
+    expect(waits.at(-1)).toMatchObject({ needed: 2, ready: 1, preparing: 0 });
+    const c = new ScriptedWorker('c').ready();
+    a.answer();
+    c.answer();
+    await second.expectExact();
+  });
+
+  it('says what is missing at once, then every 10 s, and no more when a worker is ready', async () => {
+    step(0);
+    expect(waits).toHaveLength(1);
+    await clock.advance(9_999);
+    expect(waits).toHaveLength(1);
+    await clock.advance(1);
+    expect(waits).toHaveLength(2);
+    const worker = new ScriptedWorker('a');
+    await clock.advance(10_000);
+    expect(waits.at(-1)).toMatchObject({ needed: 1, ready: 0, preparing: 1 });
+    worker.ready();
+    const count = waits.length;
+    await clock.advance(30_000);
+    expect(waits).toHaveLength(count);
+  });
+
+  it('refuses the late answer of a frozen worker and gives it work again in the next step', async () => {
+    const [a, b] = ['a', 'b'].map((name) => new ScriptedWorker(name).ready()) as [ScriptedWorker, ScriptedWorker];
+    const { expectExact, outcome } = step(0);
+    b.answer();
+    a.freeze();
+    await clock.advance(LEASE_MS * 2);
+    expect(a.said('cancelTask')).toBe(1);
+    expect(b.tasks.at(-1)).toMatchObject({ leaseEpoch: 2, blocks: [{ first: 0, count: 2 }] });
+    a.thaw();
+    a.answer();
+    expect(outcome.done).toBe(false);
+    expect(a.said('answerRefused')).toBe(1);
+    b.answer();
+    await expectExact();
+    step(1);
+    expect(a.tasks.at(-1)?.step).toBe(1);
+    expect(a.versions).toEqual([0, 1]);
+  });
+
+  it('splits a dead worker\'s block over the idle ones', async () => {
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => new ScriptedWorker(name).ready()) as [ScriptedWorker, ScriptedWorker, ScriptedWorker];
+    const { expectExact } = step(0, { shards: 12 });
+    b.answer();
+    c.answer();
+    pool.disconnect(a.id, 'killed');
+    expect([b.tasks.at(-1)?.blocks, c.tasks.at(-1)?.blocks]).toEqual([[{ first: 0, count: 2 }], [{ first: 2, count: 2 }]]);
+    c.answer();
+    b.answer();
+    await expectExact();
+  });
+
+  it('leases an overdue block to an idle worker and leaves it alone when nobody is idle', async () => {
+    const [a, b] = ['a', 'b'].map((name) => new ScriptedWorker(name).ready()) as [ScriptedWorker, ScriptedWorker];
+    const { expectExact } = step(0);
+    await clock.advance(DEADLINE_MS * 3);
+    expect([a.tasks.length, b.tasks.length]).toEqual([1, 1]);
+    b.answer();
+    expect(b.tasks).toHaveLength(2);
+    b.answer();
+    await expectExact();
+    a.answer();
+    expect(a.said('answerRefused')).toBe(1);
+  });
+
+  it('does not hand work round for ever when it takes longer than the deadline', async () => {
+    const [a, b] = ['a', 'b'].map((name) => new ScriptedWorker(name).ready()) as [ScriptedWorker, ScriptedWorker];
+    const { outcome, expectExact } = step(0);
+    b.answer();
+    // Every computation of the rest takes 1.5 deadlines.
+    for (let round = 0; round < 6 && !outcome.done; round++) {
+      await clock.advance(DEADLINE_MS * 1.5);
+      for (const worker of [a, b]) if (worker.tasks.length > 0) worker.answer();
+      await settle();
+    }
+    await expectExact();
+  });
+
+  it('counts an answer once when it is delivered twice', async () => {
+    const [a, b] = ['a', 'b'].map((name) => new ScriptedWorker(name).ready()) as [ScriptedWorker, ScriptedWorker];
+    const { expectExact } = step(0, { shards: 6 });
+    const [task] = a.tasks as [TrainTask];
+    const [firstBlock, secondBlock] = task.blocks as [ShardBlock, ShardBlock];
+    a.answerBlock(task, firstBlock);
+    a.answerBlock(task, firstBlock);
+    a.answerBlock(task, secondBlock);
+    b.answer();
+    await expectExact();
+    expect(a.closed).toBe(false);
+  });
+
+  it('ends with WORKERS_LOST when all have been gone for long enough, and not before one ever came', async () => {
+    const { outcome } = step(0);
+    await clock.advance(LOST_MS * 10);
+    expect(outcome.error).toBeUndefined();
+    const a = new ScriptedWorker('a').ready();
+    pool.disconnect(a.id, 'killed');
+    await clock.advance(LOST_MS - 1);
+    expect(outcome.error).toBeUndefined();
+    await clock.advance(1);
+    expect(outcome.error).toMatchObject({ code: 'WORKERS_LOST' });
+  });
+
+  it('drops a worker that stays silent, and ends with WORKERS_LOST when it was the last', async () => {
+    const a = new ScriptedWorker('a').ready();
+    const { outcome } = step(0);
+    a.freeze();
+    await clock.advance(LEASE_MS + LOST_MS + LEASE_MS);
+    expect(outcome.error).toMatchObject({ code: 'WORKERS_LOST' });
+    expect(a.closed).toBe(true);
+  });
+
+  it('fails the job with the workers\' error when it fails on three of them', async () => {
+    const workers = ['a', 'b', 'c'].map((name) => new ScriptedWorker(name).ready()) as [ScriptedWorker, ScriptedWorker, ScriptedWorker];
+    const { outcome } = step(0);
+    for (const worker of workers) {
+      const { taskId } = worker.tasks[0] as TrainTask;
+      pool.receive(worker.id, { kind: 'failure', message: { taskId, code: 'ENGINE_FAILED', message: 'no memory' } });
+    }
+    await settle();
+    expect(outcome.error).toMatchObject({ code: 'ENGINE_FAILED' });
+    expect(workers.map(({ closed }) => closed)).toEqual([true, true, true]);
+  });
+
+  it('rejects the job and cancels its tasks when it is abandoned', async () => {
+    const a = new ScriptedWorker('a').ready();
+    const { outcome } = step(0);
+    pool.abandon('stop');
+    await settle();
+    expect(outcome.error).toMatchObject({ code: 'INTERRUPTED' });
+    expect(a.said('cancelTask')).toBe(1);
+    // The acknowledgement of the cancelled task makes the worker free for the next job.
+    pool.receive(a.id, { kind: 'failure', message: { taskId: a.tasks[0]?.taskId as number, code: 'PROTOCOL_STALE_LEASE', message: '' } });
+    step(1);
+    expect(a.tasks).toHaveLength(2);
+  });
+
+  it('tells late comers that the run is over when it has finished', () => {
+    pool.finish('completed', 'done');
+    const late: CoordinatorMessage[] = [];
+    pool.connect({ send: (message) => late.push(message), sendParameters: () => {}, close: () => {} });
+    expect(late.map(({ body }) => body)).toEqual(['finish']);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('takes the initial parameters from one worker only', async () => {
+    const [a, b] = ['a', 'b'].map((name) => new ScriptedWorker(name).ready()) as [ScriptedWorker, ScriptedWorker];
+    const job = new Initialisation(3);
+    const done = pool.run(job);
+    expect([a.said('initialiseTask'), b.said('initialiseTask')]).toEqual([1, 0]);
+    const { initialiseTask } = a.messages.find((message) => message.body === 'initialiseTask') as Extract<CoordinatorMessage, { body: 'initialiseTask' }>;
+    pool.receive(a.id, { kind: 'initial', message: { taskId: initialiseTask.taskId, transferId: 0 }, parameters: Float32Array.of(1, 2, 3) });
+    await done;
+    expect(job.parameters).toEqual(Float32Array.of(1, 2, 3));
+  });
+
+  it('refuses an answer with the wrong number of metrics', () => {
+    const a = new ScriptedWorker('a').ready();
+    step(0);
+    const [task] = a.tasks as [TrainTask];
+    const message = { taskId: task.taskId, step: 0, leaseEpoch: 1, block: task.blocks[0] as ShardBlock, transferId: 0, metricSums: [1], computeMs: 0 };
+    pool.receive(a.id, { kind: 'block', message, gradients: new Float32Array(GRADIENT_LENGTH) });
+    expect(a.messages.at(-1)).toMatchObject({ body: 'refusal', refusal: { code: 'PROTOCOL_BAD_MESSAGE' } });
+    expect(a.closed).toBe(true);
+  });
+});

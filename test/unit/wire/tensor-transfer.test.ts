@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { CHUNK_BYTES, TensorReceiver, TensorSender } from '../../../src/wire/index.ts';
+
+const values = (length: number) => Float32Array.from({ length }, (_, i) => i * 0.37 - 5);
+const badMessage: unknown = expect.objectContaining({ code: 'PROTOCOL_BAD_MESSAGE' });
+
+describe('tensor transfer', () => {
+  it('sender: cuts a vector into views of 1 MiB', () => {
+    const vector = values(550_570);
+    const { transferId, chunks } = new TensorSender().split(vector);
+    expect(transferId).toBe(1);
+    expect(chunks.map(({ offset, data }) => [offset, data.length])).toEqual([
+      [0, CHUNK_BYTES],
+      [CHUNK_BYTES, CHUNK_BYTES],
+      [2 * CHUNK_BYTES, 550_570 * 4 - 2 * CHUNK_BYTES],
+    ]);
+    expect(chunks.every(({ data, totalBytes }) => data.buffer === vector.buffer && totalBytes === 2_202_280)).toBe(true);
+  });
+
+  it('receiver: gives back the vector, aligned, from chunks of any length and place in memory', () => {
+    const vector = values(1000).subarray(3, 990);
+    const { transferId, chunks } = new TensorSender(52).split(vector);
+    const receiver = new TensorReceiver({ elements: 987 });
+    for (const chunk of chunks) receiver.accept({ ...chunk, data: Buffer.concat([Buffer.from([1]), chunk.data]).subarray(1) });
+    expect(receiver.take(transferId)).toEqual(vector);
+    expect(receiver.pending).toBe(0);
+  });
+
+  it('receiver: keeps two transfers apart when their chunks interleave', () => {
+    const sender = new TensorSender(8);
+    const first = sender.split(Float32Array.of(1, 2, 3));
+    const second = sender.split(Float32Array.of(4, 5, 6));
+    const receiver = new TensorReceiver({ elements: 3 });
+    for (const i of [0, 1]) for (const { chunks } of [second, first]) receiver.accept(chunks[i] as (typeof chunks)[0]);
+    expect([...receiver.take(first.transferId)]).toEqual([1, 2, 3]);
+    expect([...receiver.take(second.transferId)]).toEqual([4, 5, 6]);
+  });
+
+  it('receiver: refuses gaps, repetitions, overruns, other lengths and chunks after the end', () => {
+    const { transferId, chunks } = new TensorSender(8).split(Float32Array.of(1, 2, 3, 4));
+    const [head, tail] = chunks as [(typeof chunks)[0], (typeof chunks)[0]];
+    const fresh = () => new TensorReceiver({ elements: 4 });
+    expect(() => fresh().accept(tail)).toThrow(badMessage);
+    expect(() => fresh().accept({ ...head, totalBytes: 20 })).toThrow(badMessage);
+    expect(() => fresh().accept({ ...head, data: Buffer.alloc(20) })).toThrow(badMessage);
+    const receiver = fresh();
+    receiver.accept(head);
+    expect(() => receiver.accept(head)).toThrow(badMessage);
+    expect(() => receiver.take(transferId)).toThrow(badMessage);
+    receiver.accept(tail);
+    expect(() => receiver.accept({ ...tail, offset: 16, data: Buffer.alloc(0) })).toThrow(badMessage);
+    expect([...receiver.take(transferId)]).toEqual([1, 2, 3, 4]);
+    expect(() => receiver.take(transferId)).toThrow(badMessage);
+  });
+
+  it('receiver: takes no more transfers at once than allowed', () => {
+    const sender = new TensorSender(4);
+    const receiver = new TensorReceiver({ elements: 2, maxTransfers: 2 });
+    const ids = [1, 2, 3].map(() => sender.split(Float32Array.of(1, 2)));
+    for (const { chunks } of ids.slice(0, 2)) receiver.accept(chunks[0] as (typeof chunks)[0]);
+    const third = (ids[2] as (typeof ids)[0]).chunks[0] as (typeof ids)[0]['chunks'][0];
+    expect(() => receiver.accept(third)).toThrow(badMessage);
+    receiver.discard(1);
+    receiver.accept(third);
+    expect(receiver.pending).toBe(2);
+  });
+
+  it('sender: refuses chunk sizes that would split a value', () => {
+    for (const size of [0, 6, -4, 4.5]) expect(() => new TensorSender(size)).toThrow(/multiple of 4/);
+  });
+});
