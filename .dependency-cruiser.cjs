@@ -80,6 +80,13 @@ module.exports = {
       to: { path: `^src/(${TENSOR_FOLDERS.join('|')})/`, reachable: true },
     },
     {
+      name: 'commands-load-lazily',
+      comment: 'what the command tree needs to print its help; the rest is imported when a command runs',
+      severity: 'error',
+      from: { path: '^src/cli/(main|run-cli|program|context|command-definition|config-options|option-parsers|report-error|train-command|commands/.*)\\.ts$' },
+      to: { path: '^src/(?!core/|cli/)', dynamic: false, dependencyTypesNot: ['type-only'] },
+    },
+    {
       name: 'no-orphans',
       severity: 'error',
       from: { orphan: true, path: '^src/', pathNot: '^src/(cli/(main|generate-docs)|worker/compute-thread)\\.ts$' },

@@ -1,6 +1,6 @@
 /** @file What a training command works on: a new run, or one that goes on from its newest checkpoint. */
 import { stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Config } from '../config/index.ts';
 import type { Checkpoint } from '../coordinator/index.ts';
 import { DeepDefenseError } from '../core/index.ts';
@@ -42,7 +42,7 @@ async function findRunFolder(run: string): Promise<string> {
   throw new DeepDefenseError('CHECKPOINT_MISSING', {
     what: `there is no run folder "${run}"`,
     expected: `a folder, or the id of a run in ${resolve('runs')}`,
-    todo: `list the runs with "ls runs"; run ids look like ${basename(createRunId('deep'))}`,
+    todo: 'give the path of the run folder',
     fields: { run },
   });
 }

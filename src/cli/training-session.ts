@@ -1,4 +1,5 @@
 /** @file One training run in this process: the coordinator, its worker processes, progress, and Ctrl-C. */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import type { Checkpoint, RunResult } from '../coordinator/index.ts';
@@ -58,6 +59,10 @@ export async function trainHere(options: TrainingOptions): Promise<TrainingOutco
     ...(resume === undefined ? {} : { resume }),
     logger,
     metrics: createMetrics('coordinator'),
+  }).catch(async (error: unknown) => {
+    // A run that never began, for example because its port is taken, leaves nothing behind.
+    if (resume === undefined) await rm(runFolder, { recursive: true, force: true });
+    throw error;
   });
   const shown = showProgress(handle.progress, progress, config.strategy.name);
   progress.note(`coordinator on ${handle.grpcAddress}, metrics on ${handle.httpUrl}/metrics`);

@@ -62,6 +62,7 @@ async function compileProgram(program: Program, blockSize: number, options: Sess
   const stable = new Set(program.stableInputs ?? []);
   const stableTensors = new Map<string, { value: TensorValue; tensor: RuntimeTensor }>();
   let hoisted: Feeds | undefined;
+  let disposed = false;
 
   const runPart = async (session: Session, part: ModelPart, feeds: Feeds): Promise<Feeds> => {
     const wanted: Feeds = {};
@@ -105,6 +106,8 @@ async function compileProgram(program: Program, blockSize: number, options: Sess
       return readOutputs(captured.outputs.map(({ spec }) => spec), results);
     },
     dispose: async () => {
+      if (disposed) return;
+      disposed = true;
       await mainSession.release();
       await prologueSession?.release();
     },

@@ -1,12 +1,11 @@
 /** @file Softmax cross-entropy. */
 import { tf } from '../engine/index.ts';
-import './second-order-gradients.ts';
 
 /**
  * -sum_k t_k log softmax(z)_k of each sample, differentiable any number of times.
  *
  * The gradient softmax(z) - t is given here because that of `tf.logSoftmax` keeps its own output, which loses second derivatives
- * (see second-order-gradients.ts).
+ * (see src/engine/missing-gradients.ts).
  * @param logits [b,10] float32
  * @param target [b,10] float32 one-hot; a constant
  * @returns [b] float32, >= 0

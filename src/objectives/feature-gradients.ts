@@ -3,7 +3,6 @@ import type { ModelName } from '../config/index.ts';
 import { tf } from '../engine/index.ts';
 import { featureShape, forward, type InputRange, type NamedTensors, named } from '../nn/index.ts';
 import { type GradientSource, sampleScalar } from './sample-scalars.ts';
-import './second-order-gradients.ts';
 
 export interface FeatureGradientOptions {
   readonly model: ModelName;

@@ -35,6 +35,18 @@ export function tinyConfig(overrides: ConfigInput = {}): Config {
   });
 }
 
+/** For real computers: deep GFA with adam, 40 steps, checkpoints often. */
+export function realConfig(overrides: ConfigInput = {}): Config {
+  return tinyConfig({
+    ...overrides,
+    strategy: { name: 'deep' },
+    train: { epochs: 100, maxSteps: 40 },
+    checkpoint: { everySteps: 4 },
+    evaluation: { everyEpochs: 100, attacks: ['fgsm'], epsLinf: [0.03] },
+    cluster: { heartbeatMs: 200, leaseMs: 2000, stepDeadlineMs: 30_000, workersLostMs: 30_000, ...overrides.cluster },
+  });
+}
+
 export interface TestWorker {
   readonly exit: Promise<WorkerExitReason>;
   /** Says goodbye. */

@@ -1,0 +1,83 @@
+/** @file Whole runs with real processes, real graphs and real kills. */
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { realConfig, TestCluster } from './support/cluster.ts';
+import { freePort, startCoordinatorProcess, startWorkerProcess, type TestProcess } from './support/processes.ts';
+
+let cluster: TestCluster;
+const started: TestProcess[] = [];
+beforeEach(async () => {
+  cluster = await TestCluster.create();
+});
+afterEach(async () => {
+  for (const { child } of started) child.kill('SIGKILL');
+  await Promise.all(started.splice(0).map(({ exit }) => exit));
+  await cluster.close();
+});
+
+function track(process: TestProcess): TestProcess {
+  started.push(process);
+  return process;
+}
+
+function worker(address: string): TestProcess {
+  return track(startWorkerProcess(address, join(cluster.folder, 'cache')));
+}
+
+async function until(what: string, done: () => boolean, process: TestProcess): Promise<void> {
+  while (!done()) {
+    if (process.child.exitCode !== null) throw new Error(`ended before ${what}:\n${process.output()}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Hash of an undisturbed run with one worker process. */
+async function referenceHash(): Promise<string> {
+  const handle = await cluster.start(realConfig());
+  const only = worker(handle.grpcAddress);
+  const result = await handle.result;
+  expect(await only.exit).toBe(0);
+  expect(result.engine).toMatch(/^onnx:cpu/);
+  return result.weightsSha256;
+}
+
+describe('real processes', () => {
+  it('give the same weights when a worker is killed and another joins in mid-run', async () => {
+    const expected = await referenceHash();
+    const handle = await cluster.start(realConfig({ cluster: { minWorkers: 2 } }), { runFolder: join(cluster.folder, 'second') });
+    cluster.events.length = 0;
+    const [first, second] = [worker(handle.grpcAddress), worker(handle.grpcAddress)];
+    await cluster.event('step', ({ step }) => step === 5);
+    second.child.kill('SIGKILL');
+    expect(await second.exit).toBe('SIGKILL');
+    const third = worker(handle.grpcAddress);
+    const result = await handle.result;
+    expect(result).toMatchObject({ weightsSha256: expected, workers: { joined: 3, left: 1 } });
+    expect(await Promise.all([first.exit, third.exit])).toEqual([0, 0]);
+  });
+
+  it('give the same weights when the coordinator is killed and started again while a worker goes on', async () => {
+    const expected = await referenceHash();
+    const port = await freePort();
+    const runFolder = join(cluster.folder, 'third');
+    const survivor = worker(`127.0.0.1:${port}`);
+    const first = track(startCoordinatorProcess(runFolder, port));
+    await until('step 10', () => first.output().includes('step 10\n'), first);
+    first.child.kill('SIGKILL');
+    await first.exit;
+    const second = track(startCoordinatorProcess(runFolder, port));
+    expect(await second.exit).toBe(0);
+    expect(second.output()).toContain(`weights ${expected}`);
+    expect(second.output()).not.toContain('step 4\n');
+    expect(await survivor.exit).toBe(0);
+  });
+
+  it('let a worker leave with code 0 on SIGTERM when it is asked to', async () => {
+    const handle = await cluster.start(realConfig());
+    const leaving = worker(handle.grpcAddress);
+    await cluster.event('step');
+    leaving.child.kill('SIGTERM');
+    expect([0, 130]).toContain(await leaving.exit);
+    expect((await cluster.event('worker', ({ change }) => change === 'left')).detail).toBe('goodbye');
+  });
+});
