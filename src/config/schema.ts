@@ -113,7 +113,7 @@ export const clusterSchema = z.strictObject({
   heartbeatMs: positiveInt.default(500).describe('Interval of worker heartbeats; must be below leaseMs/2.'),
   leaseMs: positiveInt.default(3000).describe('A worker silent for this long loses its leases; must be below stepDeadlineMs.'),
   stepDeadlineMs: positiveInt.default(120000).describe('A step that takes longer has its outstanding shards leased again.'),
-  workersLostMs: positiveInt.default(60000).describe('With no worker for this long the run stops with a checkpoint.'),
+  workersLostMs: positiveInt.default(60000).describe('Once a worker has joined: with none for this long the run stops with a checkpoint. A worker waits as long for a lost coordinator.'),
 });
 
 export const engineSchema = z.strictObject({

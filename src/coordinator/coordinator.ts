@@ -61,12 +61,21 @@ const CLOSE_GRACE_MS = 2_000;
 
 /**
  * Starts a run; it goes on by itself.
- * @throws DeepDefenseError CONFIG_TIMEOUT_ORDER, PORT_IN_USE, CONNECT_FAILED, STORAGE_FAILED
+ * @throws DeepDefenseError CONFIG_TIMEOUT_ORDER, CHECKPOINT_OTHER_CONFIG, PORT_IN_USE, CONNECT_FAILED, STORAGE_FAILED
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<CoordinatorHandle> {
   const { config, runFolder, runId, dataset, resume, logger, metrics, signal } = options;
   const startedAtMs = performance.now();
   checkTimeouts(config.cluster);
+  if (resume !== undefined && resume.datasetHash !== dataset.contentHash) {
+    throw new DeepDefenseError('CHECKPOINT_OTHER_CONFIG', {
+      what: 'the run to go on with used another dataset',
+      expected: `content ${resume.datasetHash.slice(0, 12)}`,
+      got: `content ${dataset.contentHash.slice(0, 12)} ("${dataset.name}")`,
+      todo: 'give the path of the dataset that the run began with',
+      fields: { runId },
+    });
+  }
   const specs = parameterSpecs(config.model.name);
   const parameterCount = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const plan = createRunPlan(config, dataset.train.count);
@@ -206,7 +215,11 @@ interface DriveOptions {
 }
 
 /** Pulls the run to its end and writes what it leaves. */
-async function drive(context: RunContext, options: CoordinatorOptions, { startedAtMs, tally, channel, close }: DriveOptions): Promise<RunResult> {
+async function drive(
+  context: RunContext,
+  options: CoordinatorOptions,
+  { startedAtMs, tally, channel, close }: DriveOptions,
+): Promise<RunResult> {
   const { config, state, plan, pool, ledger, stop } = context;
   const hash = () => (state.parameters.length === 0 ? '' : parametersHash(state.parameters));
   try {
@@ -232,7 +245,7 @@ async function drive(context: RunContext, options: CoordinatorOptions, { started
       robust: outcome.robust,
       samplesPerSecond: state.trainedSeconds === 0 ? 0 : state.trainedSamples / state.trainedSeconds,
       engine: pool.membership.engineFingerprint ?? '',
-      dataset: config.data.label ?? options.dataset.name,
+      dataset: options.dataset.name,
       datasetHash: options.dataset.contentHash,
       seconds: (performance.now() - startedAtMs) / 1000,
       workers: { ...tally },
@@ -250,14 +263,25 @@ async function drive(context: RunContext, options: CoordinatorOptions, { started
       ? cause
       : new DeepDefenseError('INTERNAL', { what: cause instanceof Error ? cause.message : String(cause), cause });
     pool.finish('failed', `${error.code}: ${error.parts.what}`);
-    ledger.record({ type: 'run-finished', state: 'failed', reason: `${error.code}: ${error.message}`, steps: state.step, parametersSha256: hash() });
+    ledger.record({
+      type: 'run-finished',
+      state: 'failed',
+      reason: `${error.code}: ${error.message}`,
+      steps: state.step,
+      parametersSha256: hash(),
+    });
     // The error that ended the run is the one to report, even when closing fails too.
-    await close('failed', `${error.code}: ${error.parts.what}`).catch((failure: unknown) => options.logger.error({ err: failure }, 'closing failed'));
+    await close('failed', `${error.code}: ${error.parts.what}`).catch((failure: unknown) =>
+      options.logger.error({ err: failure }, 'closing failed'),
+    );
     throw error;
   }
 }
 
-function recordStart({ config, plan, state, ledger, metrics, emit, runId }: RunContext, { runFolder, dataset, resume }: CoordinatorOptions): void {
+function recordStart(
+  { config, plan, state, ledger, metrics, emit, runId }: RunContext,
+  { runFolder, dataset, resume }: CoordinatorOptions,
+): void {
   if (resume === undefined) {
     ledger.record({
       type: 'run-started',
@@ -266,7 +290,7 @@ function recordStart({ config, plan, state, ledger, metrics, emit, runId }: RunC
       config: config as unknown as Readonly<Record<string, unknown>>,
       totalSteps: plan.totalSteps,
       samplesPerEpoch: plan.samplesPerEpoch,
-      datasetName: config.data.label ?? dataset.name,
+      datasetName: dataset.name,
       datasetHash: dataset.contentHash,
       schemaHash: schemaHash(parameterSpecs(config.model.name)),
     });
@@ -275,7 +299,7 @@ function recordStart({ config, plan, state, ledger, metrics, emit, runId }: RunC
     ledger.record({ type: 'run-resumed', fromStep: resume.step, checkpoint });
   }
   metrics.runInfo.set(
-    { run: runId, strategy: config.strategy.name, model: config.model.name, dataset: config.data.label ?? dataset.name, engine: config.engine.name },
+    { run: runId, strategy: config.strategy.name, model: config.model.name, dataset: dataset.name, engine: config.engine.name },
     1,
   );
   metrics.plannedSteps.set(plan.totalSteps);
@@ -287,6 +311,7 @@ function recordStart({ config, plan, state, ledger, metrics, emit, runId }: RunC
 function renderWithWorkers(metrics: CoordinatorMetrics, pool: WorkerPool<ParameterSnapshot>): Promise<string> {
   for (const [state, count] of Object.entries(pool.counts())) metrics.workers.set({ state }, count);
   metrics.workerLastHeartbeat.reset();
-  for (const { workerId, lastHeardMs } of pool.membership.present()) metrics.workerLastHeartbeat.set({ worker: workerId }, lastHeardMs / 1000);
+  for (const { workerId, lastHeardMs } of pool.membership.present())
+    metrics.workerLastHeartbeat.set({ worker: workerId }, lastHeardMs / 1000);
   return metrics.render();
 }

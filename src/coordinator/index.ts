@@ -1,4 +1,12 @@
-export { type Checkpoint, type CheckpointReceipt, encodeCheckpoint, loadCheckpoint, type LoadOptions, parametersHash, saveCheckpoint } from './checkpoint.ts';
+export {
+  type Checkpoint,
+  type CheckpointReceipt,
+  encodeCheckpoint,
+  loadCheckpoint,
+  type LoadOptions,
+  parametersHash,
+  saveCheckpoint,
+} from './checkpoint.ts';
 export { CheckpointFolder, loadNewestCheckpoint, type SkippedCheckpoint } from './checkpoint-folder.ts';
 export { type ConfigDifference, differingKeys, FREE_KEYS } from './config-difference.ts';
 export { type CoordinatorHandle, type CoordinatorOptions, startCoordinator } from './coordinator.ts';

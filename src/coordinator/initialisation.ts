@@ -35,7 +35,8 @@ export class Initialisation implements Job {
 
   accept(_range: ShardBlock, answer: Answer): void {
     if (answer.kind !== 'initial') throw badAnswer('initial parameters', answer.kind);
-    if (answer.parameters.length !== this.#parameterCount) throw badAnswer(`${this.#parameterCount} parameters`, String(answer.parameters.length));
+    if (answer.parameters.length !== this.#parameterCount)
+      throw badAnswer(`${this.#parameterCount} parameters`, String(answer.parameters.length));
     if (!answer.parameters.every(Number.isFinite)) throw badAnswer('finite parameters', 'NaN or infinity');
     this.#parameters = answer.parameters;
   }

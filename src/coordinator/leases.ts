@@ -138,7 +138,8 @@ export class LeaseTable {
   /** Time of the oldest grant that is still out; undefined without leases. */
   oldestGrantMs(): number | undefined {
     let oldest: number | undefined;
-    for (const { state, grantedAtMs } of this.#units) if (state === 'leased' && grantedAtMs < (oldest ?? Number.POSITIVE_INFINITY)) oldest = grantedAtMs;
+    for (const { state, grantedAtMs } of this.#units)
+      if (state === 'leased' && grantedAtMs < (oldest ?? Number.POSITIVE_INFINITY)) oldest = grantedAtMs;
     return oldest;
   }
 }

@@ -86,7 +86,15 @@ export class Membership {
 
   /** A new stream. */
   connect(nowMs: number): Member {
-    const member: MutableMember = { id: this.#nextId, state: 'connected', silent: false, lastHeardMs: nowMs, workerId: '', host: '', processId: 0 };
+    const member: MutableMember = {
+      id: this.#nextId,
+      state: 'connected',
+      silent: false,
+      lastHeardMs: nowMs,
+      workerId: '',
+      host: '',
+      processId: 0,
+    };
     this.#nextId += 1;
     this.#members.set(member.id, member);
     return member;

@@ -17,7 +17,9 @@ export interface ParameterSnapshot {
 export function encodeParameters(version: number, values: Float32Array): ParameterSnapshot {
   const { responseSerialize } = loadProto().Work;
   const transferId = version + 1;
-  const chunks = new TensorSender().split(values).chunks.map((chunk) => responseSerialize(coordinatorMessage('chunk', { ...chunk, transferId })));
+  const chunks = new TensorSender()
+    .split(values)
+    .chunks.map((chunk) => responseSerialize(coordinatorMessage('chunk', { ...chunk, transferId })));
   const last = responseSerialize(coordinatorMessage('parametersReady', { version, transferId }));
   return { version, byteLength: values.byteLength, messages: [...chunks, last] };
 }

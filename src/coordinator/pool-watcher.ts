@@ -30,6 +30,7 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
   const { metrics, logger, ledger } = options;
   const tally: PoolTally = { joined: 0, left: 0, leasesExpired: 0, answersRefused: 0 };
   const ready = new Set<number>();
+  let waits = 0;
   const emit = (change: Extract<RunEvent, { kind: 'worker' }>['change'], member: Member, detail = '') =>
     options.emit({ kind: 'worker', change, workerId: member.workerId, host: member.host, ready: options.readyWorkers(), detail });
   const observer: PoolObserver = {
@@ -80,9 +81,15 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
     },
     waiting: (waiting) => {
       const message = describeWaiting(waiting, options.address());
-      logger.warn(message);
+      // The first notice is what every start looks like; a wait that goes on deserves attention.
+      if (waits === 0) logger.info(message);
+      else logger.warn(message);
+      waits += 1;
       options.emit({ kind: 'waiting', needed: waiting.needed, ready: waiting.ready, preparing: waiting.preparing, message });
       options.onWaiting();
+    },
+    waitingEnded: () => {
+      waits = 0;
     },
   };
   return { observer, tally };

@@ -25,7 +25,13 @@ export type RunEvent =
   | { readonly kind: 'waiting'; readonly needed: number; readonly ready: number; readonly preparing: number; readonly message: string }
   | StepEvent
   /** Images of an evaluation done so far. */
-  | { readonly kind: 'evaluation-progress'; readonly attack: Attack; readonly epsLinf: number; readonly done: number; readonly total: number }
+  | {
+      readonly kind: 'evaluation-progress';
+      readonly attack: Attack;
+      readonly epsLinf: number;
+      readonly done: number;
+      readonly total: number;
+    }
   | {
       readonly kind: 'evaluation';
       readonly step: number;

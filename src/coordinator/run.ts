@@ -19,7 +19,7 @@ export interface RunOutcome {
 /**
  * Trains from `context.state` to the end of the plan, evaluates, and writes checkpoints on the way.
  * @returns `stopped` when {@link RunContext.stop} was requested: at most the step in progress is finished, then a checkpoint written.
- * @throws DeepDefenseError WORKERS_LOST after writing a checkpoint; NON_FINITE_LOSS; STORAGE_FAILED; ...
+ * @throws DeepDefenseError WORKERS_LOST or the workers' error, after writing a checkpoint; NON_FINITE_LOSS; STORAGE_FAILED
  */
 export async function* runTraining(context: RunContext): AsyncGenerator<RunEvent, RunOutcome, undefined> {
   const { state, plan, stop } = context;
@@ -31,8 +31,10 @@ export async function* runTraining(context: RunContext): AsyncGenerator<RunEvent
     if (!stop.requested) return yield* finalEvaluation(context);
   } catch (error) {
     if (!isDeepDefenseError(error)) throw error;
-    if (error.code === 'WORKERS_LOST') yield* checkpointIfTrained(context);
-    if (error.code !== 'INTERRUPTED' || !stop.requested) throw error;
+    const stopped = error.code === 'INTERRUPTED' && stop.requested;
+    // Parameters that led to a non-finite loss are no good, and a full disk takes no checkpoint.
+    if (!stopped && error.code !== 'NON_FINITE_LOSS' && error.code !== 'STORAGE_FAILED') yield* checkpointIfTrained(context);
+    if (!stopped) throw error;
   }
   yield* checkpointIfTrained(context);
   return { state: 'stopped', cleanAccuracy: state.cleanAccuracy, robust: [] };

@@ -30,7 +30,15 @@ export interface RunningServer {
  * Listens.
  * @throws DeepDefenseError PORT_IN_USE, CONNECT_FAILED
  */
-export async function startServer({ host, port, pool, parameterCount, dataset, metrics, logger }: CoordinatorServerOptions): Promise<RunningServer> {
+export async function startServer({
+  host,
+  port,
+  pool,
+  parameterCount,
+  dataset,
+  metrics,
+  logger,
+}: CoordinatorServerOptions): Promise<RunningServer> {
   const server = createCoordinatorServer({
     work: (stream) => serveWorkerStream({ stream, pool, parameterCount, metrics, logger }),
     fetchDataset: createDatasetHandler({ dataset, metrics, logger }),

@@ -86,7 +86,12 @@ export class StepRunner {
     return update;
   }
 
-  #diagnosis(learningRate: number, metrics: ReadonlyMap<string, number>, gradients: Float32Array, cause: DeepDefenseError | undefined): DeepDefenseError {
+  #diagnosis(
+    learningRate: number,
+    metrics: ReadonlyMap<string, number>,
+    gradients: Float32Array,
+    cause: DeepDefenseError | undefined,
+  ): DeepDefenseError {
     const { state, metrics: telemetry } = this.#context;
     telemetry.nonFinite.inc();
     const bad = [...metrics].filter(([, value]) => !Number.isFinite(value)).map(([name]) => name);
@@ -157,7 +162,8 @@ export class StepRunner {
       shardsByWorker: barrier.shardsByWorker,
       seconds: event.seconds,
     });
-    for (const [phase, milliseconds] of Object.entries(phases)) metrics.stepPhaseSeconds.observe({ phase }, Math.max(0, milliseconds) / 1000);
+    for (const [phase, milliseconds] of Object.entries(phases))
+      metrics.stepPhaseSeconds.observe({ phase }, Math.max(0, milliseconds) / 1000);
     metrics.stepSeconds.observe(event.seconds);
     metrics.step.set(event.step);
     metrics.epoch.set(event.epoch);
@@ -174,9 +180,17 @@ export class StepRunner {
 }
 
 /** Writes a checkpoint of the state between two steps; nothing when this step's is there already. */
-export async function writeCheckpoint({ config, runId, datasetHash, plan, state, pool, ledger, checkpoints, metrics }: RunContext): Promise<
-  Extract<RunEvent, { kind: 'checkpoint' }> | undefined
-> {
+export async function writeCheckpoint({
+  config,
+  runId,
+  datasetHash,
+  plan,
+  state,
+  pool,
+  ledger,
+  checkpoints,
+  metrics,
+}: RunContext): Promise<Extract<RunEvent, { kind: 'checkpoint' }> | undefined> {
   if (state.lastCheckpointStep === state.step) return undefined;
   await ledger.flush();
   const { sequence, hash } = ledger.position;
@@ -197,7 +211,14 @@ export async function writeCheckpoint({ config, runId, datasetHash, plan, state,
   state.lastCheckpointStep = state.step;
   const checkpoint = `checkpoints/${receipt.path.split(/[\\/]/).at(-1)}`;
   const { bytes, seconds, parametersSha256 } = receipt;
-  ledger.record({ type: 'checkpoint-written', step: state.step, checkpoint, bytes, seconds, parametersSha256: parametersSha256 || parametersHash(state.parameters) });
+  ledger.record({
+    type: 'checkpoint-written',
+    step: state.step,
+    checkpoint,
+    bytes,
+    seconds,
+    parametersSha256: parametersSha256 || parametersHash(state.parameters),
+  });
   metrics.checkpointSeconds.observe(seconds);
   metrics.stepPhaseSeconds.observe({ phase: 'checkpoint' }, seconds);
   metrics.checkpointBytes.set(bytes);

@@ -4,72 +4,13 @@
  * thousands of interleavings a minute. One job at a time; everything happens in the caller's turn of the event loop.
  */
 import { type Clock, DeepDefenseError, type ErrorCode, isDeepDefenseError } from '../core/index.ts';
-import { coordinatorMessage, type CoordinatorMessage, type Hello, type Ready, type ShardBlock, type TaskFailure, type Welcome } from '../wire/index.ts';
+import { coordinatorMessage, type CoordinatorMessage, type Hello, type ShardBlock, type TaskFailure } from '../wire/index.ts';
 import type { Answer, Job } from './job.ts';
-import { type Member, Membership, type RunIdentity } from './membership.ts';
+import { type Member, Membership } from './membership.ts';
 import type { ExpiryReason, LeaveReason, PoolObserver } from './pool-observer.ts';
-
-/** The coordinator's end of one worker's stream. Calls must not call back into the pool. */
-export interface WorkerLink<Snapshot> {
-  send(message: CoordinatorMessage): void;
-  /** Sends a version of the parameters; whatever is sent later arrives later. */
-  sendParameters(snapshot: Snapshot): void;
-  /** Ends the stream after what was sent. */
-  close(): void;
-}
-
-/** What a worker can say once its chunks are put together. */
-export type WorkerReport =
-  | { readonly kind: 'hello'; readonly message: Hello }
-  | { readonly kind: 'ready'; readonly message: Ready }
-  | { readonly kind: 'alive' }
-  | Answer
-  | { readonly kind: 'failure'; readonly message: TaskFailure }
-  | { readonly kind: 'goodbye'; readonly reason: string };
-
-export interface WorkerPoolOptions<Snapshot> {
-  readonly clock: Clock;
-  /** A member silent for longer loses its leases. */
-  readonly leaseMs: number;
-  /** A lease that is out for longer is given to an idle worker, where there is one. */
-  readonly stepDeadlineMs: number;
-  /** Once a worker has joined: with none for this long, the job fails with WORKERS_LOST. */
-  readonly workersLostMs: number;
-  readonly identity: RunIdentity;
-  /** All of Welcome but the fingerprint, which the pool fills in. */
-  readonly welcome: Omit<Welcome, 'engineFingerprint'>;
-  /** Makes what {@link WorkerLink.sendParameters} sends, once per version; must copy what may change later. */
-  readonly encodeParameters: (version: number, values: Float32Array) => Snapshot;
-  readonly observer: PoolObserver;
-  /** First task id. Start higher than an earlier process of the same run did, and its late answers can't be mistaken. Default 1. */
-  readonly firstTaskId?: number;
-}
-
-/** A task that a worker hasn't fully answered; kept after its leases were taken away, because the worker is still busy with it. */
-interface Task {
-  readonly id: number;
-  readonly job: Job;
-  readonly epoch: number;
-  readonly parts: readonly ShardBlock[];
-  readonly open: Set<number>;
-  cancelled: boolean;
-}
-
-interface Seat<Snapshot> {
-  readonly link: WorkerLink<Snapshot>;
-  readonly tasks: Map<number, Task>;
-  version: number | undefined;
-}
-
-interface RunningJob {
-  readonly job: Job;
-  granted: boolean;
-  failures: number;
-  /** Doubled whenever leases were taken away for it: work that is longer than the deadline must not be handed round for ever. */
-  deadlineMs: number;
-  readonly resolve: () => void;
-  readonly reject: (error: DeepDefenseError) => void;
-}
+import type { RunningJob, Seat, Task } from './seat.ts';
+import { WakeUp } from './wake-up.ts';
+import type { WorkerLink, WorkerPoolOptions, WorkerReport } from './worker-link.ts';
 
 /** How often a wait for workers is said again. */
 export const WAITING_NOTICE_MS = 10_000;
@@ -86,7 +27,7 @@ export class WorkerPool<Snapshot> {
   #nextTaskId: number;
   #parameters: { readonly version: number; readonly snapshot: Snapshot } | undefined;
   #running: RunningJob | undefined;
-  #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
+  readonly #wakeUp: WakeUp;
   #everJoined = false;
   #emptySinceMs: number | undefined;
   #noticeAtMs: number | undefined;
@@ -98,6 +39,7 @@ export class WorkerPool<Snapshot> {
     this.#clock = options.clock;
     this.#observer = options.observer;
     this.#nextTaskId = options.firstTaskId ?? 1;
+    this.#wakeUp = new WakeUp(options.clock, () => this.#tick());
     this.membership = new Membership(options.identity);
   }
 
@@ -122,8 +64,9 @@ export class WorkerPool<Snapshot> {
   connect(link: WorkerLink<Snapshot>): number {
     const { id } = this.membership.connect(this.#clock.nowMs());
     this.#seats.set(id, { link, tasks: new Map(), version: undefined });
-    if (this.#finished) this.#drop(id, 'finished', 'the run is over', coordinatorMessage('finish', { state: 'stopped', reason: 'the run is over' }));
-    else this.#wakeAt(this.#clock.nowMs() + this.#options.leaseMs + 1);
+    if (this.#finished)
+      this.#drop(id, 'finished', 'the run is over', coordinatorMessage('finish', { state: 'stopped', reason: 'the run is over' }));
+    else this.#wakeUp.at(this.#clock.nowMs() + this.#options.leaseMs + 1);
     return id;
   }
 
@@ -210,9 +153,8 @@ export class WorkerPool<Snapshot> {
   finish(state: 'completed' | 'stopped' | 'failed', reason: string): void {
     this.#finished = true;
     this.abandon(reason);
-    for (const id of [...this.#seats.keys()]) this.#drop(id, 'finished', reason, coordinatorMessage('finish', { state, reason }));
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    for (const id of this.#seats.keys()) this.#drop(id, 'finished', reason, coordinatorMessage('finish', { state, reason }));
+    this.#wakeUp.close();
   }
 
   // --- what members say
@@ -267,7 +209,10 @@ export class WorkerPool<Snapshot> {
     if (task?.cancelled === true || (task === undefined && failure.taskId !== 0)) return;
     this.#lastFailure = failure;
     const error = new DeepDefenseError((failure.code === '' ? 'ENGINE_FAILED' : failure.code) as ErrorCode, {
-      what: task === undefined ? `worker "${this.#member(id).workerId}" can't start` : `worker "${this.#member(id).workerId}" failed to ${task.job.kind}`,
+      what:
+        task === undefined
+          ? `worker "${this.#member(id).workerId}" can't start`
+          : `worker "${this.#member(id).workerId}" failed to ${task.job.kind}`,
       got: failure.message,
       todo: "see the worker's log",
     });
@@ -290,10 +235,10 @@ export class WorkerPool<Snapshot> {
     if (running.job.leases.complete) return this.#end(undefined);
     this.#grant(running, nowMs);
     this.#notice(running, nowMs);
-    if (this.#everJoined && this.#emptySinceMs !== undefined) this.#wakeAt(this.#emptySinceMs + this.#options.workersLostMs);
+    if (this.#everJoined && this.#emptySinceMs !== undefined) this.#wakeUp.at(this.#emptySinceMs + this.#options.workersLostMs);
     const oldestMs = running.job.leases.oldestGrantMs();
     // An overdue lease that nobody can take over is looked at again when a worker becomes idle, not by a timer.
-    if (oldestMs !== undefined && oldestMs + running.deadlineMs > nowMs) this.#wakeAt(oldestMs + running.deadlineMs);
+    if (oldestMs !== undefined && oldestMs + running.deadlineMs > nowMs) this.#wakeUp.at(oldestMs + running.deadlineMs);
   }
 
   #grant(running: RunningJob, nowMs: number): void {
@@ -317,7 +262,14 @@ export class WorkerPool<Snapshot> {
       if (seat === undefined) continue;
       this.#ensureParameters(grant.holder);
       for (const { taskId, message, parts } of job.plan(grant, () => this.#nextTaskId++)) {
-        seat.tasks.set(taskId, { id: taskId, job, epoch: grant.epoch, parts, open: new Set(parts.map(({ first }) => first)), cancelled: false });
+        seat.tasks.set(taskId, {
+          id: taskId,
+          job,
+          epoch: grant.epoch,
+          parts,
+          open: new Set(parts.map(({ first }) => first)),
+          cancelled: false,
+        });
         seat.link.send(message);
       }
       this.#observer.leaseGranted?.(this.#member(grant.holder), job, grant);
@@ -407,7 +359,7 @@ export class WorkerPool<Snapshot> {
         lastFailure: this.#lastFailure === undefined ? undefined : `${this.#lastFailure.code}: ${this.#lastFailure.message}`,
       });
     }
-    this.#wakeAt(this.#noticeAtMs);
+    this.#wakeUp.at(this.#noticeAtMs);
   }
 
   #tick(): void {
@@ -417,8 +369,12 @@ export class WorkerPool<Snapshot> {
       this.#revoke(member.id, 'lost');
     }
     for (const { id, silent, lastHeardMs } of this.membership.all()) {
-      if (silent && nowMs - lastHeardMs >= Math.max(this.#options.workersLostMs, this.#options.leaseMs * 2)) this.#drop(id, 'silent', 'not heard for too long');
-      else this.#wakeAt(lastHeardMs + (silent ? Math.max(this.#options.workersLostMs, this.#options.leaseMs * 2) : this.#options.leaseMs + 1));
+      if (silent && nowMs - lastHeardMs >= Math.max(this.#options.workersLostMs, this.#options.leaseMs * 2))
+        this.#drop(id, 'silent', 'not heard for too long');
+      else
+        this.#wakeUp.at(
+          lastHeardMs + (silent ? Math.max(this.#options.workersLostMs, this.#options.leaseMs * 2) : this.#options.leaseMs + 1),
+        );
     }
     this.#turn();
     const running = this.#running;
@@ -433,16 +389,5 @@ export class WorkerPool<Snapshot> {
         todo: 'start workers and resume the run',
       }),
     );
-  }
-
-  /** Makes sure that {@link #tick} runs at the given time or earlier. */
-  #wakeAt(atMs: number): void {
-    if (this.#finished || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return;
-    this.#timer?.cancel();
-    const cancel = this.#clock.setTimer(Math.max(0, atMs - this.#clock.nowMs()), () => {
-      this.#timer = undefined;
-      this.#tick();
-    });
-    this.#timer = { atMs, cancel };
   }
 }

@@ -3,7 +3,8 @@ import { DeepDefenseError } from '../core/index.ts';
 import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
 import { type CoordinatorMessage, TensorReceiver, type WorkerMessage, type WorkerStream } from '../wire/index.ts';
 import type { ParameterSnapshot } from './parameter-snapshot.ts';
-import type { WorkerLink, WorkerPool, WorkerReport } from './worker-pool.ts';
+import type { WorkerLink, WorkerReport } from './worker-link.ts';
+import type { WorkerPool } from './worker-pool.ts';
 
 export interface WorkerStreamOptions {
   readonly stream: WorkerStream;

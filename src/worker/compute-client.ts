@@ -76,7 +76,7 @@ export function createThreadComputeClient(): ComputeClient {
     if (ended !== undefined) return Promise.reject(ended);
     return new Promise<Value>((resolve, reject) => {
       lastId += 1;
-      pending.set(lastId, { resolve: resolve as (value: unknown) => void, reject });
+      pending.set(lastId, { resolve, reject });
       thread.postMessage({ id: lastId, method, args } satisfies ComputeRequest, transfer);
     });
   };

@@ -134,7 +134,9 @@ export class ComputeHost {
     try {
       const dataset = await openDataset({ source, path, cacheFolder: request.cacheFolder, env });
       if (dataset.contentHash === contentHash) return dataset;
-      notes.push(`the copy found is other data: ${dataset.name}, content ${dataset.contentHash.slice(0, 12)}, wanted ${contentHash.slice(0, 12)}`);
+      notes.push(
+        `the copy found is other data: ${dataset.name}, content ${dataset.contentHash.slice(0, 12)}, wanted ${contentHash.slice(0, 12)}`,
+      );
     } catch (error) {
       if (!isDeepDefenseError(error)) throw error;
       notes.push(error.message.replaceAll('\n', ';'));

@@ -6,7 +6,8 @@ import type { ComputeReply, ComputeRequest } from './compute-client.ts';
 import { ComputeHost } from './compute-host.ts';
 
 const port = parentPort;
-if (port === null) throw new DeepDefenseError('INTERNAL', { what: 'the compute thread was started as a program', todo: 'run "deepdefense worker"' });
+if (port === null)
+  throw new DeepDefenseError('INTERNAL', { what: 'the compute thread was started as a program', todo: 'run "deepdefense worker"' });
 const host = new ComputeHost((config, dataset) => Computer.create(config, dataset));
 
 port.on('message', ({ id, method, args }: ComputeRequest) => {
@@ -19,7 +20,10 @@ port.on('message', ({ id, method, args }: ComputeRequest) => {
         ? cause
         : new DeepDefenseError('ENGINE_FAILED', { what: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause) });
       const { cause: _cause, fields, ...parts } = error.parts;
-      port.postMessage({ id, error: { code: error.code, parts: { ...parts, ...(fields === undefined ? {} : { fields: plain(fields) }) } } } satisfies ComputeReply);
+      port.postMessage({
+        id,
+        error: { code: error.code, parts: { ...parts, ...(fields === undefined ? {} : { fields: plain(fields) }) } },
+      } satisfies ComputeReply);
     },
   );
 });
@@ -27,7 +31,8 @@ port.on('message', ({ id, method, args }: ComputeRequest) => {
 /** Buffers of large vectors in an answer; they are made for it and nobody else holds them. */
 function transferable(value: unknown): TransferListItem[] {
   if (value instanceof Float32Array) return owned(value);
-  if (typeof value === 'object' && value !== null && 'gradients' in value && value.gradients instanceof Float32Array) return owned(value.gradients);
+  if (typeof value === 'object' && value !== null && 'gradients' in value && value.gradients instanceof Float32Array)
+    return owned(value.gradients);
   return [];
 }
 

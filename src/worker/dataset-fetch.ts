@@ -26,7 +26,9 @@ interface Received {
  * All records. Each chunk is checked against its SHA-256; the whole is checked by whoever decodes it.
  * @throws DeepDefenseError DATA_DOWNLOAD when it can't be had, DATA_CHECKSUM for a damaged chunk, INTERRUPTED when aborted.
  */
-export async function fetchDataset(options: FetchDatasetOptions): Promise<{ readonly records: Uint8Array; readonly header: DatasetHeader }> {
+export async function fetchDataset(
+  options: FetchDatasetOptions,
+): Promise<{ readonly records: Uint8Array; readonly header: DatasetHeader }> {
   const { contentHash, signal, attempts = 5 } = options;
   const state: Received = { header: undefined, records: undefined, offset: 0 };
   const backoff = new Backoff();
@@ -71,10 +73,17 @@ async function fetchFrom({ client, contentHash, signal, onProgress }: FetchDatas
       state.header ??= { name, contentHash, trainCount, testCount };
       state.records ??= new Uint8Array(totalBytes);
       if (offset !== state.offset || offset + data.length > state.records.length) {
-        throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', { what: 'a part of the dataset is out of place', expected: `byte ${state.offset}`, got: `byte ${offset}` });
+        throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', {
+          what: 'a part of the dataset is out of place',
+          expected: `byte ${state.offset}`,
+          got: `byte ${offset}`,
+        });
       }
       if (!createHash('sha256').update(data).digest().equals(sha256)) {
-        throw new DeepDefenseError('DATA_CHECKSUM', { what: `the part of the dataset at byte ${offset} was damaged on the way`, todo: 'start the worker again' });
+        throw new DeepDefenseError('DATA_CHECKSUM', {
+          what: `the part of the dataset at byte ${offset} was damaged on the way`,
+          todo: 'start the worker again',
+        });
       }
       state.records.set(data, offset);
       state.offset += data.length;

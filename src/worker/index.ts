@@ -1,5 +1,12 @@
 // Types only: loading the computer loads the tensor packages, which belong on the compute thread.
 export type { BlockSum, Computer, EvaluationSum } from './compute.ts';
 export { type ComputeClient, createLocalComputeClient, createThreadComputeClient } from './compute-client.ts';
-export { type ComputerLike, ComputeHost, type CreateComputer, type DataStatus, type OpenDataRequest, type Prepared } from './compute-host.ts';
+export {
+  type ComputerLike,
+  ComputeHost,
+  type CreateComputer,
+  type DataStatus,
+  type OpenDataRequest,
+  type Prepared,
+} from './compute-host.ts';
 export { runWorker, type RunWorkerOptions, type WorkerDataOptions, type WorkerExitReason } from './supervisor.ts';

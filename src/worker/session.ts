@@ -1,7 +1,15 @@
 /** @file One stream to a coordinator, from Hello to its end. */
 import { hostname } from 'node:os';
 import { type Config, configSchema, parameterSpecs } from '../config/index.ts';
-import { DeepDefenseError, ERROR_CODES, type ErrorCode, isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION, sizeOf } from '../core/index.ts';
+import {
+  DeepDefenseError,
+  ERROR_CODES,
+  type ErrorCode,
+  isDeepDefenseError,
+  PACKAGE_VERSION,
+  PROTOCOL_VERSION,
+  sizeOf,
+} from '../core/index.ts';
 import type { Logger, WorkerMetrics } from '../telemetry/index.ts';
 import {
   type CoordinatorClient,
@@ -84,7 +92,13 @@ class Session {
     this.#stream.on('error', (error) => this.#end({ kind: 'lost', reason: isServiceError(error) ? error.details : error.message }));
     this.#stream.on('end', () => this.#end({ kind: 'lost', reason: 'the coordinator closed the stream' }));
     this.#say(
-      workerMessage('hello', { workerId, protocolVersion: PROTOCOL_VERSION, packageVersion: PACKAGE_VERSION, host: hostname(), processId: process.pid }),
+      workerMessage('hello', {
+        workerId,
+        protocolVersion: PROTOCOL_VERSION,
+        packageVersion: PACKAGE_VERSION,
+        host: hostname(),
+        processId: process.pid,
+      }),
     );
     this.#welcomeTimer = setTimeout(() => this.#end({ kind: 'lost', reason: 'the coordinator gave no answer' }), WELCOME_TIMEOUT_MS);
     if (signal.aborted) this.#leave();
@@ -143,7 +157,11 @@ class Session {
     this.#heartbeat = setInterval(() => {
       metrics.heartbeats.inc();
       this.#say(
-        workerMessage('heartbeat', { sentAtMs: Date.now(), residentBytes: process.memoryUsage.rss(), taskId: this.#queue?.currentTaskId ?? 0 }),
+        workerMessage('heartbeat', {
+          sentAtMs: Date.now(),
+          residentBytes: process.memoryUsage.rss(),
+          taskId: this.#queue?.currentTaskId ?? 0,
+        }),
       );
     }, welcome.heartbeatMs);
     const config = parseConfig(welcome.configJson);
@@ -189,7 +207,10 @@ class Session {
   #refused(code: string, message: string, retry: boolean): void {
     if (retry) return this.#end({ kind: 'lost', reason: `refused for now: ${code}: ${message}` });
     const known: ErrorCode = code in ERROR_CODES ? (code as ErrorCode) : 'PROTOCOL_BAD_MESSAGE';
-    const error = new DeepDefenseError(known, { what: `the coordinator refused this worker (${code}): ${message}`, fields: { workerId: this.#options.workerId } });
+    const error = new DeepDefenseError(known, {
+      what: `the coordinator refused this worker (${code}): ${message}`,
+      fields: { workerId: this.#options.workerId },
+    });
     this.#end({ kind: 'failed', error });
   }
 
@@ -222,7 +243,10 @@ class Session {
       clearTimeout(cut);
       this.#resolve(end);
     };
-    const cut = setTimeout(() => this.#stream.cancel(), GOODBYE_GRACE_MS);
+    const cut = setTimeout(() => {
+      this.#stream.cancel();
+      resolve();
+    }, GOODBYE_GRACE_MS);
     if (end.kind === 'lost') {
       this.#stream.cancel();
       return resolve();

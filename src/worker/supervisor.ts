@@ -127,7 +127,10 @@ class Supervisor {
       }
       aloneSinceMs = Math.min(aloneSinceMs, performance.now());
       const waitMs = this.#backoff.nextMs();
-      logger.info({ address: coordinatorAddress, reason: lastReason, waitMs: Math.round(waitMs) }, 'no connection to the coordinator; trying again');
+      logger.info(
+        { address: coordinatorAddress, reason: lastReason, waitMs: Math.round(waitMs) },
+        'no connection to the coordinator; trying again',
+      );
       metrics.reconnects.inc();
       await sleep(waitMs, this.#signal);
     }
@@ -190,7 +193,7 @@ class Supervisor {
     const request: OpenDataRequest = {
       source: config.data.source,
       contentHash: welcome.datasetHash,
-      ...(dataOptions ?? {}),
+      ...dataOptions,
     };
     const status = await compute.openData(request);
     for (const note of status.notes) logger.debug({ note }, 'looking for data');

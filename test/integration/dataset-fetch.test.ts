@@ -1,15 +1,18 @@
 /** @file Data over gRPC: whole, resumed, and of another hash. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { datasetFromRecords, readFetchedDataset } from '../../src/data/index.ts';
+import { createDataset, datasetFromRecords, readFetchedDataset } from '../../src/data/index.ts';
 import { type CoordinatorClient, createCoordinatorClient, type DatasetChunk, grpcStatus } from '../../src/wire/index.ts';
 import { fetchDataset } from '../../src/worker/dataset-fetch.ts';
-import { TestCluster, tinyConfig, tinyDataset } from './support/cluster.ts';
+import { imageSet, TestCluster, tinyConfig } from './support/cluster.ts';
+
+/** 3 chunks of at most 1 MiB. */
+const dataset = createDataset('three chunks', imageSet(700, 1), imageSet(50, 2));
 
 let cluster: TestCluster;
 let client: CoordinatorClient;
 beforeEach(async () => {
   cluster = await TestCluster.create();
-  client = createCoordinatorClient((await cluster.start(tinyConfig())).grpcAddress);
+  client = createCoordinatorClient((await cluster.start(tinyConfig({ train: { epochs: 0.1 } }), { dataset })).grpcAddress);
 });
 afterEach(async () => {
   client.close();
@@ -17,12 +20,13 @@ afterEach(async () => {
 });
 
 const signal = new AbortController().signal;
-const { contentHash } = tinyDataset;
+const { contentHash } = dataset;
 
 describe('dataset service', () => {
   it('sends records that decode to the same dataset when a worker has no copy', async () => {
     const { records, header } = await fetchDataset({ client: () => client, contentHash, signal });
-    expect(datasetFromRecords([records], header)).toEqual(tinyDataset);
+    expect(header).toMatchObject({ name: 'three chunks', trainCount: 700, testCount: 50 });
+    expect(datasetFromRecords([records], header).contentHash).toBe(contentHash);
   });
 
   it('goes on at the given byte when a transfer is resumed', async () => {
@@ -35,10 +39,12 @@ describe('dataset service', () => {
 
   it('goes on where it was when the stream breaks in mid-transfer', async () => {
     let calls = 0;
+    const offsets: number[] = [];
     const broken: CoordinatorClient = {
       ...client,
       fetchDataset: (request) => {
         calls += 1;
+        offsets.push(request.offset);
         const call = client.fetchDataset(request);
         // The first transfer is cut after its first chunk.
         if (calls === 1) call.once('data', () => call.cancel());
@@ -46,7 +52,9 @@ describe('dataset service', () => {
       },
     };
     const { records, header } = await fetchDataset({ client: () => broken, contentHash, signal });
-    expect(calls).toBe(2);
+    expect(offsets[0]).toBe(0);
+    expect(offsets[1]).toBeGreaterThan(0);
+    expect(offsets[1]).toBeLessThan(750 * 3073);
     expect(datasetFromRecords([records], header).contentHash).toBe(contentHash);
   });
 

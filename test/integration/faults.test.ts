@@ -32,7 +32,10 @@ async function referenceHash(): Promise<string> {
 }
 
 /** A raw worker that has joined a run with one fake worker and holds shards of some step. */
-async function holdShards(): Promise<{ readonly zombie: RawWorker; readonly task: Extract<Awaited<ReturnType<RawWorker['receive']>>, { body: 'trainTask' }>['trainTask'] }> {
+async function holdShards(): Promise<{
+  readonly zombie: RawWorker;
+  readonly task: Extract<Awaited<ReturnType<RawWorker['receive']>>, { body: 'trainTask' }>['trainTask'];
+}> {
   const handle = await cluster.start(tinyConfig());
   cluster.worker({ blockMs: 10 });
   await cluster.event('step');
@@ -52,7 +55,11 @@ describe('a lost worker', () => {
     const result = await cluster.handle?.result;
     expect(result?.weightsSha256).toBe(expected);
     expect(result?.workers).toMatchObject({ left: 1, leasesExpired: 1 });
-    expect((await cluster.journal()).find(({ type }) => type === 'lease-expired')).toMatchObject({ workerId: 'raw', reason: 'lost', leaseEpoch: 1 });
+    expect((await cluster.journal()).find(({ type }) => type === 'lease-expired')).toMatchObject({
+      workerId: 'raw',
+      reason: 'lost',
+      leaseEpoch: 1,
+    });
   });
 
   it('is told PROTOCOL_STALE_LEASE when it answers after its lease was given away', async () => {
@@ -157,8 +164,12 @@ describe('a coordinator', () => {
   });
 
   it('fails with CONFIG_TIMEOUT_ORDER when timeouts are not ordered', async () => {
-    await expect(cluster.start(tinyConfig({ cluster: { heartbeatMs: 200, leaseMs: 300 } }))).rejects.toMatchObject({ code: 'CONFIG_TIMEOUT_ORDER' });
-    await expect(cluster.start(tinyConfig({ cluster: { leaseMs: 3000, stepDeadlineMs: 3000 } }))).rejects.toMatchObject({ code: 'CONFIG_TIMEOUT_ORDER' });
+    await expect(cluster.start(tinyConfig({ cluster: { heartbeatMs: 200, leaseMs: 300 } }))).rejects.toMatchObject({
+      code: 'CONFIG_TIMEOUT_ORDER',
+    });
+    await expect(cluster.start(tinyConfig({ cluster: { leaseMs: 3000, stepDeadlineMs: 3000 } }))).rejects.toMatchObject({
+      code: 'CONFIG_TIMEOUT_ORDER',
+    });
   });
 
   it('counts workers by state and serves readiness over HTTP', async () => {

@@ -53,14 +53,9 @@ describe('run', () => {
     const journal = await cluster.journal();
     const steps = journal.filter(({ type }) => type === 'step-committed');
     expect(steps.map(({ position }) => position)).toEqual(Array.from({ length: 12 }, (_, i) => i * 16));
-    expect(journal.filter(({ type }) => type === 'evaluation-finished').map(({ step, attack }) => `${step} ${attack}`)).toEqual([
-      '6 clean',
-      '12 clean',
-      '12 fgsm',
-      '12 fgsm',
-      '12 pgd',
-      '12 pgd',
-    ]);
+    expect(
+      journal.filter(({ type }) => type === 'evaluation-finished').map(({ step, attack }) => `${String(step)} ${String(attack)}`),
+    ).toEqual(['6 clean', '12 clean', '12 fgsm', '12 fgsm', '12 pgd', '12 pgd']);
     expect(journal.at(-1)).toMatchObject({ type: 'run-finished', state: 'completed', parametersSha256: result.weightsSha256 });
     const { checkpoint } = await loadNewestCheckpoint(join(cluster.runFolder, 'checkpoints'));
     expect(checkpoint).toMatchObject({ step: 12, cleanAccuracy: 0.8 });
@@ -97,7 +92,9 @@ describe('run', () => {
     const result = await second.result;
     expect(result).toMatchObject({ state: 'completed', steps: 12, weightsSha256: expected });
     const journal = await cluster.journal();
-    expect(journal.filter(({ type }) => type === 'step-committed').map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, i) => i));
+    expect(journal.filter(({ type }) => type === 'step-committed').map(({ step }) => step)).toEqual(
+      Array.from({ length: 12 }, (_, i) => i),
+    );
   });
 
   it('stops with a diagnosis and keeps the checkpoint when the loss is not finite', async () => {

@@ -11,7 +11,8 @@ import { createFakeComputer, type FakeOptions } from './fake-computer.ts';
 
 export const logger = createLogger({ level: (process.env.TEST_LOG as 'debug' | undefined) ?? 'silent' });
 
-function imageSet(count: number, seed: number): ImageSet {
+/** Images and labels from simple formulas. */
+export function imageSet(count: number, seed: number): ImageSet {
   return {
     count,
     labels: Uint8Array.from({ length: count }, (_, i) => (i * 7 + seed) % 10),
@@ -115,7 +116,9 @@ export class TestCluster {
     fits: (event: Extract<RunEvent, { kind: Kind }>) => boolean = () => true,
   ): Promise<Extract<RunEvent, { kind: Kind }>> {
     for (;;) {
-      const found = this.events.find((event): event is Extract<RunEvent, { kind: Kind }> => event.kind === kind && fits(event as Extract<RunEvent, { kind: Kind }>));
+      const found = this.events.find(
+        (event): event is Extract<RunEvent, { kind: Kind }> => event.kind === kind && fits(event as Extract<RunEvent, { kind: Kind }>),
+      );
       if (found !== undefined) return found;
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

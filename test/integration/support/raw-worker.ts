@@ -42,7 +42,14 @@ export class RawWorker {
 
   hello(overrides: Partial<Hello> = {}): void {
     this.say(
-      workerMessage('hello', { workerId: 'raw', protocolVersion: PROTOCOL_VERSION, packageVersion: '0', host: 'test', processId: 1, ...overrides }),
+      workerMessage('hello', {
+        workerId: 'raw',
+        protocolVersion: PROTOCOL_VERSION,
+        packageVersion: '0',
+        host: 'test',
+        processId: 1,
+        ...overrides,
+      }),
     );
   }
 
@@ -64,7 +71,12 @@ export class RawWorker {
     this.say(workerMessage('heartbeat', { sentAtMs: 0, residentBytes: 0, taskId: 0 }));
   }
 
-  answer(task: TrainTask, block: ShardBlock, gradients: Float32Array, overrides: { readonly leaseEpoch?: number; readonly metricSums?: number[] } = {}): void {
+  answer(
+    task: TrainTask,
+    block: ShardBlock,
+    gradients: Float32Array,
+    overrides: { readonly leaseEpoch?: number; readonly metricSums?: number[] } = {},
+  ): void {
     const { transferId, chunks } = this.#sender.split(gradients);
     for (const chunk of chunks) this.say(workerMessage('chunk', chunk));
     const metricSums = [block.count, block.count, block.count];
@@ -79,7 +91,8 @@ export class RawWorker {
   ): Promise<Extract<CoordinatorMessage, { body: Name }>> {
     for (;;) {
       const found = this.messages.find(
-        (message): message is Extract<CoordinatorMessage, { body: Name }> => message.body === name && fits(message as Extract<CoordinatorMessage, { body: Name }>),
+        (message): message is Extract<CoordinatorMessage, { body: Name }> =>
+          message.body === name && fits(message as Extract<CoordinatorMessage, { body: Name }>),
       );
       if (found !== undefined) return found;
       if (this.ended) throw new Error(`the stream ended before "${name}" came`);

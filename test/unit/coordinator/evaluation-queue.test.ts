@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { EvaluationQueue } from '../../../src/coordinator/evaluation-queue.ts';
 
-const queue = (samples: number, batchSize: number) => new EvaluationQueue({ attack: 'pgd', epsLinf: 0.1, samples, batchSize, parameterVersion: 7 });
+const queue = (samples: number, batchSize: number) =>
+  new EvaluationQueue({ attack: 'pgd', epsLinf: 0.1, samples, batchSize, parameterVersion: 7 });
 
 describe('evaluation queue', () => {
   it.each([
@@ -28,7 +29,10 @@ describe('evaluation queue', () => {
   it('refuses answers of the wrong length or with values that are neither 0 nor 1', () => {
     const work = queue(20, 10);
     const accept = (correct: number[]) =>
-      work.accept({ first: 0, count: 1 }, { kind: 'evaluation', message: { taskId: 1, correct: Buffer.from(correct), lossSum: 0, computeMs: 0 } });
+      work.accept(
+        { first: 0, count: 1 },
+        { kind: 'evaluation', message: { taskId: 1, correct: Buffer.from(correct), lossSum: 0, computeMs: 0 } },
+      );
     expect(() => accept([1, 1])).toThrow(expect.objectContaining({ code: 'PROTOCOL_BAD_MESSAGE' }));
     expect(() => accept(Array.from({ length: 10 }, () => 2))).toThrow(expect.objectContaining({ code: 'PROTOCOL_BAD_MESSAGE' }));
     expect(() => accept(Array.from({ length: 10 }, () => 1))).not.toThrow();

@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { MEMBER_TRANSITIONS, Membership, type MemberState } from '../../../src/coordinator/membership.ts';
 import type { Hello, Ready } from '../../../src/wire/index.ts';
 
-const hello = (overrides: Partial<Hello> = {}): Hello => ({ workerId: 'w', protocolVersion: 1, packageVersion: '0', host: 'h', processId: 3, ...overrides });
+const hello = (overrides: Partial<Hello> = {}): Hello => ({
+  workerId: 'w',
+  protocolVersion: 1,
+  packageVersion: '0',
+  host: 'h',
+  processId: 3,
+  ...overrides,
+});
 const ready = (overrides: Partial<Ready> = {}): Ready => ({
   schemaHash: 's',
   datasetHash: 'd',
@@ -14,7 +21,10 @@ const ready = (overrides: Partial<Ready> = {}): Ready => ({
 });
 
 /** Brings a new member into a state. */
-function memberIn(state: MemberState, membership = new Membership({ schemaHash: 's', datasetHash: 'd' })): { membership: Membership; id: number } {
+function memberIn(
+  state: MemberState,
+  membership = new Membership({ schemaHash: 's', datasetHash: 'd' }),
+): { membership: Membership; id: number } {
   const { id } = membership.connect(0);
   if (state === 'preparing' || state === 'ready') membership.hello(id, hello({ workerId: `w${id}` }));
   if (state === 'ready') membership.becomeReady(id, ready());

@@ -33,7 +33,10 @@ describe('run plan', () => {
   });
 
   it('writes checkpoints every N steps, at epochs and at the end', () => {
-    const { checkpointsAfter } = plan({ train: { epochs: 10, maxSteps: 11, batchSize: 32, shards: 8 }, checkpoint: { everySteps: 5 } }, 100);
+    const { checkpointsAfter } = plan(
+      { train: { epochs: 10, maxSteps: 11, batchSize: 32, shards: 8 }, checkpoint: { everySteps: 5 } },
+      100,
+    );
     expect(stepsWhere(11, checkpointsAfter)).toEqual([4, 5, 7, 10, 11]);
   });
 

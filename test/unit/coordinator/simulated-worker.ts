@@ -1,7 +1,7 @@
 /** @file A worker that speaks the protocol over simulated links with delays and faults, and computes gradients from a hash. */
 import { Random } from '../../../src/core/index.ts';
-import type { WorkerLink, WorkerPool } from '../../../src/coordinator/worker-pool.ts';
-import type { WorkerReport } from '../../../src/coordinator/worker-pool.ts';
+import type { WorkerLink, WorkerReport } from '../../../src/coordinator/worker-link.ts';
+import type { WorkerPool } from '../../../src/coordinator/worker-pool.ts';
 import { type CoordinatorMessage, type ShardBlock, sumTree, type TrainTask, type EvaluationTask } from '../../../src/wire/index.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
@@ -171,7 +171,9 @@ export class SimulatedWorker implements WorkerLink<Snapshot> {
   }
 
   #duration(): number {
-    return this.#chance(this.#o.faults.slow) ? this.#o.stepDeadlineMs + this.#o.random.integer(this.#o.stepDeadlineMs) : this.#o.random.integer(60);
+    return this.#chance(this.#o.faults.slow)
+      ? this.#o.stepDeadlineMs + this.#o.random.integer(this.#o.stepDeadlineMs)
+      : this.#o.random.integer(60);
   }
 
   #train(task: TrainTask, index: number): void {
@@ -202,7 +204,10 @@ export class SimulatedWorker implements WorkerLink<Snapshot> {
   #evaluate(task: EvaluationTask): void {
     this.#after(this.#duration(), () => {
       const correct = Buffer.from(Array.from({ length: task.count }, (_, i) => ((task.first + i) % 3 === 0 ? 1 : 0)));
-      const report: WorkerReport = { kind: 'evaluation', message: { taskId: task.taskId, correct, lossSum: task.count * 0.25, computeMs: 1 } };
+      const report: WorkerReport = {
+        kind: 'evaluation',
+        message: { taskId: task.taskId, correct, lossSum: task.count * 0.25, computeMs: 1 },
+      };
       this.#say(report);
       if (this.#chance(this.#o.faults.duplicate)) this.#say(report);
     });

@@ -54,5 +54,5 @@ export class VirtualClock implements Clock {
 
 /** Lets promise callbacks run. */
 export async function settle(): Promise<void> {
-  for (let i = 0; i < 4; i++) await null;
+  for (let i = 0; i < 4; i++) await Promise.resolve();
 }

@@ -94,7 +94,13 @@ async function simulate(seed: number, faults: Faults): Promise<Outcome> {
   };
 
   const evaluate = async (version: number) => {
-    const queue = new EvaluationQueue({ attack: 'clean', epsLinf: 0, samples: EVALUATION_SAMPLES, batchSize: 10, parameterVersion: version });
+    const queue = new EvaluationQueue({
+      attack: 'clean',
+      epsLinf: 0,
+      samples: EVALUATION_SAMPLES,
+      batchSize: 10,
+      parameterVersion: version,
+    });
     await finish(pool.run(queue));
     expect(queue.correct).toEqual(Uint8Array.from({ length: EVALUATION_SAMPLES }, (_, i) => (i % 3 === 0 ? 1 : 0)));
     expect(queue.meanLoss).toBe(0.25);
@@ -123,7 +129,9 @@ async function simulate(seed: number, faults: Faults): Promise<Outcome> {
 }
 
 describe('worker pool', () => {
-  it('commits every step with each shard counted once and the bits of the sequential tree in 1500 interleavings', { timeout: 60_000 }, async () => {
+  it('commits every step with each shard counted once and the bits of the sequential tree in 1500 interleavings', {
+    timeout: 60_000,
+  }, async () => {
     const totals = { refused: 0, expired: 0, duplicates: 0, deaths: 0 };
     for (let seed = 0; seed < 1500; seed++) {
       const calm = seed % 3;

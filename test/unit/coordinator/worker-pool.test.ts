@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { Initialisation } from '../../../src/coordinator/initialisation.ts';
 import type { Waiting } from '../../../src/coordinator/pool-observer.ts';
 import { StepBarrier } from '../../../src/coordinator/step-barrier.ts';
-import { type WorkerLink, WorkerPool } from '../../../src/coordinator/worker-pool.ts';
+import type { WorkerLink } from '../../../src/coordinator/worker-link.ts';
+import { WorkerPool } from '../../../src/coordinator/worker-pool.ts';
 import { type CoordinatorMessage, type ShardBlock, sumTree, type TrainTask } from '../../../src/wire/index.ts';
 import { GRADIENT_LENGTH, IDENTITY, METRIC_NAMES, shardGradient } from './simulated-worker.ts';
 import { settle, VirtualClock } from './virtual-clock.ts';
@@ -60,7 +61,10 @@ class ScriptedWorker implements WorkerLink<number> {
   }
 
   ready(): this {
-    pool.receive(this.id, { kind: 'ready', message: { ...IDENTITY, engineFingerprint: 'e', metricNames: METRIC_NAMES, captureMs: 0, compileMs: 0 } });
+    pool.receive(this.id, {
+      kind: 'ready',
+      message: { ...IDENTITY, engineFingerprint: 'e', metricNames: METRIC_NAMES, captureMs: 0, compileMs: 0 },
+    });
     return this;
   }
   freeze(): void {
@@ -189,7 +193,7 @@ describe('worker pool', () => {
     expect(a.versions).toEqual([0, 1]);
   });
 
-  it('splits a dead worker\'s block over the idle ones', async () => {
+  it("splits a dead worker's block over the idle ones", async () => {
     const [a, b, c] = ['a', 'b', 'c'].map((name) => new ScriptedWorker(name).ready()) as [ScriptedWorker, ScriptedWorker, ScriptedWorker];
     const { expectExact } = step(0, { shards: 12 });
     b.answer();
@@ -261,7 +265,7 @@ describe('worker pool', () => {
     expect(a.closed).toBe(true);
   });
 
-  it('fails the job with the workers\' error when it fails on three of them', async () => {
+  it("fails the job with the workers' error when it fails on three of them", async () => {
     const workers = ['a', 'b', 'c'].map((name) => new ScriptedWorker(name).ready()) as [ScriptedWorker, ScriptedWorker, ScriptedWorker];
     const { outcome } = step(0);
     for (const worker of workers) {
@@ -299,8 +303,15 @@ describe('worker pool', () => {
     const job = new Initialisation(3);
     const done = pool.run(job);
     expect([a.said('initialiseTask'), b.said('initialiseTask')]).toEqual([1, 0]);
-    const { initialiseTask } = a.messages.find((message) => message.body === 'initialiseTask') as Extract<CoordinatorMessage, { body: 'initialiseTask' }>;
-    pool.receive(a.id, { kind: 'initial', message: { taskId: initialiseTask.taskId, transferId: 0 }, parameters: Float32Array.of(1, 2, 3) });
+    const { initialiseTask } = a.messages.find((message) => message.body === 'initialiseTask') as Extract<
+      CoordinatorMessage,
+      { body: 'initialiseTask' }
+    >;
+    pool.receive(a.id, {
+      kind: 'initial',
+      message: { taskId: initialiseTask.taskId, transferId: 0 },
+      parameters: Float32Array.of(1, 2, 3),
+    });
     await done;
     expect(job.parameters).toEqual(Float32Array.of(1, 2, 3));
   });
@@ -309,7 +320,15 @@ describe('worker pool', () => {
     const a = new ScriptedWorker('a').ready();
     step(0);
     const [task] = a.tasks as [TrainTask];
-    const message = { taskId: task.taskId, step: 0, leaseEpoch: 1, block: task.blocks[0] as ShardBlock, transferId: 0, metricSums: [1], computeMs: 0 };
+    const message = {
+      taskId: task.taskId,
+      step: 0,
+      leaseEpoch: 1,
+      block: task.blocks[0] as ShardBlock,
+      transferId: 0,
+      metricSums: [1],
+      computeMs: 0,
+    };
     pool.receive(a.id, { kind: 'block', message, gradients: new Float32Array(GRADIENT_LENGTH) });
     expect(a.messages.at(-1)).toMatchObject({ body: 'refusal', refusal: { code: 'PROTOCOL_BAD_MESSAGE' } });
     expect(a.closed).toBe(true);

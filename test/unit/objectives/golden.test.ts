@@ -93,9 +93,9 @@ function gfaProgram(gfa: ResolvedGfa, signedImage = false): Program {
 }
 
 const gfaFiles: readonly { file: string; alignment: ResolvedGfa['alignment']; engines: readonly EngineName[] }[] = [
-  { file: 'gfa_conv123_one_minus_cos2', alignment: 'squared', engines: ['onnx:cpu'] },
+  { file: 'gfa_conv123_one_minus_cos2', alignment: 'squared', engines: ENGINES },
   { file: 'gfa_conv123_one_minus_abscos', alignment: 'absolute', engines: ENGINES },
-  { file: 'gfa_conv123_one_minus_cos', alignment: 'positive', engines: ['onnx:cpu'] },
+  { file: 'gfa_conv123_one_minus_cos', alignment: 'positive', engines: ENGINES },
 ];
 
 interface IndexEntry {

@@ -1,0 +1,37 @@
+/** @file What the worker pool keeps per member and for its job. */
+import type { DeepDefenseError } from '../core/index.ts';
+import type { ShardBlock } from '../wire/index.ts';
+import type { Job } from './job.ts';
+import type { WorkerLink } from './worker-link.ts';
+
+/** A task that a worker hasn't fully answered; kept after its leases were taken away, because the worker is still busy with it. */
+export interface Task {
+  readonly id: number;
+  readonly job: Job;
+  readonly epoch: number;
+  readonly parts: readonly ShardBlock[];
+  /** First units of the parts that haven't been answered. */
+  readonly open: Set<number>;
+  cancelled: boolean;
+}
+
+/** A member's link and what it owes. */
+export interface Seat<Snapshot> {
+  readonly link: WorkerLink<Snapshot>;
+  readonly tasks: Map<number, Task>;
+  /** Parameters sent last. */
+  version: number | undefined;
+}
+
+/** The pool's job with the promise that waits for it. */
+export interface RunningJob {
+  readonly job: Job;
+  /** True once a lease was granted: from then on minWorkers doesn't hold it up. */
+  granted: boolean;
+  /** Workers on which it failed. */
+  failures: number;
+  /** Doubled whenever leases were taken away for it: work that is longer than the deadline must not be handed round for ever. */
+  deadlineMs: number;
+  readonly resolve: () => void;
+  readonly reject: (error: DeepDefenseError) => void;
+}
