@@ -1,9 +1,10 @@
 /** @file The checks of `doctor`: each says what it found, and whether that keeps deepdefense from working. */
 import { createServer } from 'node:net';
-import { access, constants, mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { access, constants } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, totalmem } from 'node:os';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { EXIT_CODES, type ExitName, isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION } from '../core/index.ts';
 
 /** What one check found. */
@@ -79,9 +80,11 @@ export function runsFolderCheck(folder: string): Check {
     name: 'runs folder',
     exit: 'STORAGE',
     async run() {
-      await mkdir(folder, { recursive: true });
-      await access(folder, constants.W_OK);
-      return { state: 'ok', detail: `${resolve(folder)} is writable` };
+      const path = resolve(folder);
+      let existing = path;
+      while (!existsSync(existing)) existing = dirname(existing);
+      await access(existing, constants.W_OK);
+      return { state: 'ok', detail: existing === path ? `${path} is writable` : `${path} can be made` };
     },
   };
 }

@@ -52,7 +52,6 @@ const ERROR_MEANINGS: Readonly<Record<ErrorCode, string>> = {
   PROTOCOL_FINGERPRINT: "A worker's engine would compute other bits than the run's.",
   PROTOCOL_STALE_LEASE: 'An answer came under a lease that has been given to another worker.',
   PROTOCOL_BAD_MESSAGE: 'A message was malformed or out of order.',
-  PROTOCOL_RUN_FULL: 'The run takes no more workers.',
   NON_FINITE_LOSS: 'The loss or a gradient became infinite or not a number.',
   STORAGE_FAILED: 'A file could not be written.',
   INTERRUPTED: 'The user stopped the command.',

@@ -1,6 +1,6 @@
 /** @file Chooses an engine by its name. */
+import { DeepDefenseError } from '../core/index.ts';
 import { createEagerEngine } from './eager-engine.ts';
-import { createOnnxEngine } from './onnx-engine.ts';
 import type { Engine, EngineOptions } from './types.ts';
 
 /** Opens an engine. @throws DeepDefenseError ENGINE_UNAVAILABLE when it can't run here; never falls back to another one. */
@@ -8,7 +8,24 @@ export async function createEngine({ name, threads }: EngineOptions): Promise<En
   switch (name) {
     case 'eager':
       return createEagerEngine();
-    case 'onnx:cpu':
+    case 'onnx:cpu': {
+      const { createOnnxEngine } = await loadOnnxEngine();
       return createOnnxEngine(threads);
+    }
+  }
+}
+
+/** The runtime is a native library, so loading it can fail on a machine that it was not built for. */
+async function loadOnnxEngine(): Promise<typeof import('./onnx-engine.ts')> {
+  try {
+    return await import('./onnx-engine.ts');
+  } catch (cause) {
+    throw new DeepDefenseError('ENGINE_UNAVAILABLE', {
+      what: 'the engine "onnx:cpu" can\'t be loaded',
+      expected: 'onnxruntime-node with a library for this platform',
+      got: cause instanceof Error ? cause.message : String(cause),
+      todo: 'run `npm ci` again; ONNX Runtime serves linux and win32 on x64 and arm64, and darwin on arm64',
+      cause,
+    });
   }
 }

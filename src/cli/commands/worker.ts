@@ -12,7 +12,7 @@ interface WorkerOptions {
   readonly stopWithParent: boolean;
 }
 
-export const workerCommand: CommandDefinition = (program, { context, setExitCode }) => {
+export const workerCommand: CommandDefinition = (program, { context }) => {
   program
     .command('worker')
     .description('compute for a coordinator; start any number, on any machine, at any time of the run')
@@ -47,7 +47,6 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
           signal: stop.signal,
         });
         surroundings.result({ exitReason }, `worker: ${exitReason}`);
-        if (stop.signal.aborted) setExitCode(EXIT_CODES.INTERRUPTED);
       } finally {
         process.removeListener('SIGINT', onSignal);
         process.removeListener('SIGTERM', onSignal);
