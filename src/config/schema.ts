@@ -17,9 +17,18 @@ export const LOSS_NAMES = ['cross-entropy', 'mse'] as const;
 export const INPUT_RANGES = ['unit', 'signed'] as const;
 
 export const dataSchema = z.strictObject({
-  source: z.enum(['cifar10', 'synthetic']).default('cifar10').describe('Dataset: CIFAR-10 in the official binary layout, or the built-in synthetic set.'),
-  path: z.string().optional().describe('Official archive or unpacked folder; else the environment variable DEEPDEFENSE_DATA, else the cache.'),
-  label: z.string().optional().describe('Name of the variant printed beside every result, for copies whose pixels differ from the official ones.'),
+  source: z
+    .enum(['cifar10', 'synthetic'])
+    .default('cifar10')
+    .describe('Dataset: CIFAR-10 in the official binary layout, or the built-in synthetic set.'),
+  path: z
+    .string()
+    .optional()
+    .describe('Official archive or unpacked folder; else the environment variable DEEPDEFENSE_DATA, else the cache.'),
+  label: z
+    .string()
+    .optional()
+    .describe('Name of the variant printed beside every result, for copies whose pixels differ from the official ones.'),
   trainSamples: positiveInt.optional().describe('Use only the first N training images (default: all).'),
   testSamples: positiveInt.optional().describe('Use only the first N test images (default: all).'),
   padCrop: z.int().min(0).max(16).default(4).describe('Random crop after zero padding by this many pixels on each side; 0 = off.'),
@@ -28,25 +37,43 @@ export const dataSchema = z.strictObject({
 
 export const modelSchema = z.strictObject({
   name: z.enum(MODEL_NAMES).default('vgg6').describe('Network: cnn3 (146 122 parameters) or vgg6 (550 570).'),
-  inputRange: z.enum(INPUT_RANGES).default('unit').describe('Pixels as the network sees them: unit = [0,1], signed = [-1,1]. Attacks and eps are always in [0,1] units.'),
+  inputRange: z
+    .enum(INPUT_RANGES)
+    .default('unit')
+    .describe('Pixels as the network sees them: unit = [0,1], signed = [-1,1]. Attacks and eps are always in [0,1] units.'),
   initialisation: z.enum(['he', 'glorot']).default('he').describe('Weights: He normal (fan-in) or Glorot uniform; biases 0.'),
 });
 
 export const objectiveSchema = z.strictObject({
-  loss: z.enum(LOSS_NAMES).default('cross-entropy').describe('Training loss, mean over samples: softmax cross-entropy, or squared error of logits to one-hot summed over classes.'),
+  loss: z
+    .enum(LOSS_NAMES)
+    .default('cross-entropy')
+    .describe('Training loss, mean over samples: softmax cross-entropy, or squared error of logits to one-hot summed over classes.'),
 });
 
 export const gfaSchema = z.strictObject({
   alignment: z
     .enum(ALIGNMENTS)
     .default('tangential-energy')
-    .describe('What is penalised, c = cos(feature, gradient): tangential-energy = |g|^2(1-c^2) (ours), negative-gradient = 1+c, squared = 1-c^2, absolute = 1-|c|, positive = 1-c.'),
+    .describe(
+      'What is penalised, c = cos(feature, gradient): tangential-energy = |g|^2(1-c^2) (ours), negative-gradient = 1+c, squared = 1-c^2, absolute = 1-|c|, positive = 1-c.',
+    ),
   gradientOf: z
     .enum(GRADIENT_SOURCES)
     .optional()
-    .describe('Scalar whose gradient is aligned, per sample: cross-entropy, mse, true-logit (minus the logit of the label) or margin (best other logit minus the logit of the label). Default: the training loss.'),
-  layers: z.array(z.string()).min(1).optional().describe('Layers by name; `input` is the image. Default: first = [input], deep = [conv1, conv2, conv3].'),
-  weights: z.array(z.number().min(0)).min(1).optional().describe('One weight per layer, same order. Default: first = [1], deep = [0.5, 0.3, 0.2].'),
+    .describe(
+      'Scalar whose gradient is aligned, per sample: cross-entropy, mse, true-logit (minus the logit of the label) or margin (best other logit minus the logit of the label). Default: the training loss.',
+    ),
+  layers: z
+    .array(z.string())
+    .min(1)
+    .optional()
+    .describe('Layers by name; `input` is the image. Default: first = [input], deep = [conv1, conv2, conv3].'),
+  weights: z
+    .array(z.number().min(0))
+    .min(1)
+    .optional()
+    .describe('One weight per layer, same order. Default: first = [1], deep = [0.5, 0.3, 0.2].'),
   strength: z.number().min(0).default(1).describe('Factor on all weights.'),
   warmup: fraction.default(0.3).describe('Fraction of all steps over which the weights rise linearly from 0.'),
 });
@@ -59,7 +86,12 @@ export const adversarialSchema = z.strictObject({
 });
 
 export const strategySchema = z.strictObject({
-  name: z.enum(STRATEGY_NAMES).default('benchmark').describe('benchmark = plain; first = GFA on the first layer; deep = GFA on the first three; adversarial = PGD training (Madry et al. 2018).'),
+  name: z
+    .enum(STRATEGY_NAMES)
+    .default('benchmark')
+    .describe(
+      'benchmark = plain; first = GFA on the first layer; deep = GFA on the first three; adversarial = PGD training (Madry et al. 2018).',
+    ),
   gfa: gfaSchema.prefault({}).describe('GFA regulariser, used by `first` and `deep`.'),
   adversarial: adversarialSchema.prefault({}).describe('Inner attack, used by `adversarial`.'),
 });
@@ -77,7 +109,10 @@ export const optimizerSchema = z.strictObject({
 });
 
 export const scheduleSchema = z.strictObject({
-  name: z.enum(SCHEDULE_NAMES).default('cosine').describe('Learning rate over the run: constant, step (times `gamma` at each milestone) or cosine to `finalFraction`.'),
+  name: z
+    .enum(SCHEDULE_NAMES)
+    .default('cosine')
+    .describe('Learning rate over the run: constant, step (times `gamma` at each milestone) or cosine to `finalFraction`.'),
   warmup: fraction.default(0).describe('Fraction of all steps with a linear rise from 0.'),
   milestones: z.array(fraction).default([0.5, 0.75]).describe('Fractions of all steps at which `step` multiplies by `gamma`.'),
   gamma: z.number().positive().max(1).default(0.1).describe('Factor of `step`.'),
@@ -86,9 +121,13 @@ export const scheduleSchema = z.strictObject({
 
 export const trainSchema = z.strictObject({
   epochs: z.number().positive().default(10).describe('Passes over the training images; fractions allowed.'),
-  maxSteps: positiveInt.optional().describe('Stop after this many steps at the latest. Schedules are stretched over the steps that are really run.'),
+  maxSteps: positiveInt
+    .optional()
+    .describe('Stop after this many steps at the latest. Schedules are stretched over the steps that are really run.'),
   batchSize: positiveInt.default(128).describe('Samples of one step over all workers.'),
-  shards: positiveInt.default(8).describe('Logical shards of a batch; they, not the workers, define the arithmetic. Must divide batchSize.'),
+  shards: positiveInt
+    .default(8)
+    .describe('Logical shards of a batch; they, not the workers, define the arithmetic. Must divide batchSize.'),
 });
 
 export const checkpointSchema = z.strictObject({
@@ -102,7 +141,10 @@ export const evaluationSchema = z.strictObject({
   batchSize: positiveInt.default(100).describe('Samples of one compiled evaluation batch.'),
   robustSamples: positiveInt.default(1000).describe('Test images for the attacks (the first N); clean accuracy uses all.'),
   attacks: z.array(z.enum(attackNames)).default([]).describe('Attacks run after training: fgsm, pgd (10 steps of eps/4, random start).'),
-  epsLinf: z.array(z.number().min(0).max(1)).default([2 / 255, 8 / 255]).describe('L-infinity radii in [0,1] pixel units.'),
+  epsLinf: z
+    .array(z.number().min(0).max(1))
+    .default([2 / 255, 8 / 255])
+    .describe('L-infinity radii in [0,1] pixel units.'),
 });
 
 export const clusterSchema = z.strictObject({
@@ -113,16 +155,31 @@ export const clusterSchema = z.strictObject({
   heartbeatMs: positiveInt.default(500).describe('Interval of worker heartbeats; must be below leaseMs/2.'),
   leaseMs: positiveInt.default(3000).describe('A worker silent for this long loses its leases; must be below stepDeadlineMs.'),
   stepDeadlineMs: positiveInt.default(120000).describe('A step that takes longer has its outstanding shards leased again.'),
-  workersLostMs: positiveInt.default(60000).describe('Once a worker has joined: with none for this long the run stops with a checkpoint. A worker waits as long for a lost coordinator.'),
+  workersLostMs: positiveInt
+    .default(60000)
+    .describe(
+      'Once a worker has joined: with none for this long the run stops with a checkpoint. A worker waits as long for a lost coordinator.',
+    ),
 });
 
 export const engineSchema = z.strictObject({
-  name: z.enum(['onnx:cpu', 'eager']).default('onnx:cpu').describe('Tensor engine: captured graphs on ONNX Runtime, or eager TensorFlow.js in JavaScript (slow; an oracle for tests).'),
-  threads: positiveInt.default(1).describe('Threads of one compute process; part of the engine fingerprint, as results differ in the last bits.'),
+  name: z
+    .enum(['onnx:cpu', 'eager'])
+    .default('onnx:cpu')
+    .describe('Tensor engine: captured graphs on ONNX Runtime, or eager TensorFlow.js in JavaScript (slow; an oracle for tests).'),
+  threads: positiveInt
+    .default(1)
+    .describe('Threads of one compute process; part of the engine fingerprint, as results differ in the last bits.'),
 });
 
 export const configSchema = z.strictObject({
-  name: z.string().min(1).max(64).regex(/^[a-z0-9][a-z0-9-]*$/).default('run').describe('Short name; part of the run id. Lower-case letters, digits, hyphens.'),
+  name: z
+    .string()
+    .min(1)
+    .max(64)
+    .regex(/^[a-z0-9][a-z0-9-]*$/)
+    .default('run')
+    .describe('Short name; part of the run id. Lower-case letters, digits, hyphens.'),
   seed: z.int().min(0).default(1).describe('Seed of initialisation, order, augmentation and attacks.'),
   runsFolder: z.string().default('runs').describe('Folder that holds run folders.'),
   data: dataSchema.prefault({}),
