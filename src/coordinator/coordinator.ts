@@ -7,7 +7,7 @@ import { DeepDefenseError, isDeepDefenseError, PACKAGE_VERSION, sizeOf, systemCl
 import type { Dataset } from '../data/index.ts';
 import { FileJournal } from '../journal/index.ts';
 import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
-import { schemaHash } from '../wire/index.ts';
+import { schemaHash, VectorPool } from '../wire/index.ts';
 import { type Checkpoint, parametersHash } from './checkpoint.ts';
 import { CheckpointFolder } from './checkpoint-folder.ts';
 import { EventChannel } from './event-channel.ts';
@@ -78,6 +78,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   }
   const specs = parameterSpecs(config.model.name);
   const parameterCount = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const vectors = new VectorPool(parameterCount);
   const plan = createRunPlan(config, dataset.train.count);
   await mkdir(runFolder, { recursive: true });
   await writeFileAtomic(join(runFolder, 'config.yaml'), stringify(config));
@@ -130,7 +131,16 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     firstTaskId: Date.now() * 1000,
   });
   try {
-    server = await startServer({ host: config.cluster.host, port: config.cluster.port, pool, parameterCount, dataset, metrics, logger });
+    server = await startServer({
+      host: config.cluster.host,
+      port: config.cluster.port,
+      pool,
+      parameterCount,
+      vectors,
+      dataset,
+      metrics,
+      logger,
+    });
     http = await startHttpServer({
       host: config.cluster.host,
       port: config.cluster.httpPort,
@@ -153,6 +163,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     runId,
     specs,
     parameterCount,
+    vectors,
     testSamples: Math.min(dataset.test.count, config.data.testSamples ?? dataset.test.count),
     datasetHash: dataset.contentHash,
     plan,

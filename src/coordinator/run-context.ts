@@ -2,6 +2,7 @@
 import type { Config } from '../config/index.ts';
 import type { Logger, CoordinatorMetrics } from '../telemetry/index.ts';
 import type { TensorSpec } from '../core/index.ts';
+import type { VectorPool } from '../wire/index.ts';
 import type { CheckpointFolder } from './checkpoint-folder.ts';
 import type { Ledger } from './ledger.ts';
 import type { Optimizer } from './optimizer.ts';
@@ -32,6 +33,8 @@ export interface RunContext {
   readonly runId: string;
   readonly specs: readonly TensorSpec[];
   readonly parameterCount: number;
+  /** Gradient vectors, used again from step to step. */
+  readonly vectors: VectorPool;
   readonly testSamples: number;
   readonly datasetHash: string;
   readonly plan: RunPlan;

@@ -1,7 +1,7 @@
 /** @file The coordinator's gRPC server: worker streams go to the pool, dataset requests to the dataset service. */
 import type { Dataset } from '../data/index.ts';
 import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
-import { bindServer, closeServer, createCoordinatorServer } from '../wire/index.ts';
+import { bindServer, closeServer, createCoordinatorServer, type VectorPool } from '../wire/index.ts';
 import { createDatasetHandler } from './dataset-service.ts';
 import type { ParameterSnapshot } from './parameter-snapshot.ts';
 import type { WorkerPool } from './worker-pool.ts';
@@ -13,6 +13,8 @@ export interface CoordinatorServerOptions {
   readonly port: number;
   readonly pool: WorkerPool<ParameterSnapshot>;
   readonly parameterCount: number;
+  /** Where gradient vectors come from. */
+  readonly vectors: VectorPool;
   readonly dataset: Dataset;
   readonly metrics: CoordinatorMetrics;
   readonly logger: Logger;
@@ -35,12 +37,13 @@ export async function startServer({
   port,
   pool,
   parameterCount,
+  vectors,
   dataset,
   metrics,
   logger,
 }: CoordinatorServerOptions): Promise<RunningServer> {
   const server = createCoordinatorServer({
-    work: (stream) => serveWorkerStream({ stream, pool, parameterCount, metrics, logger }),
+    work: (stream) => serveWorkerStream({ stream, pool, parameterCount, vectors, metrics, logger }),
     fetchDataset: createDatasetHandler({ dataset, metrics, logger }),
   });
   const bound = await bindServer(server, host, port);

@@ -22,6 +22,8 @@ export interface StepBarrierOptions {
   readonly metricCount: () => number;
   /** Workers that must be ready before the step starts; default 1. */
   readonly minWorkers?: number;
+  /** Receives gradient vectors that are free again. */
+  readonly recycle?: (vector: Float32Array) => void;
   /** Monotonic milliseconds, to measure the reduction; default performance.now. */
   readonly monotonicMs?: () => number;
 }
@@ -89,8 +91,13 @@ export class StepBarrier implements Job {
 
   accept(range: ShardBlock, answer: Answer, workerId: string): void {
     if (answer.kind !== 'block') throw badAnswer('a block result', answer.kind);
-    const { shards, parameterCount, metricCount } = this.#options;
-    this.#reducer ??= new TreeReducer({ root: { first: 0, count: shards }, length: parameterCount, metrics: metricCount() });
+    const { shards, parameterCount, metricCount, recycle } = this.#options;
+    this.#reducer ??= new TreeReducer({
+      root: { first: 0, count: shards },
+      length: parameterCount,
+      metrics: metricCount(),
+      ...(recycle && { recycle }),
+    });
     const startMs = this.#monotonicMs();
     this.#reducer.add(range, answer.gradients, answer.message.metricSums);
     this.#reduceMs += this.#monotonicMs() - startMs;

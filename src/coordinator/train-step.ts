@@ -27,7 +27,7 @@ export class StepRunner {
    * @throws DeepDefenseError NON_FINITE_LOSS with a diagnosis; what {@link WorkerPool.run} throws; STORAGE_FAILED
    */
   async run(): Promise<StepEvent> {
-    const { config, plan, state, pool, ledger } = this.#context;
+    const { config, plan, state, pool, ledger, vectors } = this.#context;
     const { step } = state;
     ledger.check();
     const barrier = new StepBarrier({
@@ -38,6 +38,7 @@ export class StepRunner {
       parameterCount: this.#context.parameterCount,
       metricCount: () => pool.membership.metricNames?.length ?? 0,
       minWorkers: config.cluster.minWorkers,
+      recycle: (vector) => vectors.give(vector),
     });
     const startMs = performance.now();
     await pool.run(barrier);
@@ -49,6 +50,7 @@ export class StepRunner {
     const metrics = this.#named(metricSums);
     const reducedMs = performance.now();
     const update = this.#update(gradients, learningRate, metrics);
+    vectors.give(gradients);
     const updatedMs = performance.now();
     pool.publish(state.step, state.parameters);
     const sentMs = performance.now();

@@ -1,7 +1,7 @@
 /** @file One worker's gRPC stream as the worker pool sees it: chunks are put together, messages become reports. */
 import { DeepDefenseError } from '../core/index.ts';
 import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
-import { type CoordinatorMessage, TensorReceiver, type WorkerMessage, type WorkerStream } from '../wire/index.ts';
+import { type CoordinatorMessage, TensorReceiver, type VectorPool, type WorkerMessage, type WorkerStream } from '../wire/index.ts';
 import type { ParameterSnapshot } from './parameter-snapshot.ts';
 import type { WorkerLink, WorkerReport } from './worker-link.ts';
 import type { WorkerPool } from './worker-pool.ts';
@@ -11,13 +11,15 @@ export interface WorkerStreamOptions {
   readonly pool: WorkerPool<ParameterSnapshot>;
   /** Elements of the parameter vector. */
   readonly parameterCount: number;
+  /** Where gradient vectors come from; the training step gives them back. */
+  readonly vectors: VectorPool;
   readonly metrics: CoordinatorMetrics;
   readonly logger: Logger;
 }
 
 /** Takes part in the pool until the stream ends. */
-export function serveWorkerStream({ stream, pool, parameterCount, metrics, logger }: WorkerStreamOptions): void {
-  const receiver = new TensorReceiver({ elements: parameterCount });
+export function serveWorkerStream({ stream, pool, parameterCount, vectors, metrics, logger }: WorkerStreamOptions): void {
+  const receiver = new TensorReceiver({ elements: parameterCount, allocate: () => vectors.take() });
   const id = pool.connect(new StreamLink(stream, metrics));
   stream.on('data', (message: WorkerMessage) => {
     try {

@@ -115,7 +115,14 @@ tf.registerKernel({
     const { ddx, input, output } = inputs as { ddx: tf.TensorInfo; input: tf.TensorInfo; output: tf.TensorInfo };
     const { filterSize, strides, pad, dimRoundingMode } = attrs as unknown as PoolAttributes;
     const cpu = backend as unknown as CpuBackend;
-    const info = tf.backend_util.computePool2DInfo(input.shape as [number, number, number, number], filterSize, strides, 1, pad, dimRoundingMode);
+    const info = tf.backend_util.computePool2DInfo(
+      input.shape as [number, number, number, number],
+      filterSize,
+      strides,
+      1,
+      pad,
+      dimRoundingMode,
+    );
     const from = cpu.readSync(ddx.dataId);
     const values = cpu.readSync(input.dataId);
     const [batch, height, width, channels] = input.shape as [number, number, number, number];

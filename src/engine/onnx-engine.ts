@@ -103,7 +103,10 @@ async function compileProgram(program: Program, blockSize: number, options: Sess
       });
       if (prologueSession && prologue && (changed || !hoisted)) hoisted = await runPart(prologueSession, prologue, feeds);
       const results = await runPart(mainSession, main, { ...feeds, ...hoisted });
-      return readOutputs(captured.outputs.map(({ spec }) => spec), results);
+      return readOutputs(
+        captured.outputs.map(({ spec }) => spec),
+        results,
+      );
     },
     dispose: async () => {
       if (disposed) return;

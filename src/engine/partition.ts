@@ -31,7 +31,10 @@ const OPERATOR_SETS = [
 export function partition(program: string, captured: CapturedProgram, stableInputs: readonly string[]): Partition {
   const { graph } = captured;
   const results = captured.outputs.map(({ spec, value }) => ({ node: identity(value.name, capturedOutputName(spec.name)), value }));
-  const nodes = withoutDead([...graph.nodes, ...results.map(({ node }) => node)], new Set(results.map(({ node }) => node.outputs[0] as string)));
+  const nodes = withoutDead(
+    [...graph.nodes, ...results.map(({ node }) => node)],
+    new Set(results.map(({ node }) => node.outputs[0] as string)),
+  );
 
   const stable = new Set(graph.constants.map(({ name }) => name));
   for (const { name, value } of captured.inputs) if (stableInputs.includes(name)) stable.add(value.name);
@@ -50,7 +53,16 @@ export function partition(program: string, captured: CapturedProgram, stableInpu
   const outputs = results.map(({ node, value }) => ({ ...value, name: node.outputs[0] as string }));
   const main = modelPart(program, graph, late, [...inputNames, ...crossing], outputs);
   if (crossing.length === 0) return { main };
-  return { main, prologue: modelPart(`${program}/prologue`, graph, early, inputNames, crossing.map((name) => graph.value(name))) };
+  return {
+    main,
+    prologue: modelPart(
+      `${program}/prologue`,
+      graph,
+      early,
+      inputNames,
+      crossing.map((name) => graph.value(name)),
+    ),
+  };
 }
 
 const identity = (from: string, to: string): OnnxNode => ({ op: 'Identity', inputs: [from], outputs: [to] });
@@ -66,7 +78,13 @@ function withoutDead(nodes: readonly OnnxNode[], needed: Set<string>): OnnxNode[
   return alive.reverse();
 }
 
-function modelPart(name: string, graph: Graph, nodes: readonly OnnxNode[], inputs: readonly string[], outputs: readonly Value[]): ModelPart {
+function modelPart(
+  name: string,
+  graph: Graph,
+  nodes: readonly OnnxNode[],
+  inputs: readonly string[],
+  outputs: readonly Value[],
+): ModelPart {
   const wanted = new Set(outputs.map((output) => output.name));
   const alive = withoutDead(nodes, new Set(wanted));
   const used = new Set(alive.flatMap((node) => node.inputs));

@@ -51,7 +51,11 @@ export const stored = (value: Value, type: ViewType, shape: readonly number[], o
 
 /** The view's value with physical dimensions in `order`; broadcast dimensions keep length 1. */
 export function inOrder(graph: Graph, view: View, order: readonly number[]): Value {
-  if (view.kind === 'uniform') return graph.reshape(graph.scalar(view.fill, view.type), view.shape.map(() => 1));
+  if (view.kind === 'uniform')
+    return graph.reshape(
+      graph.scalar(view.fill, view.type),
+      view.shape.map(() => 1),
+    );
   if (order.every((axis, p) => axis === view.order[p])) return view.value;
   return graph.transpose(
     view.value,

@@ -67,3 +67,4 @@ export {
   TensorSender,
   type TensorTransfer,
 } from './tensor-transfer.ts';
+export { VectorPool } from './vector-pool.ts';

@@ -64,6 +64,8 @@ export interface TensorReceiverOptions {
   readonly elements: number;
   /** Vectors that may be under way or waiting for {@link TensorReceiver.take} at once; default 64. More is refused. */
   readonly maxTransfers?: number;
+  /** Where the vectors come from, all of length `elements`; default: new ones. */
+  readonly allocate?: () => Float32Array;
 }
 
 interface Assembly {
@@ -79,11 +81,13 @@ interface Assembly {
 export class TensorReceiver {
   readonly #elements: number;
   readonly #maxTransfers: number;
+  readonly #allocate: () => Float32Array;
   readonly #transfers = new Map<number, Assembly>();
 
-  constructor({ elements, maxTransfers = 64 }: TensorReceiverOptions) {
+  constructor({ elements, maxTransfers = 64, allocate = () => new Float32Array(elements) }: TensorReceiverOptions) {
     this.#elements = elements;
     this.#maxTransfers = maxTransfers;
+    this.#allocate = allocate;
   }
 
   /** Vectors under way or complete but not taken. */
@@ -107,8 +111,8 @@ export class TensorReceiver {
         throw badChunk(chunk, `at most ${this.#maxTransfers} transfers at once`, 'one more');
       }
       // Aligned memory of our own: the offset of `data` in its buffer is arbitrary.
-      const values = new Float32Array(this.#elements);
-      assembly = { values, bytes: new Uint8Array(values.buffer), received: 0 };
+      const values = this.#allocate();
+      assembly = { values, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength), received: 0 };
       this.#transfers.set(transferId, assembly);
     } else if (assembly.received === expectedBytes) {
       throw badChunk(chunk, 'no chunk after the last one of a transfer', `a chunk at byte ${offset}`);

@@ -8,7 +8,7 @@ import { type CompiledProgram, createEngine, type Engine } from '../engine/index
 import { Evaluator, LabelledBatch, type LayerAlignment } from '../evaluation/index.ts';
 import { initialParameters } from '../nn/index.ts';
 import { createTrainProgram, type TrainProgram } from '../strategies/index.ts';
-import { type ShardBlock, TreeReducer } from '../wire/index.ts';
+import { type ShardBlock, TreeReducer, VectorPool } from '../wire/index.ts';
 
 /** The sum over one block of shards. */
 export interface BlockSum {
@@ -45,6 +45,8 @@ export class Computer {
   readonly #noise: TensorValue | undefined;
   readonly #gfaScale: TensorValue = { shape: [], dtype: 'float32', data: new Float32Array(1) };
   #parameters: TensorValue;
+  /** Vectors for the shards' gradients; the one that holds a block's sum leaves with it. */
+  readonly #vectors: VectorPool;
   #version: number | undefined;
 
   /**
@@ -75,6 +77,7 @@ export class Computer {
     this.#noise = noise && { shape: noise.shape, dtype: 'float32', data: new Float32Array(sizeOf(noise.shape)) };
     const length = parameterSpecs(config.model.name).reduce((sum, spec) => sum + sizeOf(spec.shape), 0);
     this.#parameters = { shape: [length], dtype: 'float32', data: new Float32Array(length) };
+    this.#vectors = new VectorPool(length);
   }
 
   /** Version of the parameters that are set, undefined before the first. */
@@ -104,7 +107,12 @@ export class Computer {
     const startedMs = performance.now();
     this.#gfaScale.data[0] = gfaScale;
     const length = this.#parameters.data.length;
-    const reducer = new TreeReducer({ root: block, length, metrics: this.metricNames.length });
+    const reducer = new TreeReducer({
+      root: block,
+      length,
+      metrics: this.metricNames.length,
+      recycle: (vector) => this.#vectors.give(vector),
+    });
     for (let shard = block.first; shard < block.first + block.count; shard++) {
       this.#fillShard(firstPosition + shard * this.#batch.size);
       const { gradients, metrics } = await this.#train.run({
@@ -116,7 +124,9 @@ export class Computer {
       });
       if (gradients === undefined || metrics === undefined) throw new Error(`step ${step}: the training program has other outputs`);
       // The reducer adds in place and the sum leaves this thread, so it needs arrays that the engine doesn't share.
-      reducer.add({ first: shard, count: 1 }, (gradients.data as Float32Array).slice(), metrics.data);
+      const own = this.#vectors.take();
+      own.set(gradients.data);
+      reducer.add({ first: shard, count: 1 }, own, metrics.data);
     }
     const sum = reducer.sum();
     return { gradients: sum.gradients, metricSums: sum.metricSums, computeMs: performance.now() - startedMs };

@@ -63,13 +63,16 @@ function convolve(graph: Graph, x: Value, w: Value, { strides, dilations, pads }
   const [batch, inputs, height, width] = x.shape as Shape4;
   const [outputs, , kh, kw] = w.shape as Shape4;
   const length = (size: number, k: number, axis: 0 | 1) =>
-    Math.floor((size + pads[axis] + pads[axis + 2 as 2 | 3] - (dilations[axis] * (k - 1) + 1)) / strides[axis]) + 1;
+    Math.floor((size + pads[axis] + pads[(axis + 2) as 2 | 3] - (dilations[axis] * (k - 1) + 1)) / strides[axis]) + 1;
   const shape = [batch, outputs, length(height, kh, 0), length(width, kw, 1)];
   const attributes = { kernel_shape: [kh, kw], strides, dilations, pads, group: 1 };
   const block = capture().blockSize;
   if (block > 1 && inputs % block === 0 && outputs % block === 0) {
     const filter = blockedFilter(graph, w, block);
-    const result = graph.add('Conv', [blockedImage(graph, x), filter], shape, 'float32', { domain: BLOCKED_DOMAIN, attributes: { ...attributes, auto_pad: 'NOTSET' } });
+    const result = graph.add('Conv', [blockedImage(graph, x), filter], shape, 'float32', {
+      domain: BLOCKED_DOMAIN,
+      attributes: { ...attributes, auto_pad: 'NOTSET' },
+    });
     return graph.add('ReorderOutput', [result], shape, 'float32', { domain: BLOCKED_DOMAIN, attributes: { channels: outputs } });
   }
   return graph.add('Conv', [x, w], shape, 'float32', { attributes });
@@ -92,7 +95,12 @@ function rotated(graph: Graph, w: Value): Value {
   const swapped = graph.transpose(w, [1, 0, 2, 3]);
   if (w.shape[2] === 1 && w.shape[3] === 1) return swapped;
   const back = graph.integers([-1, -1]);
-  return graph.add('Slice', [swapped, back, graph.integers([-(2 ** 31), -(2 ** 31)]), graph.integers([2, 3]), back], swapped.shape, 'float32');
+  return graph.add(
+    'Slice',
+    [swapped, back, graph.integers([-(2 ** 31), -(2 ** 31)]), graph.integers([2, 3]), back],
+    swapped.shape,
+    'float32',
+  );
 }
 
 /** `value` with zeros appended along a physical axis up to `length`. */
@@ -123,18 +131,36 @@ kernel<'dy' | 'filter', ConvAttributes & { inputShape: number[] }>('Conv2DBackpr
   const gradient = expanded(graph, dy, CHANNELS_FIRST);
   const w = expanded(graph, filter, OUTPUT_FIRST);
   if (strides[0] === 1 && strides[1] === 1) {
-    const mirrored = [0, 1, 2, 3].map((i) => dilations[i % 2 as 0 | 1] * (size[i % 2 as 0 | 1] - 1) - (pads[i as 0] as number));
+    const mirrored = [0, 1, 2, 3].map((i) => dilations[(i % 2) as 0 | 1] * (size[(i % 2) as 0 | 1] - 1) - (pads[i as 0] as number));
     const [outputs, inputs] = w.shape as Shape4;
     const block = capture().blockSize;
     // A few missing channels, such as the image's three, are filled with zero filters so that the blocked convolution applies.
     const filled = block > 1 && outputs % block === 0 ? Math.ceil(inputs / block) * block : inputs;
     const turned = padAxis(graph, rotated(graph, w), 0, filled);
-    const result = convolve(graph, gradient, turned, { strides: [1, 1], dilations, pads: mirrored as unknown as [number, number, number, number] });
+    const result = convolve(graph, gradient, turned, {
+      strides: [1, 1],
+      dilations,
+      pads: mirrored as unknown as [number, number, number, number],
+    });
     return channelsFirst(cutAxis(graph, result, 1, inputs));
   }
   const [n, h, width, c] = inputShape as Shape4;
-  const reach = [0, 1].map((i) => ((dy.shape[i + 1] as number) - 1) * (strides[i as 0 | 1]) + dilations[i as 0 | 1] * (size[i as 0 | 1] - 1) + 1 - pads[i as 0 | 1] - pads[(i + 2) as 2 | 3]);
-  const attributesOut = { kernel_shape: size, strides, dilations, pads, group: 1, output_padding: [h - (reach[0] as number), width - (reach[1] as number)] };
+  const reach = [0, 1].map(
+    (i) =>
+      ((dy.shape[i + 1] as number) - 1) * strides[i as 0 | 1] +
+      dilations[i as 0 | 1] * (size[i as 0 | 1] - 1) +
+      1 -
+      pads[i as 0 | 1] -
+      pads[(i + 2) as 2 | 3],
+  );
+  const attributesOut = {
+    kernel_shape: size,
+    strides,
+    dilations,
+    pads,
+    group: 1,
+    output_padding: [h - (reach[0] as number), width - (reach[1] as number)],
+  };
   return channelsFirst(graph.add('ConvTranspose', [gradient, w], [n, c, h, width], 'float32', { attributes: attributesOut }));
 });
 
@@ -155,11 +181,23 @@ kernel<'x' | 'dy', ConvAttributes & { filterShape: number[] }>('Conv2DBackpropFi
   const padded = pads.some((p) => p > 0) ? padImage(graph, transposed, pads) : transposed;
   let result: Value;
   const exchanged = { kernel_shape: [height, width], strides: dilations, dilations: strides, pads: [0, 0, 0, 0], group: 1 };
-  const resultShape = [inputs, outputs, ...[0, 1].map((i) => Math.floor(((padded.shape[i + 2] as number) - (strides[i as 0 | 1] * ((gradient.shape[i + 2] as number) - 1) + 1)) / dilations[i as 0 | 1]) + 1)];
+  const resultShape = [
+    inputs,
+    outputs,
+    ...[0, 1].map(
+      (i) =>
+        Math.floor(
+          ((padded.shape[i + 2] as number) - (strides[i as 0 | 1] * ((gradient.shape[i + 2] as number) - 1) + 1)) / dilations[i as 0 | 1],
+        ) + 1,
+    ),
+  ];
   if (block > 1 && batch % block === 0 && outputs % block === 0) {
     const split = graph.reshape(blockedImage(graph, gradient), [batch / block, block, outputs / block, height * width, block]);
     const filter = graph.reshape(graph.transpose(split, [2, 0, 3, 1, 4]), [outputs, batch, height, width]);
-    const blocked = graph.add('Conv', [blockedImage(graph, padded), filter], resultShape, 'float32', { domain: BLOCKED_DOMAIN, attributes: { ...exchanged, auto_pad: 'NOTSET' } });
+    const blocked = graph.add('Conv', [blockedImage(graph, padded), filter], resultShape, 'float32', {
+      domain: BLOCKED_DOMAIN,
+      attributes: { ...exchanged, auto_pad: 'NOTSET' },
+    });
     result = graph.add('ReorderOutput', [blocked], resultShape, 'float32', { domain: BLOCKED_DOMAIN, attributes: { channels: outputs } });
   } else {
     result = graph.add('Conv', [padded, graph.transpose(gradient, [1, 0, 2, 3])], resultShape, 'float32', { attributes: exchanged });
@@ -173,4 +211,3 @@ function padImage(graph: Graph, x: Value, [top, left, bottom, right]: readonly [
   const [n, c, h, w] = x.shape as Shape4;
   return graph.add('Pad', [x, graph.integers([0, 0, top, left, 0, 0, bottom, right])], [n, c, h + top + bottom, w + left + right], x.type);
 }
-

@@ -110,8 +110,16 @@ unary('Floor', Math.floor, direct('Floor'));
 unary('Tanh', Math.tanh, direct('Tanh'));
 unary('Sigmoid', (x) => 1 / (1 + Math.exp(-x)), direct('Sigmoid'));
 unary('Reciprocal', (x) => 1 / x, direct('Reciprocal'));
-unary('Square', (x) => x * x, (graph, x) => graph.add('Mul', [x, x], x.shape, x.type));
-unary('Rsqrt', (x) => 1 / Math.sqrt(x), (graph, x) => graph.add('Reciprocal', [graph.add('Sqrt', [x], x.shape, x.type)], x.shape, x.type));
+unary(
+  'Square',
+  (x) => x * x,
+  (graph, x) => graph.add('Mul', [x, x], x.shape, x.type),
+);
+unary(
+  'Rsqrt',
+  (x) => 1 / Math.sqrt(x),
+  (graph, x) => graph.add('Reciprocal', [graph.add('Sqrt', [x], x.shape, x.type)], x.shape, x.type),
+);
 unary('LogicalNot', (x) => Number(x === 0), direct('Not'));
 
 const ONNX_CAST = { float32: 1, int32: 6, bool: 9 } as const;
@@ -134,7 +142,8 @@ kernel<'x', { clipValueMin: number; clipValueMax: number }>('ClipByValue', (grap
 
 kernel<'x', { dtype: ViewType }>('Cast', (graph, { x }, { dtype }) => {
   if (x.type === dtype) return x;
-  if (x.kind === 'uniform') return uniform(dtype === 'bool' ? Number(x.fill !== 0) : dtype === 'int32' ? Math.trunc(x.fill) : x.fill, x.shape, dtype);
+  if (x.kind === 'uniform')
+    return uniform(dtype === 'bool' ? Number(x.fill !== 0) : dtype === 'int32' ? Math.trunc(x.fill) : x.fill, x.shape, dtype);
   return stored(graph.add('Cast', [x.value], x.value.shape, dtype, { attributes: { to: ONNX_CAST[dtype] } }), dtype, x.shape, x.order);
 });
 

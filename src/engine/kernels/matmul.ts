@@ -19,9 +19,12 @@ kernel<'a' | 'b', MatMulAttributes>('BatchMatMul', (graph, { a, b }, { transpose
   const rank = Math.max(a.shape.length, b.shape.length);
   const [rowsA, columnsA] = lastTwo(a, transposeA);
   const [, columnsB] = lastTwo(b, transposeB);
-  const batch = (a.shape.length >= b.shape.length ? a : b).shape.slice(0, -2).map((length, i) => Math.max(length, (a.shape.length >= b.shape.length ? b : a).shape[i] ?? 1));
+  const batch = (a.shape.length >= b.shape.length ? a : b).shape
+    .slice(0, -2)
+    .map((length, i) => Math.max(length, (a.shape.length >= b.shape.length ? b : a).shape[i] ?? 1));
   const shape = [...batch, rowsA, columnsB];
-  if ((a.kind === 'uniform' && a.fill === 0) || (b.kind === 'uniform' && b.fill === 0) || columnsA === 0) return uniform(0, shape, 'float32');
+  if ((a.kind === 'uniform' && a.fill === 0) || (b.kind === 'uniform' && b.fill === 0) || columnsA === 0)
+    return uniform(0, shape, 'float32');
   if (rank === 2) {
     const left = matrix(graph, a, transposeA);
     const right = matrix(graph, b, transposeB);

@@ -41,7 +41,8 @@ kernel<'x', PoolAttributes>('MaxPool', (graph, { x }, attributes) => {
 function tiles(inputShape: readonly number[], attributes: PoolAttributes): [number, number] {
   const info = poolInfo(inputShape, attributes);
   const { filterHeight: h, filterWidth: w } = info;
-  const tiled = info.strideHeight === h && info.strideWidth === w && info.inHeight === info.outHeight * h && info.inWidth === info.outWidth * w;
+  const tiled =
+    info.strideHeight === h && info.strideWidth === w && info.inHeight === info.outHeight * h && info.inWidth === info.outWidth * w;
   if (!tiled)
     throw new DeepDefenseError('ENGINE_UNSUPPORTED_OP', {
       what: `program "${capture().program}" differentiates "MaxPool" with windows that overlap or leave a rest`,

@@ -16,7 +16,9 @@ function reduce(op: string, repeat: (v: number, n: number) => number, scaleOfRep
     const axes = tf.util.parseAxisParam(attributes.axis ?? attributes.reductionIndices ?? identityOrder(x.shape.length), [...x.shape]);
     const keepDims = attributes.keepDims ?? false;
     const kept = identityOrder(x.shape.length).filter((axis) => !axes.includes(axis));
-    const shape = keepDims ? x.shape.map((length, axis) => (axes.includes(axis) ? 1 : length)) : kept.map((axis) => x.shape[axis] as number);
+    const shape = keepDims
+      ? x.shape.map((length, axis) => (axes.includes(axis) ? 1 : length))
+      : kept.map((axis) => x.shape[axis] as number);
     const count = axes.reduce((n, axis) => n * (x.shape[axis] as number), 1);
     if (x.kind === 'uniform') return uniform(Math.fround(repeat(x.fill, count)), shape, x.type);
 
@@ -45,7 +47,11 @@ function reduce(op: string, repeat: (v: number, n: number) => number, scaleOfRep
 
 const same = (v: number) => v;
 const one = () => 1;
-const sum = reduce('ReduceSum', (v, n) => v * n, (n) => n);
+const sum = reduce(
+  'ReduceSum',
+  (v, n) => v * n,
+  (n) => n,
+);
 const max = reduce('ReduceMax', same, one);
 
 kernel<'x', ReduceAttributes>('Sum', sum);

@@ -14,14 +14,21 @@ export function reshaped(graph: Graph, x: View, shape: readonly number[]): View 
   const to = long(shape);
   if (from.map((axis) => x.shape[axis]).join() === to.map((axis) => shape[axis]).join()) {
     // Only dimensions of length 1 come or go: the layout and lazy broadcasts stay.
-    const order = [...identityOrder(shape.length).filter((axis) => !to.includes(axis)), ...x.order.filter((axis) => from.includes(axis)).map((axis) => to[from.indexOf(axis)] as number)];
-    const lengths = order.map((axis) => (to.includes(axis) ? (x.value.shape[x.order.indexOf(from[to.indexOf(axis)] as number)] as number) : 1));
+    const order = [
+      ...identityOrder(shape.length).filter((axis) => !to.includes(axis)),
+      ...x.order.filter((axis) => from.includes(axis)).map((axis) => to[from.indexOf(axis)] as number),
+    ];
+    const lengths = order.map((axis) =>
+      to.includes(axis) ? (x.value.shape[x.order.indexOf(from[to.indexOf(axis)] as number)] as number) : 1,
+    );
     return stored(graph.reshape(x.value, lengths), x.type, shape, order);
   }
   return plain(graph.reshape(expanded(graph, x), shape), x.type);
 }
 
-kernel<'x', { shape: number[] }>('Reshape', (graph, { x }, { shape }) => reshaped(graph, x, tf.util.inferFromImplicitShape(shape, sizeOf(x.shape))));
+kernel<'x', { shape: number[] }>('Reshape', (graph, { x }, { shape }) =>
+  reshaped(graph, x, tf.util.inferFromImplicitShape(shape, sizeOf(x.shape))),
+);
 
 kernel<'input', { dim: number }>('ExpandDims', (graph, { input }, { dim }) => {
   const shape = [...input.shape];
@@ -57,7 +64,10 @@ kernel<'x', { reps: number[] }>('Tile', (graph, { x }, { reps }) => {
 });
 
 kernel<'x', { begin: number | number[]; size: number | number[] }>('Slice', (graph, { x }, { begin, size }) => {
-  const [starts, lengths] = tf.slice_util.parseSliceParams({ shape: [...x.shape], rank: x.shape.length } as never, begin, size) as [number[], number[]];
+  const [starts, lengths] = tf.slice_util.parseSliceParams({ shape: [...x.shape], rank: x.shape.length } as never, begin, size) as [
+    number[],
+    number[],
+  ];
   if (x.kind === 'uniform') return uniform(x.fill, lengths, x.type);
   const physical = x.order.map((axis, p) => (x.value.shape[p] === 1 ? 1 : (lengths[axis] as number)));
   const cut = identityOrder(x.order.length).filter((p) => physical[p] !== x.value.shape[p]);

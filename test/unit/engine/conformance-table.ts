@@ -61,26 +61,105 @@ const comparisons = [
 ] as const;
 
 const binary: ConformanceRow[] = [
-  { kernel: 'Add', shapes: [[2, 3, 4], [3, 1]], fn: (a, b) => tf.square(tf.add(a, b)) },
-  { kernel: 'Sub', shapes: [[3, 1], [2, 3, 4]], fn: (a, b) => tf.square(tf.sub(a, b)) },
+  {
+    kernel: 'Add',
+    shapes: [
+      [2, 3, 4],
+      [3, 1],
+    ],
+    fn: (a, b) => tf.square(tf.add(a, b)),
+  },
+  {
+    kernel: 'Sub',
+    shapes: [
+      [3, 1],
+      [2, 3, 4],
+    ],
+    fn: (a, b) => tf.square(tf.sub(a, b)),
+  },
   { kernel: 'Multiply', shapes: [[2, 3, 4], [4]], fn: (a, b) => tf.mul(a, b) },
-  { kernel: 'RealDiv', shapes: [[2, 3], [2, 1]], fn: (a, b) => tf.div(a, b), range: [0.3, 2] },
-  { kernel: 'Maximum', shapes: [[2, 3], [2, 3]], fn: (a, b) => tf.square(tf.maximum(a, b)) },
-  { kernel: 'Minimum', shapes: [[2, 3], [2, 3]], fn: (a, b) => tf.square(tf.minimum(a, b)) },
-  { kernel: 'SquaredDifference', shapes: [[2, 3], [2, 3]], fn: (a, b) => tf.squaredDifference(a, b) },
+  {
+    kernel: 'RealDiv',
+    shapes: [
+      [2, 3],
+      [2, 1],
+    ],
+    fn: (a, b) => tf.div(a, b),
+    range: [0.3, 2],
+  },
+  {
+    kernel: 'Maximum',
+    shapes: [
+      [2, 3],
+      [2, 3],
+    ],
+    fn: (a, b) => tf.square(tf.maximum(a, b)),
+  },
+  {
+    kernel: 'Minimum',
+    shapes: [
+      [2, 3],
+      [2, 3],
+    ],
+    fn: (a, b) => tf.square(tf.minimum(a, b)),
+  },
+  {
+    kernel: 'SquaredDifference',
+    shapes: [
+      [2, 3],
+      [2, 3],
+    ],
+    fn: (a, b) => tf.squaredDifference(a, b),
+  },
   ...comparisons.map(
-    ([kernel, compare]): ConformanceRow => ({ kernel, shapes: [[6, 9], [9]], fn: (a, b) => float(compare(coarse(a), coarse(b))), ...NO_GRADIENT }),
+    ([kernel, compare]): ConformanceRow => ({
+      kernel,
+      shapes: [[6, 9], [9]],
+      fn: (a, b) => float(compare(coarse(a), coarse(b))),
+      ...NO_GRADIENT,
+    }),
   ),
   { kernel: 'LogicalAnd', shapes: [[9], [9]], fn: (a, b) => float(tf.logicalAnd(tf.greater(a, 0), tf.greater(b, 0))), ...NO_GRADIENT },
   { kernel: 'LogicalOr', shapes: [[9], [9]], fn: (a, b) => float(tf.logicalOr(tf.greater(a, 0), tf.greater(b, 0))), ...NO_GRADIENT },
-  { kernel: 'Select', shapes: [[3, 4], [3, 4]], fn: (a, b) => tf.where(tf.greater(a, 0), tf.square(a), tf.square(b)) },
-  { kernel: 'AddN', shapes: [[3, 4], [3, 4], [3, 4]], fn: (a, b, c) => tf.square(tf.addN([a, b, c])) },
+  {
+    kernel: 'Select',
+    shapes: [
+      [3, 4],
+      [3, 4],
+    ],
+    fn: (a, b) => tf.where(tf.greater(a, 0), tf.square(a), tf.square(b)),
+  },
+  {
+    kernel: 'AddN',
+    shapes: [
+      [3, 4],
+      [3, 4],
+      [3, 4],
+    ],
+    fn: (a, b, c) => tf.square(tf.addN([a, b, c])),
+  },
 ];
 
 const reductions: ConformanceRow[] = [
   { kernel: 'Sum', shapes: [[2, 3, 4]], fn: (x) => tf.square(tf.sum(x, [0, 2])) },
-  { kernel: 'Sum', label: 'of a broadcast', shapes: [[2, 1, 4], [2, 3, 4]], fn: (a, b) => tf.square(tf.sum(tf.mul(a, tf.tile(a, [1, 3, 1])), 1)).add(tf.sum(tf.square(b), 1)) },
-  { kernel: 'Sum', label: 'behind a convolution', shapes: [[2, 4, 4, 3], [3, 3, 3, 8]], fn: (x, w) => tf.square(tf.sum(conv(x, w, 1, 'same'), [1, 3])) },
+  {
+    kernel: 'Sum',
+    label: 'of a broadcast',
+    shapes: [
+      [2, 1, 4],
+      [2, 3, 4],
+    ],
+    fn: (a, b) => tf.square(tf.sum(tf.mul(a, tf.tile(a, [1, 3, 1])), 1)).add(tf.sum(tf.square(b), 1)),
+  },
+  {
+    kernel: 'Sum',
+    label: 'behind a convolution',
+    shapes: [
+      [2, 4, 4, 3],
+      [3, 3, 3, 8],
+    ],
+    fn: (x, w) => tf.square(tf.sum(conv(x, w, 1, 'same'), [1, 3])),
+  },
   { kernel: 'Mean', shapes: [[2, 3, 4]], fn: (x) => tf.square(tf.mean(x, 1, true)) },
   { kernel: 'Max', shapes: [[2, 5]], fn: (x) => tf.square(tf.max(x, 1)), tolerance: 1e-4 },
   { kernel: 'Min', shapes: [[2, 5]], fn: (x) => tf.square(tf.min(x, 1)), tolerance: 1e-4 },
@@ -91,45 +170,190 @@ const reductions: ConformanceRow[] = [
 
 const shapes: ConformanceRow[] = [
   { kernel: 'Reshape', shapes: [[2, 3, 4]], fn: (x) => tf.square(tf.reshape(x, [4, 6])) },
-  { kernel: 'Reshape', label: 'behind a convolution', shapes: [[2, 4, 4, 3], [3, 3, 3, 8]], fn: (x, w) => tf.square(tf.reshape(conv(x, w, 1, 'same'), [2, 128])) },
+  {
+    kernel: 'Reshape',
+    label: 'behind a convolution',
+    shapes: [
+      [2, 4, 4, 3],
+      [3, 3, 3, 8],
+    ],
+    fn: (x, w) => tf.square(tf.reshape(conv(x, w, 1, 'same'), [2, 128])),
+  },
   { kernel: 'ExpandDims', shapes: [[2, 3]], fn: (x) => tf.square(tf.expandDims(x, 1)) },
   { kernel: 'Identity', shapes: [[2, 3]], fn: (x) => tf.square(tf.clone(x)) },
   { kernel: 'Transpose', shapes: [[2, 3, 4]], fn: (x) => tf.square(tf.transpose(x, [2, 0, 1])) },
-  { kernel: 'Transpose', label: 'with a broadcast', shapes: [[2, 3, 4], [3, 2]], fn: (x, y) => tf.mul(tf.transpose(x, [2, 1, 0]), y) },
+  {
+    kernel: 'Transpose',
+    label: 'with a broadcast',
+    shapes: [
+      [2, 3, 4],
+      [3, 2],
+    ],
+    fn: (x, y) => tf.mul(tf.transpose(x, [2, 1, 0]), y),
+  },
   { kernel: 'Fill', shapes: [[2, 3]], fn: (x) => tf.mul(tf.square(x), tf.fill([2, 3], 2.5)) },
   { kernel: 'ZerosLike', shapes: [[2, 3]], fn: (x) => tf.add(tf.zerosLike(x), tf.square(x)) },
   { kernel: 'OnesLike', shapes: [[2, 3]], fn: (x) => tf.mul(tf.onesLike(x), tf.square(x)) },
   { kernel: 'Tile', shapes: [[2, 3]], fn: (x) => tf.square(tf.tile(x, [2, 3])) },
   { kernel: 'Slice', shapes: [[4, 5]], fn: (x) => tf.square(tf.slice(x, [1, 2], [2, 3])) },
-  { kernel: 'Slice', label: 'behind a convolution', shapes: [[2, 4, 4, 3], [3, 3, 3, 8]], fn: (x, w) => tf.square(tf.slice(conv(x, w, 1, 'same'), [0, 1, 0, 3], [2, 2, 4, 5])) },
+  {
+    kernel: 'Slice',
+    label: 'behind a convolution',
+    shapes: [
+      [2, 4, 4, 3],
+      [3, 3, 3, 8],
+    ],
+    fn: (x, w) => tf.square(tf.slice(conv(x, w, 1, 'same'), [0, 1, 0, 3], [2, 2, 4, 5])),
+  },
   { kernel: 'SplitV', shapes: [[4, 6]], fn: (x) => tf.mul(...(tf.split(x, 2, 1) as [Tensor, Tensor])) },
-  { kernel: 'Concat', shapes: [[2, 3], [2, 4]], fn: (a, b) => tf.square(tf.concat([a, b], 1)) },
-  { kernel: 'Pack', shapes: [[2, 3], [2, 3]], fn: (a, b) => tf.square(tf.stack([a, b], 1)) },
+  {
+    kernel: 'Concat',
+    shapes: [
+      [2, 3],
+      [2, 4],
+    ],
+    fn: (a, b) => tf.square(tf.concat([a, b], 1)),
+  },
+  {
+    kernel: 'Pack',
+    shapes: [
+      [2, 3],
+      [2, 3],
+    ],
+    fn: (a, b) => tf.square(tf.stack([a, b], 1)),
+  },
   { kernel: 'Unpack', shapes: [[2, 3]], fn: (x) => tf.mul(...(tf.unstack(x, 0) as [Tensor, Tensor])) },
-  { kernel: 'PadV2', shapes: [[2, 3]], fn: (x) => tf.square(tf.pad(x, [[1, 0], [2, 1]], 0.5)) },
+  {
+    kernel: 'PadV2',
+    shapes: [[2, 3]],
+    fn: (x) =>
+      tf.square(
+        tf.pad(
+          x,
+          [
+            [1, 0],
+            [2, 1],
+          ],
+          0.5,
+        ),
+      ),
+  },
   { kernel: 'Reverse', shapes: [[2, 3]], fn: (x) => tf.mul(tf.reverse(x, [0, 1]), x) },
 ];
 
 const linear: ConformanceRow[] = [
-  { kernel: 'BatchMatMul', shapes: [[3, 4], [4, 5]], fn: (a, b) => tf.matMul(a, b) },
-  { kernel: 'BatchMatMul', label: 'transposed', shapes: [[4, 3], [5, 4]], fn: (a, b) => tf.square(tf.matMul(a, b, true, true)) },
-  { kernel: 'BatchMatMul', label: 'of a lazy transpose', shapes: [[4, 3], [4, 5]], fn: (a, b) => tf.matMul(tf.transpose(a), b) },
-  { kernel: 'BatchMatMul', label: 'batched', shapes: [[2, 3, 4], [2, 5, 4]], fn: (a, b) => tf.matMul(a, b, false, true) },
+  {
+    kernel: 'BatchMatMul',
+    shapes: [
+      [3, 4],
+      [4, 5],
+    ],
+    fn: (a, b) => tf.matMul(a, b),
+  },
+  {
+    kernel: 'BatchMatMul',
+    label: 'transposed',
+    shapes: [
+      [4, 3],
+      [5, 4],
+    ],
+    fn: (a, b) => tf.square(tf.matMul(a, b, true, true)),
+  },
+  {
+    kernel: 'BatchMatMul',
+    label: 'of a lazy transpose',
+    shapes: [
+      [4, 3],
+      [4, 5],
+    ],
+    fn: (a, b) => tf.matMul(tf.transpose(a), b),
+  },
+  {
+    kernel: 'BatchMatMul',
+    label: 'batched',
+    shapes: [
+      [2, 3, 4],
+      [2, 5, 4],
+    ],
+    fn: (a, b) => tf.matMul(a, b, false, true),
+  },
 ];
 
 const images: ConformanceRow[] = [
-  ...([[3, 8], [8, 16], [5, 7]] as const).flatMap(([inputs, outputs]): ConformanceRow[] => [
-    { kernel: 'Conv2D', label: `${inputs} to ${outputs}`, shapes: [[8, 6, 5, inputs], [3, 3, inputs, outputs]], fn: (x, w) => tf.square(conv(x, w, 1, 'same')) },
-    { kernel: 'Conv2DBackpropInput', label: `${inputs} to ${outputs}`, shapes: [[8, 6, 5, inputs], [3, 3, inputs, outputs]], fn: (x, w) => tf.grad((z: Tensor) => tf.sum(tf.square(tf.tanh(conv(z, w, 1, 'same')))))(x) },
-    { kernel: 'Conv2DBackpropFilter', label: `${inputs} to ${outputs}`, shapes: [[8, 6, 5, inputs], [3, 3, inputs, outputs]], fn: (x, w) => tf.grad((v: Tensor) => tf.sum(tf.square(conv(x, v, 1, 'same'))))(w) },
+  ...(
+    [
+      [3, 8],
+      [8, 16],
+      [5, 7],
+    ] as const
+  ).flatMap(([inputs, outputs]): ConformanceRow[] => [
+    {
+      kernel: 'Conv2D',
+      label: `${inputs} to ${outputs}`,
+      shapes: [
+        [8, 6, 5, inputs],
+        [3, 3, inputs, outputs],
+      ],
+      fn: (x, w) => tf.square(conv(x, w, 1, 'same')),
+    },
+    {
+      kernel: 'Conv2DBackpropInput',
+      label: `${inputs} to ${outputs}`,
+      shapes: [
+        [8, 6, 5, inputs],
+        [3, 3, inputs, outputs],
+      ],
+      fn: (x, w) => tf.grad((z: Tensor) => tf.sum(tf.square(tf.tanh(conv(z, w, 1, 'same')))))(x),
+    },
+    {
+      kernel: 'Conv2DBackpropFilter',
+      label: `${inputs} to ${outputs}`,
+      shapes: [
+        [8, 6, 5, inputs],
+        [3, 3, inputs, outputs],
+      ],
+      fn: (x, w) => tf.grad((v: Tensor) => tf.sum(tf.square(conv(x, v, 1, 'same'))))(w),
+    },
   ]),
-  { kernel: 'Conv2D', label: 'valid', shapes: [[2, 6, 5, 3], [3, 2, 3, 8]], fn: (x, w) => tf.square(conv(x, w, 1, 'valid')) },
-  { kernel: 'Conv2D', label: 'strided', shapes: [[8, 7, 6, 8], [3, 3, 8, 8]], fn: (x, w) => tf.square(conv(x, w, 2, 'same')) },
-  { kernel: 'Conv2D', label: 'one by one', shapes: [[2, 4, 4, 8], [1, 1, 8, 8]], fn: (x, w) => tf.square(conv(x, w, 1, 'valid')) },
+  {
+    kernel: 'Conv2D',
+    label: 'valid',
+    shapes: [
+      [2, 6, 5, 3],
+      [3, 2, 3, 8],
+    ],
+    fn: (x, w) => tf.square(conv(x, w, 1, 'valid')),
+  },
+  {
+    kernel: 'Conv2D',
+    label: 'strided',
+    shapes: [
+      [8, 7, 6, 8],
+      [3, 3, 8, 8],
+    ],
+    fn: (x, w) => tf.square(conv(x, w, 2, 'same')),
+  },
+  {
+    kernel: 'Conv2D',
+    label: 'one by one',
+    shapes: [
+      [2, 4, 4, 8],
+      [1, 1, 8, 8],
+    ],
+    fn: (x, w) => tf.square(conv(x, w, 1, 'valid')),
+  },
   { kernel: 'MaxPool', shapes: [[2, 4, 6, 3]], fn: (x) => tf.square(pool(x, 2)) },
   { kernel: 'MaxPool', label: 'with ties behind ReLU', shapes: [[2, 4, 6, 3]], fn: (x) => tf.square(pool(tf.relu(tf.sub(x, 0.7)), 2)) },
   { kernel: 'MaxPoolGrad', shapes: [[2, 4, 6, 3]], fn: (x) => tf.grad((z: Tensor) => tf.sum(tf.square(tf.square(pool(z, 2)))))(x) },
-  { kernel: 'MaxPoolGradGrad', label: 'with ties', shapes: [[2, 4, 4, 2], [2, 2, 2, 2]], fn: (x, v) => tf.grad((z: Tensor) => tf.sum(tf.mul(tf.square(pool(tf.relu(z), 2)), v)))(tf.sub(x, 0.7)) },
+  {
+    kernel: 'MaxPoolGradGrad',
+    label: 'with ties',
+    shapes: [
+      [2, 4, 4, 2],
+      [2, 2, 2, 2],
+    ],
+    fn: (x, v) => tf.grad((z: Tensor) => tf.sum(tf.mul(tf.square(pool(tf.relu(z), 2)), v)))(tf.sub(x, 0.7)),
+  },
 ];
 
 export const CONFORMANCE: readonly ConformanceRow[] = [...unary, ...binary, ...reductions, ...shapes, ...linear, ...images];

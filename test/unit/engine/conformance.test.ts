@@ -45,7 +45,10 @@ function inputsOf(row: ConformanceRow): Record<string, TensorValue> {
   return Object.fromEntries(
     row.shapes.map((shape, i) => {
       const size = shape.reduce((n, length) => n * length, 1);
-      return [names[i] as string, { shape, dtype: 'float32' as const, data: Float32Array.from({ length: size }, () => low + (high - low) * random.uniform()) }];
+      return [
+        names[i] as string,
+        { shape, dtype: 'float32' as const, data: Float32Array.from({ length: size }, () => low + (high - low) * random.uniform()) },
+      ];
     }),
   );
 }
@@ -98,7 +101,11 @@ describe('registered gradients', () => {
     const slope = (values: Float32Array): Float32Array =>
       tf.tidy(() => (gradients(fn)([tf.tensor2d(values, [2, 4])])[0] as Tensor).dataSync().slice() as Float32Array);
     const x = Float32Array.of(0.3, -0.8, 0.5, 0.1, -0.4, 0.9, -0.2, 0.7);
-    const second = tf.tidy(() => tf.grad((v: Tensor) => tf.sum(tf.square(gradients(fn)([v])[0] as Tensor)))(tf.tensor2d(x, [2, 4])).dataSync());
+    const second = tf.tidy(() =>
+      tf
+        .grad((v: Tensor) => tf.sum(tf.square(gradients(fn)([v])[0] as Tensor)))(tf.tensor2d(x, [2, 4]))
+        .dataSync(),
+    );
     const step = 5e-3;
     x.forEach((value, i) => {
       const energy = (moved: number) => slope(x.map((v, j) => (j === i ? moved : v))).reduce((total, g) => total + g * g, 0);

@@ -25,7 +25,9 @@ describe('capture', () => {
   });
 
   test('says that control flow cannot depend on values when a program reads one', async () => {
-    const compile = engine.compile(program(({ x }) => ({ y: (tf.sum(tf.exp(x as never)).dataSync()[0] as number) > 1 ? tf.neg(x as never) : (x as never) })));
+    const compile = engine.compile(
+      program(({ x }) => ({ y: (tf.sum(tf.exp(x as never)).dataSync()[0] as number) > 1 ? tf.neg(x as never) : (x as never) })),
+    );
     await expect(compile).rejects.toMatchObject({ code: 'ENGINE_READ_DURING_CAPTURE', message: expect.stringContaining('"Sum"') });
   });
 
@@ -37,11 +39,15 @@ describe('capture', () => {
 
   test('keeps no node for transposes that cancel, uniform constants and repeated work', () => {
     const captured = captureProgram(
-      program(({ x }) => {
-        const turned = tf.transpose(tf.transpose(x as never, [1, 0]), [1, 0]);
-        const shifted = tf.add(tf.mul(turned, tf.ones([2, 3])), tf.zeros([2, 3]));
-        return { y: tf.add(tf.exp(shifted), tf.exp(shifted)) };
-      }, ['x'], [2, 3]),
+      program(
+        ({ x }) => {
+          const turned = tf.transpose(tf.transpose(x as never, [1, 0]), [1, 0]);
+          const shifted = tf.add(tf.mul(turned, tf.ones([2, 3])), tf.zeros([2, 3]));
+          return { y: tf.add(tf.exp(shifted), tf.exp(shifted)) };
+        },
+        ['x'],
+        [2, 3],
+      ),
       1,
     );
     expect(captured.graph.nodes.map((node) => node.op)).toEqual(['Exp', 'Add']);
@@ -49,7 +55,11 @@ describe('capture', () => {
 
   test('keeps tensors of the library balanced', async () => {
     const before = tf.memory().numTensors;
-    for (let i = 0; i < 3; i++) captureProgram(program(({ x }) => ({ y: tf.softmax(x as never) })), 1);
+    for (let i = 0; i < 3; i++)
+      captureProgram(
+        program(({ x }) => ({ y: tf.softmax(x as never) })),
+        1,
+      );
     expect(tf.memory().numTensors).toBe(before);
   });
 });
@@ -80,7 +90,9 @@ describe('compiled program', () => {
     const convolve: Program = {
       name: 'bits',
       inputs: [{ name: 'x', shape: [8, 6, 6, 8], dtype: 'float32' }],
-      build: ({ x }) => ({ y: tf.grad((v) => tf.sum(tf.square(tf.conv2d(v as never, tf.ones([3, 3, 8, 8]).mul(0.1) as never, 1, 'same'))))(x as never) }),
+      build: ({ x }) => ({
+        y: tf.grad((v) => tf.sum(tf.square(tf.conv2d(v as never, tf.ones([3, 3, 8, 8]).mul(0.1) as never, 1, 'same'))))(x as never),
+      }),
     };
     const x: TensorValue = { shape: [8, 6, 6, 8], dtype: 'float32', data: image };
     const other = await createOnnxEngine(1);
