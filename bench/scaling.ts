@@ -15,13 +15,17 @@ import { type Spread, spreadOf } from './statistics.ts';
 
 const HELP = `Times \`deepdefense train\` (vgg6, deep) with one and two workers, alternating.
 
-  npm run build && node --import tsx bench/scaling.ts [--steps 30] [--repeats 3] [--workers 1,2] [--data FOLDER] [--json]
+  npm run build && node --import tsx bench/scaling.ts [--steps 30] [--batch 128] [--repeats 3] [--workers 1,2] [--data FOLDER] [--json]
 
-  --steps    training steps of one run, 128 samples each; default 30
+  --steps    training steps of one run; default 30
+  --batch    samples of one step, a multiple of 16; default 128
   --repeats  runs per number of workers; default 3
   --workers  numbers of workers to compare; default 1,2
   --data     CIFAR-10 archive or folder; default: the built-in synthetic set
   --json     one JSON document on stdout, progress on stderr`;
+
+/** Samples of a shard. */
+const SHARD = 16;
 
 const CLI = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 
@@ -39,19 +43,22 @@ interface ScalingRow {
 }
 
 /** Runs one training and returns what its last JSON document says. */
-async function train(workers: number, steps: number, data: string | undefined, runsFolder: string): Promise<RunOutcome> {
+async function train(workers: number, steps: number, batch: number, data: string | undefined, runsFolder: string): Promise<RunOutcome> {
   const source = data === undefined ? ['--set', 'data.source=synthetic'] : ['--set', 'data.source=cifar10', '--data', data];
   const settings = [
     `runsFolder=${runsFolder}`,
     'model.name=vgg6',
     'strategy.name=deep',
     `train.maxSteps=${steps}`,
+    `train.batchSize=${batch}`,
+    `train.shards=${batch / SHARD}`,
     `cluster.minWorkers=${workers}`,
     'data.testSamples=100',
     'evaluation.everyEpochs=1000',
     `checkpoint.everySteps=${steps}`,
   ].flatMap((setting) => ['--set', setting]);
-  const args = [CLI, 'train', '--workers', String(workers), '--json', ...source, ...settings];
+  // As the installed command starts: see the first line of src/cli/main.ts.
+  const args = ['--v8-pool-size=0', CLI, 'train', '--workers', String(workers), '--json', ...source, ...settings];
   const { code, stdout, stderr } = await runToEnd(process.execPath, args);
   if (code !== 0)
     throw new DeepDefenseError('INTERNAL', {
@@ -93,6 +100,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       steps: { type: 'string', default: '30' },
+      batch: { type: 'string', default: '128' },
       repeats: { type: 'string', default: '3' },
       workers: { type: 'string', default: '1,2' },
       data: { type: 'string' },
@@ -107,6 +115,9 @@ async function main(): Promise<void> {
   if (!existsSync(CLI))
     throw new DeepDefenseError('USAGE', { what: `no built command line at "${CLI}"`, todo: 'run `npm run build` first' });
   const steps = wholeNumber('steps', values.steps);
+  const batch = wholeNumber('batch', values.batch);
+  if (batch % SHARD !== 0)
+    throw new DeepDefenseError('USAGE', { what: `--batch ${batch} can't be cut into shards`, expected: `a multiple of ${SHARD}` });
   const repeats = wholeNumber('repeats', values.repeats);
   const counts = values.workers.split(',').map((text) => wholeNumber('workers', text));
   const machine = describeMachine();
@@ -117,7 +128,7 @@ async function main(): Promise<void> {
   try {
     for (let repeat = 0; repeat < repeats; repeat++)
       for (const workers of repeat % 2 === 0 ? counts : counts.toReversed()) {
-        const outcome = await train(workers, steps, values.data, folder);
+        const outcome = await train(workers, steps, batch, values.data, folder);
         speeds.get(workers)?.push(outcome.samplesPerSecond);
         hashes.add(outcome.weightsSha256);
         engine = outcome.engine;
@@ -139,7 +150,7 @@ async function main(): Promise<void> {
       speedup: spreadOf(measured.map((speed, repeat) => speed / (baseline[repeat] as number))),
     }),
   );
-  const report = { machine, versions: { node: process.versions.node, engine }, steps, repeats, weightsSha256: [...hashes][0], rows };
+  const report = { machine, versions: { node: process.versions.node, engine }, steps, batch, repeats, weightsSha256: [...hashes][0], rows };
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : `${formatRows(rows)}\n`);
 }
 

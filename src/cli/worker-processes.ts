@@ -48,6 +48,8 @@ interface Slot {
 }
 
 /** Exit codes that starting again can't mend. */
+/** As the first line of main.ts starts the command; a loader or a test may have started this process without it. */
+const NO_HELPER_THREADS = '--v8-pool-size=0';
 const LASTING_FAILURES: ReadonlySet<number> = new Set([
   EXIT_CODES.USAGE,
   EXIT_CODES.CONFIG,
@@ -165,5 +167,6 @@ function ended(child: ChildProcess | undefined): Promise<void> {
 /** Runs this package's `worker` command the way that this process runs: compiled, or through a loader from source. */
 function ownCommand(): [string, ...string[]] {
   const main = fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url));
-  return [process.execPath, ...process.execArgv, main, 'worker', '--stop-with-parent'];
+  const flags = new Set([...process.execArgv, NO_HELPER_THREADS]);
+  return [process.execPath, ...flags, main, 'worker', '--stop-with-parent'];
 }
