@@ -47,9 +47,10 @@ interface Slot {
   givenUp: boolean;
 }
 
-/** Exit codes that starting again can't mend. */
 /** As the first line of main.ts starts the command; a loader or a test may have started this process without it. */
 const NO_HELPER_THREADS = '--v8-pool-size=0';
+
+/** Exit codes that starting again can't mend. */
 const LASTING_FAILURES: ReadonlySet<number> = new Set([
   EXIT_CODES.USAGE,
   EXIT_CODES.CONFIG,
