@@ -13,6 +13,8 @@ export interface RunSource {
   readonly runId: string;
   readonly runFolder: string;
   readonly resume?: Checkpoint;
+  /** File that `resume` was read from. */
+  readonly resumePath?: string;
 }
 
 /**
@@ -20,7 +22,11 @@ export interface RunSource {
  * folder unless the options name a file; `--set` may change keys that results don't depend on.
  * @throws DeepDefenseError CONFIG_*, CHECKPOINT_*.
  */
-export async function runFromOptions(options: ConfigOptions, resume: string | undefined): Promise<RunSource> {
+export async function runFromOptions(
+  options: ConfigOptions,
+  resume: string | undefined,
+  notice: (text: string) => void,
+): Promise<RunSource> {
   if (resume === undefined) {
     const config = await configFromOptions(options);
     const runId = createRunId(config.name);
@@ -30,8 +36,10 @@ export async function runFromOptions(options: ConfigOptions, resume: string | un
   const { loadNewestCheckpoint } = await import('../coordinator/index.ts');
   const named = options.config !== undefined || options.preset !== undefined;
   const config = await configFromOptions(named ? options : { ...options, config: join(runFolder, 'config.yaml') });
-  const { checkpoint } = await loadNewestCheckpoint(join(runFolder, 'checkpoints'), { config });
-  return { config, runId: checkpoint.runId, runFolder, resume: checkpoint };
+  const { path, checkpoint, skipped } = await loadNewestCheckpoint(join(runFolder, 'checkpoints'), { config });
+  for (const { path: damaged, error } of skipped)
+    notice(`passed over the damaged checkpoint ${damaged} (${error.code}); resuming from ${path}`);
+  return { config, runId: checkpoint.runId, runFolder, resume: checkpoint, resumePath: path };
 }
 
 /** A run by its folder, or by its id below `runs/`. */

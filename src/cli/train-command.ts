@@ -18,7 +18,7 @@ export async function runTrainCommand(
 ): Promise<void> {
   const surroundings = context();
   const { runFromOptions } = await import('./run-source.ts');
-  const run = await runFromOptions(options, options.resume);
+  const run = await runFromOptions(options, options.resume, (text) => surroundings.notice(text));
   const { openDataset } = await import('../data/index.ts');
   const { dataProgressPrinter } = await import('./data-progress.ts');
   const { source, path, label } = run.config.data;

@@ -20,6 +20,8 @@ export interface TrainingOptions {
   readonly runId: string;
   readonly runFolder: string;
   readonly resume?: Checkpoint;
+  /** File that `resume` was read from. */
+  readonly resumePath?: string;
   /** Worker processes to start; 0 = wait for workers from elsewhere. */
   readonly workers: number;
   /** Further arguments of each, e.g. `--data PATH`. */
@@ -41,7 +43,7 @@ const WORKER_GRACE_MS = 5000;
  * @throws DeepDefenseError of the run; WORKERS_LOST when every started worker is given up.
  */
 export async function trainHere(options: TrainingOptions): Promise<TrainingOutcome> {
-  const { context, config, dataset, runId, runFolder, resume, workers } = options;
+  const { context, config, dataset, runId, runFolder, resume, resumePath, workers } = options;
   const { json, logLevel } = context.global;
   const progress = json || logLevel === 'silent' ? silentProgress() : createProgress();
   // What the progress display shows is not logged again.
@@ -56,7 +58,7 @@ export async function trainHere(options: TrainingOptions): Promise<TrainingOutco
     runFolder,
     runId,
     dataset,
-    ...(resume === undefined ? {} : { resume }),
+    ...(resume === undefined ? {} : { resume, resumePath }),
     logger,
     metrics: createMetrics('coordinator'),
   }).catch(async (error: unknown) => {

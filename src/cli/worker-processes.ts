@@ -51,13 +51,7 @@ interface Slot {
 const NO_HELPER_THREADS = '--v8-pool-size=0';
 
 /** Exit codes that starting again can't mend. */
-const LASTING_FAILURES: ReadonlySet<number> = new Set([
-  EXIT_CODES.USAGE,
-  EXIT_CODES.CONFIG,
-  EXIT_CODES.DATA,
-  EXIT_CODES.ENGINE,
-  EXIT_CODES.PROTOCOL,
-]);
+const LASTING_FAILURES: ReadonlySet<number> = new Set([EXIT_CODES.USAGE, EXIT_CODES.CONFIG, EXIT_CODES.DATA, EXIT_CODES.PROTOCOL]);
 
 /** Keeps `count` worker processes running until {@link stop}. */
 export class WorkerProcesses {

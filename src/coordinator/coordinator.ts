@@ -3,7 +3,15 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { type Config, parameterSpecs } from '../config/index.ts';
-import { DeepDefenseError, isDeepDefenseError, PACKAGE_VERSION, sizeOf, systemClock, writeFileAtomic } from '../core/index.ts';
+import {
+  DeepDefenseError,
+  isDeepDefenseError,
+  PACKAGE_VERSION,
+  sizeOf,
+  systemClock,
+  takeFileLock,
+  writeFileAtomic,
+} from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import { FileJournal } from '../journal/index.ts';
 import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
@@ -33,6 +41,8 @@ export interface CoordinatorOptions {
   readonly dataset: Dataset;
   /** Go on from this state; it must fit the config (see loadCheckpoint). */
   readonly resume?: Checkpoint | undefined;
+  /** File that `resume` was read from, for messages. */
+  readonly resumePath?: string | undefined;
   readonly logger: Logger;
   readonly metrics: CoordinatorMetrics;
   /** Aborting asks for a clean stop, like {@link CoordinatorHandle.stop}. */
@@ -80,8 +90,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const parameterCount = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const vectors = new VectorPool(parameterCount);
   const plan = createRunPlan(config, dataset.train.count);
+  const optimizer = createOptimizer(config, specs);
+  if (resume !== undefined) optimizer.restore(resume.optimizer.slots, resume.optimizer.updates);
   await mkdir(runFolder, { recursive: true });
-  await writeFileAtomic(join(runFolder, 'config.yaml'), stringify(config));
+  // Two writers would break the journal's chain and each other's checkpoints.
+  const release = await takeFileLock(join(runFolder, 'run.lock'), { purpose: `with the run in "${runFolder}"`, code: 'RUN_IN_USE' });
   const checkpoints = await CheckpointFolder.open(join(runFolder, 'checkpoints'), config.checkpoint.keep);
   const { journal, cut } = await FileJournal.open(join(runFolder, 'journal.jsonl'));
   if (cut !== null) logger.warn({ cut }, 'the journal ended in a torn line, which was cut off');
@@ -150,14 +163,16 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
         return { ready: ready > 0, reason: ready > 0 ? `${ready} workers are ready` : 'no worker is ready' };
       },
     });
+    // Only now: a resume that can't start leaves the folder as it was.
+    await writeFileAtomic(join(runFolder, 'config.yaml'), stringify(config));
   } catch (error) {
     await server?.close(0);
+    await http?.close();
     await ledger.close();
+    await release();
     throw error;
   }
 
-  const optimizer = createOptimizer(config, specs);
-  if (resume !== undefined) optimizer.restore(resume.optimizer.slots, resume.optimizer.updates);
   const context: RunContext = {
     config,
     runId,
@@ -179,7 +194,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       parameters: resume === undefined ? new Float32Array(0) : resume.parameters.slice(),
       optimizer,
       cleanAccuracy: resume?.cleanAccuracy ?? null,
-      lastCheckpoint: undefined,
+      lastCheckpoint: options.resumePath,
       lastCheckpointStep: resume?.step,
       trainedSamples: 0,
       trainedSeconds: 0,
@@ -199,6 +214,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     await server?.close(CLOSE_GRACE_MS);
     await http?.close();
     await ledger.close();
+    await release();
   };
   const result = drive(context, options, { startedAtMs, tally, channel, close });
   // Whoever wants the error awaits `result`; a caller that only stops must not crash on it.

@@ -2,7 +2,7 @@
  * @file Who takes part in the run: one member per open stream, its state, its signs of life, and what every member must share with
  * the first ready one (engine fingerprint, metric names) and with the run (schema, dataset, protocol). Pure: times come in as arguments.
  */
-import { DeepDefenseError, PROTOCOL_VERSION } from '../core/index.ts';
+import { DeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION } from '../core/index.ts';
 import type { Hello, Ready } from '../wire/index.ts';
 
 /**
@@ -103,7 +103,7 @@ export class Membership {
   /**
    * The member says who it is.
    * @returns the member of the same worker that it replaces, if any: the worker has reconnected before its old stream was closed.
-   * @throws DeepDefenseError PROTOCOL_VERSION for another protocol, PROTOCOL_BAD_MESSAGE for a second or an anonymous Hello.
+   * @throws DeepDefenseError PROTOCOL_VERSION for another protocol or package, PROTOCOL_BAD_MESSAGE for a second or an anonymous Hello.
    */
   hello(id: number, hello: Hello): Member | undefined {
     const member = this.#require(id);
@@ -112,6 +112,16 @@ export class Membership {
         what: `worker "${hello.workerId}" speaks another protocol`,
         expected: `protocol ${PROTOCOL_VERSION}`,
         got: `protocol ${hello.protocolVersion} (package ${hello.packageVersion || 'unknown'})`,
+        todo: 'install the same version of deepdefense on both sides',
+        fields: { workerId: hello.workerId },
+      });
+    }
+    // Another build can compute other bits, and the first ready worker binds the run.
+    if (hello.packageVersion !== PACKAGE_VERSION) {
+      throw new DeepDefenseError('PROTOCOL_VERSION', {
+        what: `worker "${hello.workerId}" is another version of deepdefense`,
+        expected: `version ${PACKAGE_VERSION}, as the coordinator`,
+        got: `version ${hello.packageVersion || 'unknown'}`,
         todo: 'install the same version of deepdefense on both sides',
         fields: { workerId: hello.workerId },
       });

@@ -97,11 +97,12 @@ async function evaluateClean(context: RunContext): Promise<RunEvent> {
 
 /** One pass over the first `samples` test images with the current parameters. */
 async function evaluate(
-  { config, state, pool, ledger, metrics, emit }: RunContext,
+  { config, state, pool, ledger, metrics, emit, stop }: RunContext,
   attack: Attack,
   epsLinf: number,
   samples: number,
 ): Promise<{ readonly event: Extract<RunEvent, { kind: 'evaluation' }>; readonly correct: Uint8Array }> {
+  if (stop.requested) throw new DeepDefenseError('INTERRUPTED', { what: `stopped before the ${attack} evaluation: ${stop.reason}` });
   const startMs = performance.now();
   const queue = new EvaluationQueue({
     attack,

@@ -109,7 +109,7 @@ export class StepRunner {
         `non-finite metrics: ${bad.length === 0 ? 'none' : bad.join(', ')}`,
         `last checkpoint: ${checkpoint}`,
       ].join('; '),
-      todo: 'lower optimizer.learningRate or strategy.gfa.strength, add schedule.warmup, or set optimizer.gradientClipNorm; the checkpoint is good',
+      todo: 'lower optimizer.learningRate or strategy.gfa.strength, add schedule.warmup, or set optimizer.gradientClipNorm; a checkpoint from before is good to resume from',
       fields: { step: state.step, loss: String(loss), gradientNorm: String(gradientNorm), learningRate, nonFiniteMetrics: bad, checkpoint },
       ...(cause === undefined ? {} : { cause }),
     });

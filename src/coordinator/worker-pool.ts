@@ -3,7 +3,7 @@
  * job, parameter versions, refusals, and the end of the run when nobody is left. Time and links are injected, so a test can run
  * thousands of interleavings a minute. One job at a time; everything happens in the caller's turn of the event loop.
  */
-import { type Clock, DeepDefenseError, type ErrorCode, isDeepDefenseError } from '../core/index.ts';
+import { type Clock, DeepDefenseError, errorCodeOr, isDeepDefenseError } from '../core/index.ts';
 import { coordinatorMessage, type CoordinatorMessage, type Hello, type ShardBlock, type TaskFailure } from '../wire/index.ts';
 import type { Answer, Job } from './job.ts';
 import { type Member, Membership } from './membership.ts';
@@ -208,7 +208,7 @@ export class WorkerPool<Snapshot> {
     // A task that was taken away is acknowledged with a failure: the worker is free again, nothing is wrong with it.
     if (task?.cancelled === true || (task === undefined && failure.taskId !== 0)) return;
     this.#lastFailure = failure;
-    const error = new DeepDefenseError((failure.code === '' ? 'ENGINE_FAILED' : failure.code) as ErrorCode, {
+    const error = new DeepDefenseError(errorCodeOr(failure.code, 'ENGINE_FAILED'), {
       what:
         task === undefined
           ? `worker "${this.#member(id).workerId}" can't start`

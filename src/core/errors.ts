@@ -60,10 +60,16 @@ export const ERROR_CODES = {
   PROTOCOL_BAD_MESSAGE: 'PROTOCOL',
   NON_FINITE_LOSS: 'DIVERGED',
   STORAGE_FAILED: 'STORAGE',
+  RUN_IN_USE: 'STORAGE',
   INTERRUPTED: 'INTERRUPTED',
 } as const satisfies Record<string, ExitName>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** `code` where it is one of ours, else `fallback`: for codes that another process sent. */
+export function errorCodeOr(code: string, fallback: ErrorCode): ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : fallback;
+}
 
 /** What a {@link DeepDefenseError} says: each part is one sentence or phrase without a final full stop. */
 export interface ErrorParts {

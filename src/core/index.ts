@@ -1,5 +1,15 @@
 export { type Clock, systemClock } from './clock.ts';
-export { DeepDefenseError, ERROR_CODES, type ErrorCode, type ErrorParts, EXIT_CODES, type ExitName, isDeepDefenseError } from './errors.ts';
+export {
+  DeepDefenseError,
+  ERROR_CODES,
+  type ErrorCode,
+  errorCodeOr,
+  type ErrorParts,
+  EXIT_CODES,
+  type ExitName,
+  isDeepDefenseError,
+} from './errors.ts';
+export { type FileLockOptions, takeFileLock, withFileLock } from './file-lock.ts';
 export { sha256, writeFileAtomic } from './files.ts';
 export { RANDOM_PURPOSES, Random, type RandomPurpose } from './random.ts';
 export { type DType, sizeOf, type TensorSpec, type TensorValue, type TypedArray } from './tensor-value.ts';

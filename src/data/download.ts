@@ -4,8 +4,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
-import { withFileLock } from './file-lock.ts';
+import { DeepDefenseError, isDeepDefenseError, withFileLock } from '../core/index.ts';
 
 /** How far a download is. */
 export interface DownloadProgress {
@@ -42,7 +41,7 @@ class TransientFailure extends Error {}
 export async function downloadFile(path: string, options: DownloadOptions): Promise<void> {
   const { attempts = 4, retryDelayMs = 1000, signal } = options;
   await storing(path, () => mkdir(dirname(path), { recursive: true }));
-  await withFileLock(`${path}.lock`, `downloading "${path}"`, async () => {
+  await withFileLock(`${path}.lock`, { purpose: `downloading "${path}"`, code: 'DATA_DOWNLOAD' }, async () => {
     for (let attempt = 1; ; attempt++) {
       try {
         const resumedBytes = await transfer(path, options);

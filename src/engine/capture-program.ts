@@ -55,7 +55,7 @@ function captureError(program: string, error: unknown): unknown {
   if (!missing) return error;
   return new DeepDefenseError('ENGINE_UNSUPPORTED_OP', {
     what: `program "${program}" uses the operation "${missing}", which can't be captured`,
-    expected: 'operations of the table in docs/architecture.md',
+    expected: 'an operation that docs/architecture.md lists',
     todo: 'express it with supported operations, add a kernel under src/engine/kernels, or use the eager engine',
     fields: { operation: missing },
     cause: error,

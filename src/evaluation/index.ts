@@ -1,4 +1,3 @@
-export { type Accuracy, accuracyOf, wilsonInterval } from './accuracy.ts';
 export { createAlignmentProbe, type LayerAlignment, type LayerSamples, meanAlignment } from './alignment-probe.ts';
 export { type EvaluationOutcome, Evaluator, type ImageRange } from './evaluator.ts';
 export { LabelledBatch } from './labelled-batch.ts';

@@ -1,15 +1,7 @@
 /** @file One stream to a coordinator, from Hello to its end. */
 import { hostname } from 'node:os';
 import { type Config, configSchema, parameterSpecs } from '../config/index.ts';
-import {
-  DeepDefenseError,
-  ERROR_CODES,
-  type ErrorCode,
-  isDeepDefenseError,
-  PACKAGE_VERSION,
-  PROTOCOL_VERSION,
-  sizeOf,
-} from '../core/index.ts';
+import { DeepDefenseError, errorCodeOr, isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION, sizeOf } from '../core/index.ts';
 import type { Logger, WorkerMetrics } from '../telemetry/index.ts';
 import {
   type CoordinatorClient,
@@ -206,8 +198,7 @@ class Session {
 
   #refused(code: string, message: string, retry: boolean): void {
     if (retry) return this.#end({ kind: 'lost', reason: `refused for now: ${code}: ${message}` });
-    const known: ErrorCode = code in ERROR_CODES ? (code as ErrorCode) : 'PROTOCOL_BAD_MESSAGE';
-    const error = new DeepDefenseError(known, {
+    const error = new DeepDefenseError(errorCodeOr(code, 'PROTOCOL_BAD_MESSAGE'), {
       what: `the coordinator refused this worker (${code}): ${message}`,
       fields: { workerId: this.#options.workerId },
     });

@@ -1,5 +1,6 @@
 /** @file The command line with real processes, real gRPC and the real engine, on a run of a few seconds. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -135,6 +136,20 @@ describe('train', () => {
     const other = await folder.run('train', '--resume', reference.runFolder as string, '--set', 'model.name=vgg6', '--json');
     expect(other.code).toBe(5);
     expect(parsed(other.stdout)).toMatchObject({ error: { code: 'CHECKPOINT_OTHER_MODEL' } });
+  });
+
+  it('train: refuses to resume a run that another process works on, or whose checkpoints are all damaged', async () => {
+    const run = join(folder.path, 'damaged-run');
+    await cp(join(folder.path, reference.runFolder as string), run, { recursive: true });
+    await writeFile(join(run, 'run.lock'), JSON.stringify({ pid: process.pid, host: hostname() }));
+    const busy = await folder.run('train', '--resume', run, '--workers', '1', '--json');
+    expect(busy.code).toBe(10);
+    expect(parsed(busy.stdout)).toMatchObject({ error: { code: 'RUN_IN_USE' } });
+    await rm(join(run, 'run.lock'));
+    for (const name of await readdir(join(run, 'checkpoints'))) await truncate(join(run, 'checkpoints', name), 1000);
+    const damaged = await folder.run('train', '--resume', run, '--workers', '1', '--json');
+    expect(damaged.code).toBe(5);
+    expect(parsed(damaged.stdout)).toMatchObject({ error: { code: 'CHECKPOINT_TRUNCATED' } });
   });
 });
 

@@ -88,6 +88,7 @@ describe('a lost worker', () => {
 describe('a foreign worker', () => {
   it.each([
     ['PROTOCOL_VERSION', { protocolVersion: 99 }, {}],
+    ['PROTOCOL_VERSION', { packageVersion: '0.0.1' }, {}],
     ['PROTOCOL_SCHEMA', {}, { schemaHash: 'other' }],
     ['PROTOCOL_SCHEMA', {}, { metricNames: ['loss'] }],
     ['PROTOCOL_FINGERPRINT', {}, { engineFingerprint: 'other engine' }],

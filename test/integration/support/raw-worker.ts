@@ -1,6 +1,6 @@
 /** @file A worker whose every message the test decides: it can hold answers back, die without a word, or break the protocol. */
 import { parameterSpecs } from '../../../src/config/index.ts';
-import { PROTOCOL_VERSION } from '../../../src/core/index.ts';
+import { PACKAGE_VERSION, PROTOCOL_VERSION } from '../../../src/core/index.ts';
 import {
   type CoordinatorClient,
   type CoordinatorMessage,
@@ -45,7 +45,7 @@ export class RawWorker {
       workerMessage('hello', {
         workerId: 'raw',
         protocolVersion: PROTOCOL_VERSION,
-        packageVersion: '0',
+        packageVersion: PACKAGE_VERSION,
         host: 'test',
         processId: 1,
         ...overrides,

@@ -75,7 +75,7 @@ describe('WorkerProcesses', () => {
 
   it('worker: is not started again when starting can not mend it', async () => {
     const exits: WorkerExit[] = [];
-    await start('process.exit(6)', { onExit: (event) => exits.push(event) }).givenUp;
+    await start('process.exit(8)', { onExit: (event) => exits.push(event) }).givenUp;
     expect(exits).toHaveLength(1);
   });
 

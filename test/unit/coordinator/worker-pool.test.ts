@@ -1,5 +1,6 @@
 /** @file Interleavings by name; most are taken from bugs of other orchestrators. */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { PACKAGE_VERSION } from '../../../src/core/index.ts';
 import { Initialisation } from '../../../src/coordinator/initialisation.ts';
 import type { Waiting } from '../../../src/coordinator/pool-observer.ts';
 import { StepBarrier } from '../../../src/coordinator/step-barrier.ts';
@@ -42,7 +43,10 @@ class ScriptedWorker implements WorkerLink<number> {
 
   constructor(name: string) {
     this.id = pool.connect(this);
-    pool.receive(this.id, { kind: 'hello', message: { workerId: name, protocolVersion: 1, packageVersion: '0', host: 'h', processId: 1 } });
+    pool.receive(this.id, {
+      kind: 'hello',
+      message: { workerId: name, protocolVersion: 1, packageVersion: PACKAGE_VERSION, host: 'h', processId: 1 },
+    });
     const beat = (): void => {
       if (this.#beating && !this.closed) pool.receive(this.id, { kind: 'alive' });
       clock.setTimer(LEASE_MS / 4, beat);

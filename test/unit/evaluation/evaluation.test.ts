@@ -1,28 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Random, type TensorValue } from '../../../src/core/index.ts';
 import { type ImageSet, syntheticDataset } from '../../../src/data/index.ts';
-import { accuracyOf, createPredict, Evaluator, meanAlignment, wilsonInterval } from '../../../src/evaluation/index.ts';
+import { createPredict, Evaluator, meanAlignment } from '../../../src/evaluation/index.ts';
 import { initialParameters } from '../../../src/nn/index.ts';
 import { smallConfig } from '../../support/configs.ts';
 import { engineOf, QUICK_ENGINE, runOnce, valuesOf } from '../../support/engines.ts';
 import { goldenMissing, goldenParameters, goldenTitle, readGolden } from '../../support/golden.ts';
 
 describe('accuracy', () => {
-  test('wilsonInterval: has the values of the score interval', () => {
-    // Solutions p of |p - k/n| = z sqrt(p (1 - p) / n) with z = 1.959964.
-    const [low, high] = wilsonInterval(8, 10);
-    expect(low).toBeCloseTo(0.4901625, 6);
-    expect(high).toBeCloseTo(0.9433178, 6);
-    expect(wilsonInterval(0, 20)[0]).toBe(0);
-    expect(wilsonInterval(0, 20)[1]).toBeCloseTo(0.1611252, 6);
-    expect(wilsonInterval(0, 0)).toEqual([0, 1]);
-  });
-
-  test('accuracyOf: counts', () => {
-    expect(accuracyOf(Uint8Array.of(1, 0, 1, 1))).toMatchObject({ correct: 3, samples: 4, accuracy: 0.75 });
-    expect(accuracyOf(new Uint8Array()).accuracy).toBe(0);
-  });
-
   test('meanAlignment: averages cosines over samples with a gradient, norms over all', () => {
     const mean = meanAlignment({ layer: 'conv1', cosine: [0.5, -0.25, 0, 0], gradientNorm: [2, 4, 0, 6], zeroGradient: [0, 0, 1, 0] });
     expect(mean).toEqual({ layer: 'conv1', cosine: 0.25 / 3, absCosine: 0.25, gradientNorm: 3, zeroGradient: 0.25 });

@@ -1,29 +1,42 @@
-/** @file A lock file, so that two processes don't write the same download. */
+/** @file A lock file, so that two processes don't write the same download or run folder. */
 import { open, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { DeepDefenseError } from '../core/index.ts';
+import { DeepDefenseError, type ErrorCode } from './errors.ts';
 
 /** Locks of this process; a lock file with our own process id that isn't among them is a leftover (ids repeat, in containers at each start). */
 const held = new Set<string>();
 
+export interface FileLockOptions {
+  /** What the holder does, for the error message: "another process is busy ...". */
+  readonly purpose: string;
+  /** Code of the error when another process holds the lock. */
+  readonly code: ErrorCode;
+}
+
 /**
- * Runs `action` while holding the lock file at `path`. A lock left by a process of this machine that is gone is taken over.
- *
- * @param purpose what the holder does, for the error message
- * @throws DATA_DOWNLOAD when another process holds the lock; STORAGE_FAILED
+ * Takes the lock file at `path`; the returned function gives it back. A lock left by a process of this machine that is gone is taken over.
+ * @throws DeepDefenseError `options.code` when another process holds the lock; STORAGE_FAILED
  */
-export async function withFileLock<T>(path: string, purpose: string, action: () => Promise<T>): Promise<T> {
-  await acquire(path, purpose);
+export async function takeFileLock(path: string, options: FileLockOptions): Promise<() => Promise<void>> {
+  await acquire(path, options);
   held.add(path);
+  return async () => {
+    held.delete(path);
+    await rm(path, { force: true });
+  };
+}
+
+/** Runs `action` while holding the lock file at `path`; see {@link takeFileLock}. */
+export async function withFileLock<T>(path: string, options: FileLockOptions, action: () => Promise<T>): Promise<T> {
+  const release = await takeFileLock(path, options);
   try {
     return await action();
   } finally {
-    held.delete(path);
-    await rm(path, { force: true });
+    await release();
   }
 }
 
-async function acquire(path: string, purpose: string): Promise<void> {
+async function acquire(path: string, { purpose, code }: FileLockOptions): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
       const handle = await open(path, 'wx');
@@ -38,7 +51,7 @@ async function acquire(path: string, purpose: string): Promise<void> {
       await rm(path, { force: true });
       continue;
     }
-    throw new DeepDefenseError('DATA_DOWNLOAD', {
+    throw new DeepDefenseError(code, {
       what: `another process is busy ${purpose}`,
       got: holder === undefined ? `lock file "${path}"` : `process ${holder.pid} on "${holder.host}" holds "${path}"`,
       todo: 'wait until it has finished; if no such process runs, delete the lock file',
@@ -51,7 +64,7 @@ function cannotLock(path: string, cause: unknown): DeepDefenseError {
   return new DeepDefenseError('STORAGE_FAILED', {
     what: `can't make the lock file "${path}"`,
     got: cause instanceof Error ? cause.message : String(cause),
-    todo: 'check permissions, or set DEEPDEFENSE_CACHE to another folder',
+    todo: 'check free space and permissions of the folder',
     fields: { path },
     cause,
   });
