@@ -3,7 +3,7 @@ import { endianness } from 'node:os';
 import { DeepDefenseError } from '../core/index.ts';
 import type { TensorChunk } from './messages.ts';
 
-/** Bytes of one chunk: larger gains nothing and delays heartbeats behind it (reference figures in docs/architecture.md). */
+/** Bytes of one chunk: a longer one would hold up heartbeats behind it on the same stream. */
 export const CHUNK_BYTES = 1024 * 1024;
 
 if (endianness() !== 'LE') {
