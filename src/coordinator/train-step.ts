@@ -1,5 +1,5 @@
 /** @file One training step from leases to the new parameters on their way to the workers. */
-import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { collectYoungObjects, DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import { recordGfaMetrics, type StepPhase } from '../telemetry/index.ts';
 import { parametersHash } from './checkpoint.ts';
 import type { UpdateReport } from './optimizer.ts';
@@ -68,6 +68,8 @@ export class StepRunner {
     state.trainedSeconds += busySeconds;
     const event = this.#event({ learningRate, update, metrics, seconds, busySeconds });
     this.#record(event, phases, barrier);
+    // The workers compute now.
+    setImmediate(collectYoungObjects);
     return event;
   }
 

@@ -14,3 +14,4 @@ export { sha256, writeFileAtomic } from './files.ts';
 export { RANDOM_PURPOSES, Random, type RandomPurpose } from './random.ts';
 export { type DType, sizeOf, type TensorSpec, type TensorValue, type TypedArray } from './tensor-value.ts';
 export { PACKAGE_VERSION, PROTOCOL_VERSION } from './version.ts';
+export { collectYoungObjects } from './young-collection.ts';

@@ -1,6 +1,6 @@
 /** @file Entry of the compute thread: answers requests of the supervisor one by one. Vectors go back by transfer. */
 import { parentPort, type TransferListItem } from 'node:worker_threads';
-import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { collectYoungObjects, DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import { Computer } from './compute.ts';
 import type { ComputeReply, ComputeRequest } from './compute-client.ts';
 import { ComputeHost } from './compute-host.ts';
@@ -14,7 +14,10 @@ port.on('message', ({ id, method, args }: ComputeRequest) => {
   // The supervisor's types guarantee that the arguments fit the method.
   const call = host[method].bind(host) as (...args: readonly unknown[]) => Promise<unknown>;
   call(...args).then(
-    (value) => port.postMessage({ id, value } satisfies ComputeReply, transferable(value)),
+    (value) => {
+      port.postMessage({ id, value } satisfies ComputeReply, transferable(value));
+      collectYoungObjects();
+    },
     (cause: unknown) => {
       const error = isDeepDefenseError(cause)
         ? cause

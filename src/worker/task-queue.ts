@@ -1,5 +1,5 @@
 /** @file The tasks of one session, done one after the other, with answers on their way while the next block is computed. */
-import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { collectYoungObjects, DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import type { Logger, WorkerMetrics } from '../telemetry/index.ts';
 import {
   type EvaluationTask,
@@ -173,7 +173,9 @@ export class TaskQueue {
   #send(messages: readonly WorkerMessage[]): void {
     const { stream, onBroken } = this.#options;
     this.#sending = this.#sending.then(async () => {
-      if (!this.#closed) await sendAll(stream, messages);
+      if (this.#closed) return;
+      await sendAll(stream, messages);
+      collectYoungObjects();
     });
     this.#sending = this.#sending.catch(onBroken);
   }
