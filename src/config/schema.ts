@@ -14,6 +14,7 @@ export const STRATEGY_NAMES = ['benchmark', 'first', 'deep', 'adversarial'] as c
 export const OPTIMIZER_NAMES = ['sgd', 'adam', 'adamw'] as const;
 export const SCHEDULE_NAMES = ['constant', 'step', 'cosine'] as const;
 export const LOSS_NAMES = ['cross-entropy', 'mse'] as const;
+export const ENGINE_NAMES = ['onnx:cpu', 'onnx:webgpu', 'onnx:cuda', 'onnx:tensorrt', 'tensorflow', 'eager'] as const;
 export const INPUT_RANGES = ['unit', 'signed'] as const;
 
 export const dataSchema = z.strictObject({
@@ -164,9 +165,12 @@ export const clusterSchema = z.strictObject({
 
 export const engineSchema = z.strictObject({
   name: z
-    .enum(['onnx:cpu', 'eager'])
+    .enum(['auto', ...ENGINE_NAMES])
     .default('onnx:cpu')
-    .describe('Tensor engine: captured graphs on ONNX Runtime, or eager TensorFlow.js in JavaScript (slow; an oracle for tests).'),
+    .describe(
+      'Tensor engine: captured graphs on an ONNX Runtime provider, TensorFlow.js on libtensorflow, or eager TensorFlow.js in JavaScript (slow; an oracle for tests). auto = the fastest that passes a self-test on the worker.',
+    ),
+  device: z.int().min(0).default(0).describe('Index of the device, for engines that have several; `deepdefense doctor` lists them.'),
   threads: positiveInt
     .default(1)
     .describe('Threads of one compute process; part of the engine fingerprint, as results differ in the last bits.'),
@@ -195,6 +199,7 @@ export const configSchema = z.strictObject({
   engine: engineSchema.prefault({}),
 });
 
+export type EngineName = (typeof ENGINE_NAMES)[number];
 /** What a user may write. */
 export type ConfigInput = z.input<typeof configSchema>;
 /** All keys resolved except those that stay optional; what is printed, stored and sent. */

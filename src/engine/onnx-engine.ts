@@ -8,22 +8,33 @@ import { DeepDefenseError, PACKAGE_VERSION, type TensorSpec, type TensorValue } 
 import { probeBlockSize } from './blocked-convolution.ts';
 import { captureProgram } from './capture-program.ts';
 import { checkInputs } from './check-inputs.ts';
-import { openSession, RUNTIME_VERSION, RuntimeTensor, type Session, type SessionOptions } from './onnx-session.ts';
+import { openSession, type Provider, RUNTIME_VERSION, RuntimeTensor, type Session, type SessionOptions } from './onnx-session.ts';
 import { capturedOutputName, type ModelPart, partition } from './partition.ts';
 import type { CompiledProgram, Engine, Program, TensorValues } from './types.ts';
 
+export interface OnnxEngineOptions {
+  readonly name: `onnx:${Provider}`;
+  /** Intra-op threads of every session, >= 1. */
+  readonly threads: number;
+  /** Index of the device; only 0 on the CPU. */
+  readonly device?: number;
+  /** Channels per block of convolutions, 1 for the standard operator; found by trial where left out. */
+  readonly blockSize?: number | undefined;
+}
+
 /**
- * Opens the engine on ONNX Runtime's CPU provider.
- * @param threads intra-op threads of every session
- * @param forcedBlockSize channels per block of convolutions, 1 for the standard operator; found by trial where left out
+ * Opens the engine on one of ONNX Runtime's execution providers.
+ * @throws DeepDefenseError ENGINE_UNAVAILABLE when the provider or the device isn't there
  */
-export async function createOnnxEngine(threads: number, forcedBlockSize?: number): Promise<Engine> {
-  const options: SessionOptions = { provider: 'cpu', threads };
-  const blockSize = forcedBlockSize ?? (await probeBlockSize(options));
+export async function createOnnxEngine({ name, threads, device = 0, blockSize: forcedBlockSize }: OnnxEngineOptions): Promise<Engine> {
+  const provider = name.slice('onnx:'.length) as Provider;
+  const options: SessionOptions = { provider, threads, device };
+  // The blocked operators belong to the CPU provider.
+  const blockSize = forcedBlockSize ?? (provider === 'cpu' ? await probeBlockSize(options) : 1);
   const compiled = new Set<CompiledProgram>();
   return {
-    name: 'onnx:cpu',
-    fingerprint: `onnx:cpu ort-${RUNTIME_VERSION} threads=${threads} block=${blockSize} ${process.arch} ${cpuFeatures()} deepdefense-${PACKAGE_VERSION}`,
+    name,
+    fingerprint: `${name} ort-${RUNTIME_VERSION} threads=${threads} block=${blockSize} ${process.arch} ${cpuFeatures()} deepdefense-${PACKAGE_VERSION}`,
     compile: async (program) => {
       const result = await compileProgram(program, blockSize, options);
       compiled.add(result);

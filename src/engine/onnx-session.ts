@@ -9,9 +9,13 @@ export type Session = ort.InferenceSession;
 /** Version of the runtime. */
 export const RUNTIME_VERSION: string = ort.env.versions.node ?? ort.env.versions.common;
 
+/** An execution provider of the runtime. */
+export type Provider = 'cpu' | 'webgpu' | 'cuda' | 'tensorrt';
+
 export interface SessionOptions {
-  /** Execution provider, e.g. `cpu`. */
-  readonly provider: string;
+  readonly provider: Provider;
+  /** Index of the device. */
+  readonly device: number;
   /** Intra-op threads. */
   readonly threads: number;
 }

@@ -3,6 +3,7 @@
  * an engine runs it eagerly or captures it once and runs the compiled graph.
  */
 import type { Tensor } from '@tensorflow/tfjs';
+import type { EngineName } from '../config/index.ts';
 import type { TensorSpec, TensorValue } from '../core/index.ts';
 
 /** A pure function of named tensors. `build` runs once per compilation under a capturing engine, so control flow can't depend on tensor values. */
@@ -46,9 +47,12 @@ export interface Engine {
   dispose(): Promise<void>;
 }
 
-export type EngineName = 'onnx:cpu' | 'eager';
+export type { EngineName };
 export interface EngineOptions {
-  readonly name: EngineName;
+  /** `auto` = the fastest that passes a self-test here. */
+  readonly name: EngineName | 'auto';
+  /** Index of the device, for engines that have several; default 0. */
+  readonly device?: number;
   /** Intra-op threads, >= 1. */
   readonly threads: number;
 }

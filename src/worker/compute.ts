@@ -55,7 +55,7 @@ export class Computer {
    * @throws DeepDefenseError ENGINE_*
    */
   static async create(config: Config, dataset: Dataset): Promise<Computer> {
-    const engine = await createEngine({ name: config.engine.name, threads: config.engine.threads });
+    const engine = await createEngine(config.engine);
     const train = createTrainProgram(config, config.train.batchSize / config.train.shards);
     const compiled = await engine.compile(train.program);
     return new Computer(config, dataset, engine, train, compiled);

@@ -61,7 +61,7 @@ describe.each([
   let engine: Engine;
   beforeAll(async () => {
     oracle = await createEagerEngine();
-    engine = await createOnnxEngine(1, blockSize);
+    engine = await createOnnxEngine({ name: 'onnx:cpu', threads: 1, blockSize });
   });
   afterAll(() => engine.dispose());
 

@@ -14,7 +14,7 @@ const program = (build: Program['build'], names: string[] = ['x'], shape = [3]):
 
 let engine: Engine;
 beforeAll(async () => {
-  engine = await createOnnxEngine(1);
+  engine = await createOnnxEngine({ name: 'onnx:cpu', threads: 1 });
 });
 afterAll(() => engine.dispose());
 
@@ -95,7 +95,7 @@ describe('compiled program', () => {
       }),
     };
     const x: TensorValue = { shape: [8, 6, 6, 8], dtype: 'float32', data: image };
-    const other = await createOnnxEngine(1);
+    const other = await createOnnxEngine({ name: 'onnx:cpu', threads: 1 });
     const [a, b] = await Promise.all([engine, other].map(async (e) => (await (await e.compile(convolve)).run({ x })).y!.data));
     expect(Buffer.from(a!.buffer).equals(Buffer.from(b!.buffer))).toBe(true);
     await other.dispose();
