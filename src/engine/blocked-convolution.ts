@@ -3,7 +3,7 @@
  * (8 with AVX2, 16 with AVX-512). They are internal to the runtime, so they are tried, not assumed: docs/adr/0004.
  */
 import { Random } from '../core/index.ts';
-import { BLOCKED_DOMAIN } from './kernels/convolution.ts';
+import { BLOCKED_DOMAIN } from './blocks.ts';
 import { encodeOnnxModel, type OnnxNode } from './onnx-proto.ts';
 import { openSession, RuntimeTensor, type SessionOptions } from './onnx-session.ts';
 

@@ -1,5 +1,6 @@
 /** @file Captures a program into a graph. */
 import { DeepDefenseError, isDeepDefenseError, type TensorSpec } from '../core/index.ts';
+import { unblocked } from './blocks.ts';
 import { capture, tensorInfo, viewOf, withCapture } from './capture-backend.ts';
 import { Graph, type Value } from './graph.ts';
 import './kernels/index.ts';
@@ -30,7 +31,7 @@ export function captureProgram(program: Program, blockSize: number): CapturedPro
         return program.build(tensors);
       });
       const outputs = Object.entries(results).map(([name, tensor]) => {
-        const value = expanded(capture().graph, viewOf(tensor));
+        const value = expanded(capture().graph, unblocked(capture().graph, viewOf(tensor)));
         const dtype = tensor.dtype === 'float32' ? 'float32' : 'int32';
         return { spec: { name, shape: tensor.shape, dtype } as TensorSpec, value };
       });

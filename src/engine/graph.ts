@@ -2,6 +2,7 @@
  * @file The graph under construction: nodes and constants, with common subexpressions shared as they are added.
  * Shapes here are physical: as ONNX Runtime will see them.
  */
+import { createHash } from 'node:crypto';
 import { sizeOf } from '../core/index.ts';
 import type { OnnxAttribute, OnnxNode, OnnxTensor, OnnxType } from './onnx-proto.ts';
 
@@ -17,14 +18,12 @@ export interface NodeOptions {
   readonly attributes?: Readonly<Record<string, OnnxAttribute>>;
 }
 
-/** Constants up to this many elements are shared by content. */
-const SHARED_CONSTANT_LIMIT = 64;
-
 export class Graph {
   readonly nodes: OnnxNode[] = [];
   readonly constants: OnnxTensor[] = [];
   readonly #shared = new Map<string, Value>();
   readonly #types = new Map<string, Value>();
+  readonly #producers = new Map<string, OnnxNode>();
   #count = 0;
 
   /** Declares a graph input. */
@@ -39,19 +38,22 @@ export class Graph {
     const existing = this.#shared.get(key);
     if (existing) return existing;
     const value = this.#register({ name: `${op}:${this.#count++}`, shape, type });
-    this.nodes.push({ op, inputs: names, outputs: [value.name], ...options });
+    const node = { op, inputs: names, outputs: [value.name], ...options };
+    this.nodes.push(node);
+    this.#producers.set(value.name, node);
     this.#shared.set(key, value);
     return value;
   }
 
-  /** A constant tensor; small equal ones are shared. */
+  /** A constant tensor; equal ones are shared. */
   constant(data: Float32Array | Int32Array | Uint8Array | BigInt64Array, shape: readonly number[], type: OnnxType): Value {
-    const key = data.length <= SHARED_CONSTANT_LIMIT ? `constant|${type}|${shape.join()}|${data.join()}` : undefined;
-    const existing = key && this.#shared.get(key);
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const key = `constant|${type}|${shape.join()}|${createHash('sha256').update(bytes).digest('base64')}`;
+    const existing = this.#shared.get(key);
     if (existing) return existing;
     const value = this.#register({ name: `constant:${this.#count++}`, shape, type });
     this.constants.push({ name: value.name, type, shape, data });
-    if (key) this.#shared.set(key, value);
+    this.#shared.set(key, value);
     return value;
   }
 
@@ -85,6 +87,11 @@ export class Graph {
   #register(value: Value): Value {
     this.#types.set(value.name, value);
     return value;
+  }
+
+  /** The node that computes a value; undefined for inputs and constants. */
+  producer(value: Value): OnnxNode | undefined {
+    return this.#producers.get(value.name);
   }
 
   /** Shape and type of a value by its name. */

@@ -86,6 +86,8 @@ const fromInput = (kernelName: string, input: string, gradient: (dy: tf.Tensor, 
     gradFunc: (dy, saved, attributes) => ({ [input]: () => gradient(dy as tf.Tensor, saved[0] as tf.Tensor, attributes) }),
   });
 
+// Not wrong, but the factor belongs to dy, which is often one number per sample.
+fromInput('Square', 'x', (dy, x) => tf.mul(tf.mul(dy, 2), x));
 fromInput('Exp', 'x', (dy, x) => tf.mul(dy, tf.exp(x)));
 fromInput('Rsqrt', 'x', (dy, x) => {
   const y = tf.rsqrt(x);

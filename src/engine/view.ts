@@ -15,6 +15,11 @@ export interface StoredView {
   readonly value: Value;
   /** order[p] = logical axis held at physical position p. A physical length of 1 where the logical one is larger means broadcast. */
   readonly order: readonly number[];
+  /**
+   * Channels per block where the value lies in blocks: an NHWC tensor held as [N, C/block, H, W, block], nothing broadcast, `order` as
+   * if it were channels first. Kernels that don't ask for blocks get such a view unblocked (see register.ts).
+   */
+  readonly block?: number;
 }
 
 /** A tensor whose elements are all equal. */

@@ -1,9 +1,10 @@
 /** @file Kernels that move or make values: reshape, transpose, slice, pad, concatenate, fill. Most emit no node at all. */
 import { sizeOf } from '../../core/index.ts';
+import { unblocked } from '../blocks.ts';
 import type { Graph } from '../graph.ts';
 import { tf } from '../tensorflow.ts';
 import { expanded, identityOrder, inOrder, plain, stored, uniform, type View, type ViewType } from '../view.ts';
-import { kernel, listKernel, splitKernel } from './register.ts';
+import { blockKernel, kernel, listKernel, splitKernel } from './register.ts';
 
 /** `x` with another logical shape of the same size. */
 export function reshaped(graph: Graph, x: View, shape: readonly number[]): View {
@@ -26,9 +27,10 @@ export function reshaped(graph: Graph, x: View, shape: readonly number[]): View 
   return plain(graph.reshape(expanded(graph, x), shape), x.type);
 }
 
-kernel<'x', { shape: number[] }>('Reshape', (graph, { x }, { shape }) =>
-  reshaped(graph, x, tf.util.inferFromImplicitShape(shape, sizeOf(x.shape))),
-);
+blockKernel<'x', { shape: number[] }>('Reshape', (graph, { x }, { shape }) => {
+  const wanted = tf.util.inferFromImplicitShape(shape, sizeOf(x.shape));
+  return wanted.join() === x.shape.join() ? x : reshaped(graph, unblocked(graph, x), wanted);
+});
 
 kernel<'input', { dim: number }>('ExpandDims', (graph, { input }, { dim }) => {
   const shape = [...input.shape];
@@ -36,7 +38,7 @@ kernel<'input', { dim: number }>('ExpandDims', (graph, { input }, { dim }) => {
   return reshaped(graph, input, shape);
 });
 
-kernel<'x'>('Identity', (_, { x }) => x);
+blockKernel<'x'>('Identity', (_, { x }) => x);
 
 kernel<'x', { perm: number[] }>('Transpose', (_, { x }, { perm }) => {
   const shape = perm.map((axis) => x.shape[axis] as number);
@@ -52,8 +54,8 @@ kernel<'x', { perm: number[] }>('Transpose', (_, { x }, { perm }) => {
 kernel<never, { shape: number[]; value: number; dtype?: ViewType }>('Fill', (_graph, _inputs, { shape, value, dtype }) =>
   uniform(value, shape, dtype ?? 'float32'),
 );
-kernel<'x'>('ZerosLike', (_, { x }) => uniform(0, x.shape, x.type));
-kernel<'x'>('OnesLike', (_, { x }) => uniform(1, x.shape, x.type));
+blockKernel<'x'>('ZerosLike', (_, { x }) => uniform(0, x.shape, x.type));
+blockKernel<'x'>('OnesLike', (_, { x }) => uniform(1, x.shape, x.type));
 
 kernel<'x', { reps: number[] }>('Tile', (graph, { x }, { reps }) => {
   const shape = x.shape.map((length, axis) => length * (reps[axis] as number));
@@ -147,12 +149,4 @@ kernel<'x', { dims: number | number[] }>('Reverse', (graph, { x }, { dims }) => 
   const all = (n: number) => graph.integers(real.map(() => n));
   const reversed = graph.add('Slice', [value, all(-1), all(-(2 ** 31)), graph.integers(real), all(-1)], value.shape, x.type);
   return plain(reversed, x.type, x.shape);
-});
-
-listKernel<unknown>('AddN', (graph, inputs) => {
-  const order = inputs.find((view) => view.kind === 'stored')?.order ?? identityOrder(inputs[0]?.shape.length ?? 0);
-  const values = inputs.map((view) => expanded(graph, view, order));
-  const [first] = values as [(typeof values)[0]];
-  const total = values.slice(1).reduce((a, b) => graph.add('Add', [a, b], first.shape, first.type), first);
-  return stored(total, inputs[0]?.type ?? 'float32', inputs[0]?.shape ?? [], order);
 });

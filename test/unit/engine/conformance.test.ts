@@ -1,57 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Random, type TensorValue } from '../../../src/core/index.ts';
+import type { TensorValue } from '../../../src/core/index.ts';
 import { createEagerEngine } from '../../../src/engine/eager-engine.ts';
-import { type Engine, type Program, tf } from '../../../src/engine/index.ts';
+import { type Engine, tf } from '../../../src/engine/index.ts';
 import { capturedKernels } from '../../../src/engine/kernels/index.ts';
 import { createOnnxEngine } from '../../../src/engine/onnx-engine.ts';
-import { CONFORMANCE, type ConformanceRow } from './conformance-table.ts';
+import { CONFORMANCE, gradients, inputsOf, programOf, relativeError, titleOf } from '../../support/conformance-cases.ts';
 
 type Tensor = ReturnType<typeof tf.zeros>;
-const names = ['a', 'b', 'c'] as const;
-
-/** A weighted sum, so that every element of the result has its own slope. */
-const weighted = (x: Tensor): Tensor => {
-  const weights = Float32Array.from({ length: x.size }, (_, i) => 0.3 + ((i * 7) % 11) / 10);
-  return tf.sum(tf.mul(tf.reshape(x, [x.size]), tf.tensor1d(weights)));
-};
-const gradients = (fn: (...inputs: Tensor[]) => Tensor) => tf.grads((...inputs: Tensor[]) => weighted(fn(...inputs)) as never);
-
-/** The row's function, its gradient and the gradient of a function of that, as one program. */
-function programOf(row: ConformanceRow): Program {
-  const order = row.order ?? 2;
-  const fn = row.fn as unknown as (...inputs: Tensor[]) => Tensor;
-  return {
-    name: row.kernel,
-    inputs: row.shapes.map((shape, i) => ({ name: names[i] as string, shape, dtype: 'float32' })),
-    build: (inputs) => {
-      const own = row.shapes.map((_, i) => inputs[names[i] as string] as Tensor);
-      const outputs: Record<string, Tensor> = { forward: fn(...own) };
-      if (order >= 1) gradients(fn)(own).forEach((gradient, i) => (outputs[`gradient/${names[i]}`] = gradient));
-      if (order >= 2) {
-        const second = tf.grads((...inner: Tensor[]) => {
-          const first = gradients(fn)(inner);
-          return tf.addN(first.map((gradient) => weighted(tf.square(gradient)))) as never;
-        })(own);
-        second.forEach((gradient, i) => (outputs[`second/${names[i]}`] = gradient));
-      }
-      return outputs;
-    },
-  };
-}
-
-function inputsOf(row: ConformanceRow): Record<string, TensorValue> {
-  const [low, high] = row.range ?? [-1, 1];
-  const random = new Random('initialisation', 11);
-  return Object.fromEntries(
-    row.shapes.map((shape, i) => {
-      const size = shape.reduce((n, length) => n * length, 1);
-      return [
-        names[i] as string,
-        { shape, dtype: 'float32' as const, data: Float32Array.from({ length: size }, () => low + (high - low) * random.uniform()) },
-      ];
-    }),
-  );
-}
 
 describe.each([
   ['onnx:cpu with the blocks of this machine', undefined],
@@ -65,20 +20,18 @@ describe.each([
   });
   afterAll(() => engine.dispose());
 
-  test.each(CONFORMANCE.map((row) => [row.label ? `${row.kernel} ${row.label}` : row.kernel, row] as const))('%s', async (_name, row) => {
+  test.each(CONFORMANCE.map((row) => [titleOf(row), row] as const))('%s', async (_name, row) => {
     const program = programOf(row);
     const inputs = inputsOf(row);
     const expected = await (await oracle.compile(program)).run(inputs);
     const got = await (await engine.compile(program)).run(inputs);
     expect(Object.keys(got)).toEqual(Object.keys(expected));
-    for (const [name, { data, shape }] of Object.entries(expected)) {
+    for (const [name, value] of Object.entries(expected)) {
       const values = got[name] as TensorValue;
-      expect(values.shape).toEqual(shape);
-      const scale = Math.max(1e-3, ...Array.from(data, Math.abs));
-      const error = Math.max(...Array.from(data, (value, i) => Math.abs(value - (values.data[i] as number))));
-      expect(error / scale, `${name}: largest error relative to the largest value`).toBeLessThan(row.tolerance ?? 2e-5);
+      expect(values.shape).toEqual(value.shape);
+      expect(relativeError(value, values), `${name}: largest error relative to the largest value`).toBeLessThan(row.tolerance ?? 2e-5);
       // A table row whose expected values are all equal could not tell a wrong kernel from a right one.
-      expect(new Set(data).size, `${name}: distinct values`).toBeGreaterThan(1);
+      expect(new Set(value.data).size, `${name}: distinct values`).toBeGreaterThan(1);
     }
   });
 });

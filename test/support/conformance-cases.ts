@@ -1,5 +1,9 @@
-/** @file One row per kernel that can be captured, with inputs that separate right from nearly right. */
-import { tf } from '../../../src/engine/index.ts';
+/**
+ * @file The conformance table: one row per kernel that can be captured, with inputs that separate right from nearly right, and
+ * the program that an engine runs for a row. Every engine's tests go through all rows.
+ */
+import { Random, type TensorValue } from '../../src/core/index.ts';
+import { type Program, tf } from '../../src/engine/index.ts';
 
 type Tensor = ReturnType<typeof tf.zeros>;
 
@@ -356,4 +360,103 @@ const images: ConformanceRow[] = [
   },
 ];
 
-export const CONFORMANCE: readonly ConformanceRow[] = [...unary, ...binary, ...reductions, ...shapes, ...linear, ...images];
+/** Operations on what a blocked convolution leaves (channels in blocks of 8 or 16), with every kind of other operand. */
+const SIXTEEN: ConformanceRow['shapes'] = [
+  [8, 4, 6, 8],
+  [3, 3, 8, 16],
+];
+const inBlocks = (
+  kernel: string,
+  label: string,
+  third: readonly number[] | undefined,
+  fn: (y: Tensor, c: Tensor) => Tensor,
+): ConformanceRow => ({
+  kernel,
+  label: `in blocks, ${label}`,
+  shapes: third ? [...SIXTEEN, third] : SIXTEEN,
+  fn: (x, w, c) => fn(conv(x, w, 1, 'same'), c),
+  tolerance: 5e-5,
+});
+const blocks: ConformanceRow[] = [
+  inBlocks('Add', 'bias', [16], (y, b) => tf.square(tf.add(y, b))),
+  inBlocks('Add', 'whole operand', [8, 4, 6, 16], (y, c) => tf.square(tf.add(y, c))),
+  inBlocks('Relu', 'bias and ReLU, both used', [16], (y, b) => tf.mul(tf.relu(tf.add(y, b)), tf.add(y, b))),
+  inBlocks('Relu', 'without bias', undefined, (y) => tf.square(tf.relu(y))),
+  inBlocks('Multiply', 'one number per sample', [8, 1, 1, 1], (y, c) => tf.mul(tf.square(y), c)),
+  inBlocks('Multiply', 'one number per pixel', [1, 4, 6, 1], (y, c) => tf.mul(tf.square(y), c)),
+  inBlocks('Multiply', 'one number per channel', [1, 1, 1, 16], (y, c) => tf.mul(tf.square(y), c)),
+  inBlocks('Multiply', 'matrix of width and channels', [6, 16], (y, c) => tf.mul(tf.square(y), c)),
+  inBlocks('Select', 'condition, two branches', [8, 4, 6, 16], (y, c) => tf.where(tf.greater(y, c), tf.square(y), tf.mul(y, c))),
+  inBlocks('AddN', 'three', [8, 4, 6, 16], (y, c) => tf.square(tf.addN([y, c, tf.square(y)]))),
+  inBlocks('Sum', 'per sample', undefined, (y) => tf.square(tf.sum(y, [1, 2, 3]))),
+  inBlocks('Sum', 'per sample, kept', undefined, (y) => tf.mul(y, tf.sum(y, [1, 2, 3], true))),
+  inBlocks('Sum', 'per channel', undefined, (y) => tf.square(tf.sum(y, [0, 1, 2]))),
+  inBlocks('Sum', 'per sample and channel', undefined, (y) => tf.square(tf.sum(y, [1, 2]))),
+  inBlocks('Sum', 'over channels', undefined, (y) => tf.square(tf.sum(y, 3))),
+  inBlocks('Mean', 'over everything', undefined, (y) => tf.mul(y, tf.mean(y))),
+  inBlocks('Max', 'per pixel', undefined, (y) => tf.square(tf.max(y, [3]))),
+  inBlocks('MaxPool', 'after a ReLU, with ties', undefined, (y) => tf.square(pool(tf.relu(y), 2))),
+  inBlocks('MaxPoolGrad', 'weighted', [8, 2, 3, 16], (y, c) => tf.mul(tf.square(pool(y, 2)), c)),
+  inBlocks('Transpose', 'to channels first and flat', undefined, (y) => tf.square(tf.reshape(tf.transpose(y, [0, 3, 1, 2]), [8, -1]))),
+  inBlocks('Concat', 'along channels', [8, 4, 6, 3], (y, c) => tf.square(tf.concat([y, c], 3))),
+  inBlocks('Slice', 'pixels', undefined, (y) => tf.square(tf.slice(y, [0, 1, 2, 3], [8, 2, 3, 9]))),
+];
+
+export const CONFORMANCE: readonly ConformanceRow[] = [...unary, ...binary, ...reductions, ...shapes, ...linear, ...images, ...blocks];
+
+/** Title of a row's test. */
+export const titleOf = ({ kernel, label }: ConformanceRow): string => (label ? `${kernel} ${label}` : kernel);
+
+const names = ['a', 'b', 'c'] as const;
+
+/** A weighted sum, so that every element of the result has its own slope. */
+const weighted = (x: Tensor): Tensor => {
+  const weights = Float32Array.from({ length: x.size }, (_, i) => 0.3 + ((i * 7) % 11) / 10);
+  return tf.sum(tf.mul(tf.reshape(x, [x.size]), tf.tensor1d(weights)));
+};
+/** Gradients of the weighted sum of `fn` by each input. */
+export const gradients = (fn: (...inputs: Tensor[]) => Tensor) => tf.grads((...inputs: Tensor[]) => weighted(fn(...inputs)) as never);
+
+/** The row's function, its gradient and the gradient of a function of that, as one program. */
+export function programOf(row: ConformanceRow): Program {
+  const order = row.order ?? 2;
+  const fn = row.fn as unknown as (...inputs: Tensor[]) => Tensor;
+  return {
+    name: row.kernel,
+    inputs: row.shapes.map((shape, i) => ({ name: names[i] as string, shape, dtype: 'float32' })),
+    build: (inputs) => {
+      const own = row.shapes.map((_, i) => inputs[names[i] as string] as Tensor);
+      const outputs: Record<string, Tensor> = { forward: fn(...own) };
+      if (order >= 1) gradients(fn)(own).forEach((gradient, i) => (outputs[`gradient/${names[i]}`] = gradient));
+      if (order >= 2) {
+        const second = tf.grads((...inner: Tensor[]) => {
+          const first = gradients(fn)(inner);
+          return tf.addN(first.map((gradient) => weighted(tf.square(gradient)))) as never;
+        })(own);
+        second.forEach((gradient, i) => (outputs[`second/${names[i]}`] = gradient));
+      }
+      return outputs;
+    },
+  };
+}
+
+/** The row's inputs by name: the same in every call. */
+export function inputsOf(row: ConformanceRow): Record<string, TensorValue> {
+  const [low, high] = row.range ?? [-1, 1];
+  const random = new Random('initialisation', 11);
+  return Object.fromEntries(
+    row.shapes.map((shape, i) => {
+      const size = shape.reduce((n, length) => n * length, 1);
+      return [
+        names[i] as string,
+        { shape, dtype: 'float32' as const, data: Float32Array.from({ length: size }, () => low + (high - low) * random.uniform()) },
+      ];
+    }),
+  );
+}
+
+/** Largest difference, relative to the largest expected value or 1e-3. NaN where a value is NaN. */
+export function relativeError(expected: TensorValue, got: TensorValue): number {
+  const scale = Math.max(1e-3, ...Array.from(expected.data, Math.abs));
+  return Math.max(...Array.from(expected.data, (value, i) => Math.abs(value - (got.data[i] as number)))) / scale;
+}
