@@ -1,7 +1,9 @@
 /** @file The options that commands share to name a config and its data. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Config, ConfigInput } from '../config/index.ts';
+import { ENGINE_NAMES, type EngineWish } from '../core/index.ts';
 import { collect } from './command-definition.ts';
+import { integerIn } from './option-parsers.ts';
 
 /** Parsed values of {@link addConfigOptions}. */
 export interface ConfigOptions {
@@ -9,20 +11,34 @@ export interface ConfigOptions {
   readonly preset?: string;
   readonly set: readonly string[];
   readonly data?: string;
+  readonly engine?: EngineWish;
+  readonly device?: number;
 }
 
-/** Adds `-c`, `--preset`, `--set` and `--data`. */
+/** Adds `-c`, `--preset`, `--set`, `--data`, `--engine` and `--device`. */
 export function addConfigOptions(command: Command): Command {
   return command
     .option('-c, --config <file>', 'config file in YAML, see docs/configuration.md')
     .option('--preset <name>', 'named config to start from, below the file (`config presets` lists them)')
     .option('--set <key=value>', 'override one key, for example --set train.maxSteps=100; repeatable', collect, [])
-    .option('--data <path>', 'CIFAR-10: official archive or unpacked folder (else DEEPDEFENSE_DATA, the cache, a download)');
+    .option('--data <path>', 'CIFAR-10: official archive or unpacked folder (else DEEPDEFENSE_DATA, the cache, a download)')
+    .addOption(engineOption())
+    .option('--device <index>', 'device of that engine, see `deepdefense doctor`; short for --set engine.device', integerIn(0, 1023));
+}
+
+/** `--engine`. */
+export function engineOption(description = 'tensor engine, see `deepdefense doctor`; short for --set engine.name'): Option {
+  return new Option('--engine <name>', description).choices(['auto', ...ENGINE_NAMES]);
 }
 
 /** Loads the config that the options name. */
-export async function configFromOptions({ config, preset, set, data }: ConfigOptions): Promise<Config> {
+export async function configFromOptions({ config, preset, set, data, engine, device }: ConfigOptions): Promise<Config> {
   const { loadConfig } = await import('../config/index.ts');
-  const options: ConfigInput | undefined = data === undefined ? undefined : { data: { path: data } };
+  const options: ConfigInput = {
+    ...(data !== undefined && { data: { path: data } }),
+    ...((engine !== undefined || device !== undefined) && {
+      engine: { ...(engine !== undefined && { name: engine }), ...(device !== undefined && { device }) },
+    }),
+  };
   return loadConfig({ file: config, preset, options, assignments: set });
 }

@@ -1,7 +1,7 @@
 /** @file Which tensor engines run here, which not and why, and a small program run on each against the other. */
-import { existsSync } from 'node:fs';
-import type { EngineName, Program, tf as Tensorflow } from '../engine/index.ts';
-import { type Check, packageVersion } from './doctor-checks.ts';
+import { ENGINE_NAMES, type EngineName } from '../core/index.ts';
+import type { Program, tf as Tensorflow } from '../engine/index.ts';
+import type { Check } from './doctor-checks.ts';
 
 const IMAGE = { name: 'image', shape: [2, 8, 8, 3], dtype: 'float32' } as const;
 const FILTER = { name: 'filter', shape: [3, 3, 3, 4], dtype: 'float32' } as const;
@@ -64,22 +64,25 @@ function ramp(shape: readonly number[]): Float32Array {
   return Float32Array.from({ length }, (_, index) => ((index * 37) % 101) / 101 - 0.5);
 }
 
-/** Lists engines with the reason for those that can't be used. */
+/** Lists every engine with its devices, or with what to install for it. */
 export const enginesCheck: Check = {
   name: 'engines',
   exit: 'ENGINE',
   async run() {
-    const { createEngine } = await import('../engine/index.ts');
+    const { createEngine, listDevices } = await import('../engine/index.ts');
     const engine = await createEngine({ name: 'onnx:cpu', threads: 1 });
     const { fingerprint } = engine;
     await engine.dispose();
-    const gpu = existsSync('/dev/nvidiactl')
-      ? 'an NVIDIA GPU is here, but this version computes on the CPU only'
-      : 'no NVIDIA GPU is here, and this version computes on the CPU only';
-    const tfjsNode = packageVersion('@tensorflow/tfjs-node') === undefined ? 'not installed' : 'installed, but not used by this version';
-    return {
-      state: 'ok',
-      detail: `onnx:cpu (default; ${fingerprint}), eager (slow, for tests). Not available: onnx:cuda (${gpu}), tfjs-node (${tfjsNode})`,
-    };
+    const lines = ENGINE_NAMES.map((name) => {
+      const { devices, missing } = listDevices(name);
+      if (missing !== undefined) return `${name}: not available: ${missing.reason}; ${missing.todo}`;
+      const listed = devices.map(
+        ({ index, name: device, driver }) => `${index} = ${device}${driver === undefined ? '' : ` (driver ${driver})`}`,
+      );
+      return `${name}: ${listed.join(', ')}${NOTES[name] ?? ''}`;
+    });
+    return { state: 'ok', detail: [`fingerprint of the default: ${fingerprint}`, ...lines].join('\n') };
   },
 };
+
+const NOTES: Partial<Record<EngineName, string>> = { 'onnx:cpu': ' (default)', eager: ' (slow, for tests)' };

@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { PACKAGE_VERSION } from '../core/index.ts';
 import type { CommandDefinition } from './command-definition.ts';
+import { benchCommand } from './commands/bench.ts';
 import { configCommand } from './commands/config.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { dataCommand } from './commands/data.ts';
@@ -22,6 +23,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   exportCommand,
   dataCommand,
   configCommand,
+  benchCommand,
   doctorCommand,
 ];
 

@@ -105,7 +105,7 @@ function startWorkers(
     onExit: (exit) => {
       if (exit.exitCode !== EXIT_CODES.OK)
         note(
-          `worker process ${exit.worker} ${describeExit(exit)}; ${exit.restarts ? 'starting it again' : 'giving it up'}, see ${exit.logFile}`,
+          `worker process ${exit.worker} ${describeExit(exit)}; ${exit.restarts ? 'starting it again' : 'giving it up'}, see ${exit.logFile ?? 'above'}`,
         );
     },
   });

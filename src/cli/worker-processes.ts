@@ -12,10 +12,10 @@ import { EXIT_CODES } from '../core/index.ts';
 export interface WorkerProcessesOptions {
   /** Processes to keep running, >= 1. */
   readonly count: number;
-  /** Arguments of each worker after `worker`. */
-  readonly args: readonly string[];
-  /** Folder for `worker-<n>.log`. */
-  readonly logFolder: string;
+  /** Arguments of each worker after `worker`; a function gets the worker's number, from 1. */
+  readonly args: readonly string[] | ((worker: number) => readonly string[]);
+  /** Folder for `worker-<n>.log`; without it the workers write to this process's stderr. */
+  readonly logFolder?: string;
   /** Restarts of one worker before it is given up. Default 3. */
   readonly restarts?: number;
   /** Wait before the first restart; doubles each time. Default 500 ms. */
@@ -33,14 +33,15 @@ export interface WorkerExit {
   readonly processId: number | undefined;
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
-  readonly logFile: string;
+  /** Undefined when the workers write to stderr. */
+  readonly logFile: string | undefined;
   /** True when it is started again. */
   readonly restarts: boolean;
 }
 
 interface Slot {
   readonly number: number;
-  readonly logFile: string;
+  readonly logFile: string | undefined;
   child: ChildProcess | undefined;
   timer: NodeJS.Timeout | undefined;
   started: number;
@@ -59,21 +60,28 @@ export class WorkerProcesses {
   readonly #slots: Slot[];
   #stopping = false;
   #allGivenUp: (slots: readonly WorkerExit[]) => void = () => {};
+  #allEnded: (slots: readonly WorkerExit[]) => void = () => {};
   readonly #lastExits: WorkerExit[] = [];
   readonly #killAll = (): void => this.killNow();
 
   /** Resolves, with the last end of each, when every worker is given up; stays pending otherwise. */
   readonly givenUp: Promise<readonly WorkerExit[]>;
+  /** Resolves, with the last end of each, when every worker has ended for good, in whatever way; not after {@link stop}. */
+  readonly ended: Promise<readonly WorkerExit[]>;
 
   constructor(options: WorkerProcessesOptions) {
     this.#options = options;
     this.givenUp = new Promise((resolve) => {
       this.#allGivenUp = resolve;
     });
-    mkdirSync(options.logFolder, { recursive: true });
+    this.ended = new Promise((resolve) => {
+      this.#allEnded = resolve;
+    });
+    const { logFolder } = options;
+    if (logFolder !== undefined) mkdirSync(logFolder, { recursive: true });
     this.#slots = Array.from({ length: options.count }, (_, index) => ({
       number: index + 1,
-      logFile: join(options.logFolder, `worker-${index + 1}.log`),
+      logFile: logFolder === undefined ? undefined : join(logFolder, `worker-${index + 1}.log`),
       child: undefined,
       timer: undefined,
       started: 0,
@@ -101,6 +109,12 @@ export class WorkerProcesses {
     process.removeListener('exit', this.#killAll);
   }
 
+  /** Asks all workers to say goodbye (SIGTERM) and waits; those still there after `graceMs` get SIGKILL. */
+  async leave(graceMs: number): Promise<void> {
+    this.#signalAll('SIGTERM');
+    await this.stop(graceMs);
+  }
+
   /** SIGKILL to all, without waiting. */
   killNow(): void {
     this.#stopping = true;
@@ -114,11 +128,16 @@ export class WorkerProcesses {
 
   #start(slot: Slot): void {
     slot.started += 1;
-    const log = openSync(slot.logFile, 'a');
+    const log = slot.logFile === undefined ? undefined : openSync(slot.logFile, 'a');
+    const { args } = this.#options;
+    const output = log ?? 2;
     const [command, ...first] = this.#options.command ?? ownCommand();
     // Own process group: Ctrl-C in a terminal reaches the parent alone, which then lets workers finish their step.
-    const child = spawn(command, [...first, ...this.#options.args], { stdio: ['pipe', log, log], detached: true });
-    closeSync(log);
+    const child = spawn(command, [...first, ...(typeof args === 'function' ? args(slot.number) : args)], {
+      stdio: ['pipe', output, output],
+      detached: true,
+    });
+    if (log !== undefined) closeSync(log);
     slot.child = child;
     child.stdin?.on('error', () => {}); // EPIPE when it ends; its exit is handled below.
     let handled = false;
@@ -141,9 +160,10 @@ export class WorkerProcesses {
     if (restart) slot.timer = setTimeout(() => this.#start(slot), backoffMs * 2 ** (slot.started - 1));
     else slot.givenUp = true;
     onExit?.(event);
+    if (!this.#slots.every(({ givenUp }) => givenUp)) return;
+    this.#allEnded(this.#lastExits);
     // Workers that end with code 0 were told that the run is over.
-    if (this.#slots.every(({ givenUp }) => givenUp) && this.#lastExits.some(({ exitCode: code }) => code !== EXIT_CODES.OK))
-      this.#allGivenUp(this.#lastExits);
+    if (this.#lastExits.some(({ exitCode: code }) => code !== EXIT_CODES.OK)) this.#allGivenUp(this.#lastExits);
   }
 }
 

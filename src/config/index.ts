@@ -16,4 +16,4 @@ export {
 export { type Preset, presetConfig, PRESETS } from './presets.ts';
 export { resolveConfig } from './resolve-config.ts';
 export { resolveGfa } from './resolve-gfa.ts';
-export { type Config, type ConfigInput, configSchema, ENGINE_NAMES, type EngineName, type ResolvedGfa } from './schema.ts';
+export { type Config, type ConfigInput, configSchema, type ResolvedGfa } from './schema.ts';

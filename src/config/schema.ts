@@ -3,6 +3,7 @@
  * field described (docs/configuration.md and the JSON Schema are generated from here).
  */
 import { z } from 'zod';
+import { ENGINE_NAMES } from '../core/index.ts';
 import { MODEL_NAMES } from './model-catalogue.ts';
 
 const positiveInt = z.int().min(1);
@@ -14,7 +15,6 @@ export const STRATEGY_NAMES = ['benchmark', 'first', 'deep', 'adversarial'] as c
 export const OPTIMIZER_NAMES = ['sgd', 'adam', 'adamw'] as const;
 export const SCHEDULE_NAMES = ['constant', 'step', 'cosine'] as const;
 export const LOSS_NAMES = ['cross-entropy', 'mse'] as const;
-export const ENGINE_NAMES = ['onnx:cpu', 'onnx:webgpu', 'onnx:cuda', 'onnx:tensorrt', 'tensorflow', 'eager'] as const;
 export const INPUT_RANGES = ['unit', 'signed'] as const;
 
 export const dataSchema = z.strictObject({
@@ -199,7 +199,6 @@ export const configSchema = z.strictObject({
   engine: engineSchema.prefault({}),
 });
 
-export type EngineName = (typeof ENGINE_NAMES)[number];
 /** What a user may write. */
 export type ConfigInput = z.input<typeof configSchema>;
 /** All keys resolved except those that stay optional; what is printed, stored and sent. */

@@ -10,6 +10,7 @@ import {
   sizeOf,
   systemClock,
   takeFileLock,
+  WasmVectorMath,
   writeFileAtomic,
 } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
@@ -88,9 +89,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   }
   const specs = parameterSpecs(config.model.name);
   const parameterCount = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  const vectors = new VectorPool(parameterCount);
+  const math = new WasmVectorMath();
+  const vectors = new VectorPool(parameterCount, { keep: Number.POSITIVE_INFINITY, allocate: (elements) => math.allocate(elements) });
   const plan = createRunPlan(config, dataset.train.count);
-  const optimizer = createOptimizer(config, specs);
+  const optimizer = createOptimizer(config, specs, math);
   if (resume !== undefined) optimizer.restore(resume.optimizer.slots, resume.optimizer.updates);
   await mkdir(runFolder, { recursive: true });
   // Two writers would break the journal's chain and each other's checkpoints.
@@ -178,6 +180,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     runId,
     specs,
     parameterCount,
+    math,
     vectors,
     testSamples: Math.min(dataset.test.count, config.data.testSamples ?? dataset.test.count),
     datasetHash: dataset.contentHash,
@@ -191,7 +194,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     emit,
     state: {
       step: resume?.step ?? 0,
-      parameters: resume === undefined ? new Float32Array(0) : resume.parameters.slice(),
+      parameters: resume === undefined ? new Float32Array(0) : copyInto(vectors.take(), resume.parameters),
       optimizer,
       cleanAccuracy: resume?.cleanAccuracy ?? null,
       lastCheckpoint: options.resumePath,
@@ -332,6 +335,11 @@ function recordStart(
   metrics.plannedSteps.set(plan.totalSteps);
   metrics.step.set(state.step);
   emit({ kind: 'started', runId, runFolder, totalSteps: plan.totalSteps, firstStep: state.step, samplesPerEpoch: plan.samplesPerEpoch });
+}
+
+function copyInto(vector: Float32Array, values: Float32Array): Float32Array {
+  vector.set(values);
+  return vector;
 }
 
 /** Sets the gauges that follow from the pool's state when they are asked for. */

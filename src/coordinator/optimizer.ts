@@ -1,9 +1,10 @@
 /**
  * @file SGD, Adam and AdamW with PyTorch's formulas (torch.optim), over one flat float32 vector. Each element is computed in float64
- * from float32 state and rounded once when stored; only + - * / and sqrt are used, so every machine gets the same bits.
+ * from float32 state and rounded once when stored; only + - * / and sqrt are used, so every machine gets the same bits. The loops are
+ * in src/core/vector-math.ts.
  */
 import type { Config } from '../config/index.ts';
-import { DeepDefenseError, sizeOf, type TensorSpec } from '../core/index.ts';
+import { DeepDefenseError, plainVectorMath, sizeOf, type TensorSpec, type VectorMath, type VectorRange } from '../core/index.ts';
 
 /** What one update did. */
 export interface UpdateReport {
@@ -41,24 +42,27 @@ export interface Optimizer {
 
 type Settings = Config['optimizer'];
 
-/** Elements [from, to) of the flat vector, with the weight decay that holds there. */
-interface Segment {
-  readonly from: number;
-  readonly to: number;
+/** A part of the flat vector, with the weight decay that holds there. */
+interface Segment extends VectorRange {
   readonly weightDecay: number;
 }
 
-/** The optimiser that the config names. Biases (names that end in `.bias`) are not decayed. */
-export function createOptimizer(config: Pick<Config, 'optimizer'>, specs: readonly TensorSpec[]): Optimizer {
-  const segments = segmentsOf(specs, config.optimizer.weightDecay);
-  const length = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+/**
+ * The optimiser that the config names. Biases (names that end in `.bias`) are not decayed.
+ * @param math computes, and allocates the state; parameters and gradients must be such as it works on. Default: plain loops, for any.
+ */
+export function createOptimizer(
+  config: Pick<Config, 'optimizer'>,
+  specs: readonly TensorSpec[],
+  math: VectorMath = plainVectorMath,
+): Optimizer {
   switch (config.optimizer.name) {
     case 'sgd':
-      return new Sgd(config.optimizer, specs, segments, length);
+      return new Sgd(config.optimizer, specs, math);
     case 'adam':
-      return new Adam('adam', config.optimizer, specs, segments, length);
+      return new Adam('adam', config.optimizer, specs, math);
     case 'adamw':
-      return new Adam('adamw', config.optimizer, specs, segments, length);
+      return new Adam('adamw', config.optimizer, specs, math);
     default:
       return config.optimizer.name satisfies never;
   }
@@ -68,16 +72,20 @@ export function createOptimizer(config: Pick<Config, 'optimizer'>, specs: readon
 abstract class BaseOptimizer implements Optimizer {
   abstract readonly name: Settings['name'];
   readonly slots: readonly OptimizerSlot[];
+  protected readonly math: VectorMath;
   readonly #specs: readonly TensorSpec[];
+  readonly #segments: readonly Segment[];
   readonly #length: number;
   readonly #clipNorm: number | undefined;
   #updates = 0;
 
-  constructor(slotNames: readonly OptimizerSlot['name'][], settings: Settings, specs: readonly TensorSpec[], length: number) {
+  constructor(slotNames: readonly OptimizerSlot['name'][], settings: Settings, specs: readonly TensorSpec[], math: VectorMath) {
+    this.math = math;
     this.#specs = specs;
-    this.#length = length;
+    this.#segments = segmentsOf(specs, settings.weightDecay);
+    this.#length = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     this.#clipNorm = settings.gradientClipNorm;
-    this.slots = slotNames.map((name) => ({ name, values: new Float32Array(length) }));
+    this.slots = slotNames.map((name) => ({ name, values: math.allocate(this.#length) }));
   }
 
   get updates(): number {
@@ -92,13 +100,17 @@ abstract class BaseOptimizer implements Optimizer {
         got: `${parameters.length} parameters, ${gradients.length} gradients`,
       });
     }
-    const gradientNorm = norm(gradients);
-    if (!Number.isFinite(gradientNorm)) throw this.#nonFinite(gradients, gradientNorm);
-    // As torch.nn.utils.clip_grad_norm_: the 1e-6 keeps a zero gradient finite.
-    const clipFactor = this.#clipNorm === undefined ? 1 : Math.min(1, this.#clipNorm / (gradientNorm + 1e-6));
+    // Squares of finite float32 values can't overflow a float64 sum, so finite values have a finite norm.
+    if (!this.math.allFinite(gradients)) throw this.#nonFinite(gradients);
     this.#updates += 1;
-    this.update(parameters, gradients, learningRate, clipFactor, this.#updates);
-    return { gradientNorm, clipFactor };
+    if (this.#clipNorm !== undefined) {
+      const gradientNorm = Math.sqrt(this.math.sumOfSquares(gradients));
+      // As torch.nn.utils.clip_grad_norm_: the 1e-6 keeps a zero gradient finite.
+      const clipFactor = Math.min(1, this.#clipNorm / (gradientNorm + 1e-6));
+      this.#update(parameters, gradients, learningRate, clipFactor);
+      return { gradientNorm, clipFactor };
+    }
+    return { gradientNorm: Math.sqrt(this.#update(parameters, gradients, learningRate, 1)), clipFactor: 1 };
   }
 
   restore(slots: ReadonlyMap<string, Float32Array>, updates: number): void {
@@ -117,10 +129,29 @@ abstract class BaseOptimizer implements Optimizer {
     this.#updates = updates;
   }
 
-  /** @param count number of this update, from 1. */
-  protected abstract update(parameters: Float32Array, gradients: Float32Array, learningRate: number, scale: number, count: number): void;
+  /**
+   * Updates one segment.
+   * @param count number of this update, from 1.
+   * @returns `sum` plus the squares of the segment's raw gradients.
+   */
+  protected abstract update(
+    parameters: Float32Array,
+    gradients: Float32Array,
+    segment: Segment,
+    learningRate: number,
+    scale: number,
+    count: number,
+    sum: number,
+  ): number;
 
-  #nonFinite(gradients: Float32Array, gradientNorm: number): DeepDefenseError {
+  /** Updates all segments; the sum of squares of the gradient. */
+  #update(parameters: Float32Array, gradients: Float32Array, learningRate: number, scale: number): number {
+    let sum = 0;
+    for (const segment of this.#segments) sum = this.update(parameters, gradients, segment, learningRate, scale, this.#updates, sum);
+    return sum;
+  }
+
+  #nonFinite(gradients: Float32Array): DeepDefenseError {
     let from = 0;
     for (const { name, shape } of this.#specs) {
       const to = from + sizeOf(shape);
@@ -135,11 +166,7 @@ abstract class BaseOptimizer implements Optimizer {
       }
       from = to;
     }
-    return new DeepDefenseError('NON_FINITE_LOSS', {
-      what: 'the norm of the gradient is not finite',
-      got: String(gradientNorm),
-      todo: 'lower optimizer.learningRate or strategy.gfa.strength',
-    });
+    return new DeepDefenseError('INTERNAL', { what: 'a gradient was taken for not finite' });
   }
 }
 
@@ -147,21 +174,27 @@ abstract class BaseOptimizer implements Optimizer {
 class Sgd extends BaseOptimizer {
   readonly name = 'sgd';
   readonly #settings: Settings;
-  readonly #segments: readonly Segment[];
 
-  constructor(settings: Settings, specs: readonly TensorSpec[], segments: readonly Segment[], length: number) {
-    super(settings.momentum === 0 ? [] : ['momentum'], settings, specs, length);
+  constructor(settings: Settings, specs: readonly TensorSpec[], math: VectorMath) {
+    super(settings.momentum === 0 ? [] : ['momentum'], settings, specs, math);
     this.#settings = settings;
-    this.#segments = segments;
   }
 
-  protected update(parameters: Float32Array, gradients: Float32Array, learningRate: number, scale: number): void {
+  protected update(
+    parameters: Float32Array,
+    gradients: Float32Array,
+    segment: Segment,
+    learningRate: number,
+    scale: number,
+    _count: number,
+    sum: number,
+  ): number {
     const { momentum, nesterov } = this.#settings;
+    const { weightDecay } = segment;
     const velocity = this.slots[0]?.values;
-    for (const segment of this.#segments) {
-      if (velocity === undefined) updatePlain(parameters, gradients, segment, learningRate, scale);
-      else updateMomentum(parameters, gradients, velocity, segment, learningRate, scale, momentum, nesterov);
-    }
+    if (velocity === undefined) return this.math.sgd(parameters, gradients, segment, { learningRate, scale, weightDecay }, sum);
+    // Torch's first update sets v = g; with v = 0 before it, momentum v + g is the same.
+    return this.math.momentum(parameters, gradients, velocity, segment, { learningRate, scale, weightDecay, momentum, nesterov }, sum);
   }
 }
 
@@ -172,91 +205,30 @@ class Sgd extends BaseOptimizer {
 class Adam extends BaseOptimizer {
   readonly name: 'adam' | 'adamw';
   readonly #settings: Settings;
-  readonly #segments: readonly Segment[];
 
-  constructor(name: 'adam' | 'adamw', settings: Settings, specs: readonly TensorSpec[], segments: readonly Segment[], length: number) {
-    super(['firstMoment', 'secondMoment'], settings, specs, length);
+  constructor(name: 'adam' | 'adamw', settings: Settings, specs: readonly TensorSpec[], math: VectorMath) {
+    super(['firstMoment', 'secondMoment'], settings, specs, math);
     this.name = name;
     this.#settings = settings;
-    this.#segments = segments;
   }
 
-  protected update(parameters: Float32Array, gradients: Float32Array, learningRate: number, scale: number, count: number): void {
+  protected update(
+    parameters: Float32Array,
+    gradients: Float32Array,
+    segment: Segment,
+    learningRate: number,
+    scale: number,
+    count: number,
+    sum: number,
+  ): number {
     const { beta1, beta2, epsilon } = this.#settings;
     const [first, second] = this.slots.map(({ values }) => values) as [Float32Array, Float32Array];
+    const l2 = this.name === 'adam' ? segment.weightDecay : 0;
+    const keep = this.name === 'adamw' ? 1 - learningRate * segment.weightDecay : 1;
     const stepSize = learningRate / (1 - power(beta1, count));
     const correction = Math.sqrt(1 - power(beta2, count));
-    for (const segment of this.#segments) {
-      const l2 = this.name === 'adam' ? segment.weightDecay : 0;
-      const keep = this.name === 'adamw' ? 1 - learningRate * segment.weightDecay : 1;
-      updateAdam(parameters, gradients, first, second, segment, { scale, l2, keep, beta1, beta2, stepSize, correction, epsilon });
-    }
-  }
-}
-
-// The loops are functions of their own, so that V8 optimises each of them alone, with nothing but numbers and typed arrays in sight.
-
-function updatePlain(
-  parameters: Float32Array,
-  gradients: Float32Array,
-  { from, to, weightDecay }: Segment,
-  learningRate: number,
-  scale: number,
-): void {
-  for (let i = from; i < to; i++) {
-    const p = parameters[i] as number;
-    parameters[i] = p - learningRate * ((gradients[i] as number) * scale + weightDecay * p);
-  }
-}
-
-function updateMomentum(
-  parameters: Float32Array,
-  gradients: Float32Array,
-  velocity: Float32Array,
-  { from, to, weightDecay }: Segment,
-  learningRate: number,
-  scale: number,
-  momentum: number,
-  nesterov: boolean,
-): void {
-  // Torch's first update sets v = g; with v = 0 before it, momentum v + g is the same.
-  for (let i = from; i < to; i++) {
-    const p = parameters[i] as number;
-    const g = (gradients[i] as number) * scale + weightDecay * p;
-    const v = momentum * (velocity[i] as number) + g;
-    velocity[i] = v;
-    parameters[i] = p - learningRate * (nesterov ? g + momentum * v : v);
-  }
-}
-
-interface AdamFactors {
-  readonly scale: number;
-  readonly l2: number;
-  readonly keep: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly stepSize: number;
-  readonly correction: number;
-  readonly epsilon: number;
-}
-
-function updateAdam(
-  parameters: Float32Array,
-  gradients: Float32Array,
-  first: Float32Array,
-  second: Float32Array,
-  { from, to }: Segment,
-  { scale, l2, keep, beta1, beta2, stepSize, correction, epsilon }: AdamFactors,
-): void {
-  const [rest1, rest2] = [1 - beta1, 1 - beta2];
-  for (let i = from; i < to; i++) {
-    const p = parameters[i] as number;
-    const g = (gradients[i] as number) * scale + l2 * p;
-    const m = beta1 * (first[i] as number) + rest1 * g;
-    const v = beta2 * (second[i] as number) + rest2 * g * g;
-    first[i] = m;
-    second[i] = v;
-    parameters[i] = p * keep - (stepSize * m) / (Math.sqrt(v) / correction + epsilon);
+    const factors = { scale, l2, keep, beta1, beta2, stepSize, correction, epsilon };
+    return this.math.adam(parameters, gradients, first, second, segment, factors, sum);
   }
 }
 
@@ -271,19 +243,16 @@ function power(base: number, exponent: number): number {
   return result;
 }
 
-function norm(values: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += (values[i] as number) * (values[i] as number);
-  return Math.sqrt(sum);
-}
-
 /** One segment per run of neighbours with equal decay. */
 function segmentsOf(specs: readonly TensorSpec[], weightDecay: number): Segment[] {
   const segments: Segment[] = [];
   let from = 0;
   for (const { name, shape } of specs) {
     const to = from + sizeOf(shape);
-    segments.push({ from, to, weightDecay: name.endsWith('.bias') ? 0 : weightDecay });
+    const decay = name.endsWith('.bias') ? 0 : weightDecay;
+    const last = segments.at(-1);
+    if (last?.weightDecay === decay) segments[segments.length - 1] = { ...last, to };
+    else segments.push({ from, to, weightDecay: decay });
     from = to;
   }
   return segments;

@@ -43,7 +43,10 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
       tally.joined += 1;
       ready.add(member.id);
       ledger.record({ type: 'worker-joined', workerId: member.workerId, host: member.host, engineFingerprint });
-      logger.info({ worker: member.workerId, captureMs: Math.round(captureMs), compileMs: Math.round(compileMs) }, 'a worker is ready');
+      logger.info(
+        { worker: member.workerId, engine: engineFingerprint, captureMs: Math.round(captureMs), compileMs: Math.round(compileMs) },
+        'a worker is ready',
+      );
       emit('ready', member);
     },
     workerSilent: (member) => {

@@ -1,7 +1,7 @@
 /** @file What the parts of a run share. */
 import type { Config } from '../config/index.ts';
 import type { Logger, CoordinatorMetrics } from '../telemetry/index.ts';
-import type { TensorSpec } from '../core/index.ts';
+import type { TensorSpec, VectorMath } from '../core/index.ts';
 import type { VectorPool } from '../wire/index.ts';
 import type { CheckpointFolder } from './checkpoint-folder.ts';
 import type { Ledger } from './ledger.ts';
@@ -33,6 +33,8 @@ export interface RunContext {
   readonly runId: string;
   readonly specs: readonly TensorSpec[];
   readonly parameterCount: number;
+  /** Computes on the parameters, the optimiser's state and the gradients, all of which lie in its memory. */
+  readonly math: VectorMath;
   /** Gradient vectors, used again from step to step. */
   readonly vectors: VectorPool;
   readonly testSamples: number;

@@ -2,7 +2,7 @@
  * @file The barrier of one training step: it opens when every shard has been counted exactly once. Sums arrive as nodes of the fixed
  * reduction tree and are added as they come, so almost nothing is left to do when the last one is in.
  */
-import { DeepDefenseError } from '../core/index.ts';
+import { DeepDefenseError, type VectorMath } from '../core/index.ts';
 import { coordinatorMessage, type ShardBlock, treeBlocks, TreeReducer, type TreeSum } from '../wire/index.ts';
 import { type Answer, badAnswer, type Job, type TaskPlan } from './job.ts';
 import { type Grant, LeaseTable } from './leases.ts';
@@ -22,7 +22,11 @@ export interface StepBarrierOptions {
   readonly metricCount: () => number;
   /** Workers that must be ready before the step starts; default 1. */
   readonly minWorkers?: number;
-  /** Receives gradient vectors that are free again. */
+  /** Adds the gradient vectors; default plain loops. */
+  readonly math?: VectorMath;
+  /** Hears of each gradient vector that was taken over; the others are the caller's again when {@link StepBarrier.accept} returns. */
+  readonly adopt?: (vector: Float32Array) => void;
+  /** Receives gradient vectors that were taken over and are free again. */
   readonly recycle?: (vector: Float32Array) => void;
   /** Monotonic milliseconds, to measure the reduction; default performance.now. */
   readonly monotonicMs?: () => number;
@@ -91,15 +95,16 @@ export class StepBarrier implements Job {
 
   accept(range: ShardBlock, answer: Answer, workerId: string): void {
     if (answer.kind !== 'block') throw badAnswer('a block result', answer.kind);
-    const { shards, parameterCount, metricCount, recycle } = this.#options;
+    const { shards, parameterCount, metricCount, math, adopt, recycle } = this.#options;
     this.#reducer ??= new TreeReducer({
       root: { first: 0, count: shards },
       length: parameterCount,
       metrics: metricCount(),
+      ...(math && { math }),
       ...(recycle && { recycle }),
     });
     const startMs = this.#monotonicMs();
-    this.#reducer.add(range, answer.gradients, answer.message.metricSums);
+    if (this.#reducer.add(range, answer.gradients, answer.message.metricSums) === 'accepted') adopt?.(answer.gradients);
     this.#reduceMs += this.#monotonicMs() - startMs;
     this.#computeMs += answer.message.computeMs;
     this.#shardsByWorker[workerId] = (this.#shardsByWorker[workerId] ?? 0) + range.count;

@@ -27,7 +27,7 @@ export class StepRunner {
    * @throws DeepDefenseError NON_FINITE_LOSS with a diagnosis; what {@link WorkerPool.run} throws; STORAGE_FAILED
    */
   async run(): Promise<StepEvent> {
-    const { config, plan, state, pool, ledger, vectors } = this.#context;
+    const { config, plan, state, pool, ledger, math, vectors } = this.#context;
     const { step } = state;
     ledger.check();
     const barrier = new StepBarrier({
@@ -38,6 +38,8 @@ export class StepRunner {
       parameterCount: this.#context.parameterCount,
       metricCount: () => pool.membership.metricNames?.length ?? 0,
       minWorkers: config.cluster.minWorkers,
+      math,
+      adopt: (vector) => vectors.adopt(vector),
       recycle: (vector) => vectors.give(vector),
     });
     const startMs = performance.now();

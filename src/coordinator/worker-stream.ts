@@ -19,23 +19,33 @@ export interface WorkerStreamOptions {
 
 /** Takes part in the pool until the stream ends. */
 export function serveWorkerStream({ stream, pool, parameterCount, vectors, metrics, logger }: WorkerStreamOptions): void {
-  const receiver = new TensorReceiver({ elements: parameterCount, allocate: () => vectors.take() });
+  const receiver = new TensorReceiver({
+    elements: parameterCount,
+    allocate: () => vectors.take(),
+    recycle: (vector) => vectors.give(vector),
+  });
   const id = pool.connect(new StreamLink(stream, metrics));
   stream.on('data', (message: WorkerMessage) => {
     try {
       const report = toReport(message, receiver, metrics);
       pool.receive(id, report);
+      // Whoever counts the answer has adopted its vector by now; that of a refused answer is free again.
+      if (report.kind === 'block') vectors.reclaim(report.gradients);
     } catch (error) {
       pool.refuse(id, error);
     }
   });
+  const disconnect = (reason: string): void => {
+    receiver.close();
+    pool.disconnect(id, reason);
+  };
   stream.on('error', (error) => {
     logger.debug({ err: error }, 'a worker stream failed');
-    pool.disconnect(id, error.message);
+    disconnect(error.message);
   });
-  stream.on('cancelled', () => pool.disconnect(id, 'the stream was cancelled'));
+  stream.on('cancelled', () => disconnect('the stream was cancelled'));
   stream.on('end', () => {
-    pool.disconnect(id, 'the worker closed the stream');
+    disconnect('the worker closed the stream');
     stream.end();
   });
 }

@@ -15,3 +15,13 @@ export { RANDOM_PURPOSES, Random, type RandomPurpose } from './random.ts';
 export { type DType, sizeOf, type TensorSpec, type TensorValue, type TypedArray } from './tensor-value.ts';
 export { PACKAGE_VERSION, PROTOCOL_VERSION } from './version.ts';
 export { collectYoungObjects } from './young-collection.ts';
+export {
+  type AdamFactors,
+  type MomentumFactors,
+  plainVectorMath,
+  type SgdFactors,
+  type VectorMath,
+  type VectorRange,
+} from './vector-math.ts';
+export { WasmVectorMath, type WasmVectorMathOptions } from './vector-math-wasm.ts';
+export { ENGINE_NAMES, type EngineName, type EngineWish } from './engine-names.ts';

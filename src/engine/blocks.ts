@@ -34,7 +34,7 @@ export function blockedView(value: Value, type: ViewType, shape: readonly number
 }
 
 /** A blocked float32 value with the nominal shape [N,C,H,W], in blocks: what blocked operators take. */
-export function nominal(graph: Graph, view: View, block: number): Value {
+export function nominal(graph: Graph, view: View): Value {
   const [n, h, w, c] = view.shape as Shape4;
   if (isBlocked(view)) return graph.reshape(view.value, [n, c, h, w]);
   return graph.add('ReorderInput', [expanded(graph, view, CHANNELS_FIRST)], [n, c, h, w], 'float32', { domain: BLOCKED_DOMAIN });
@@ -43,11 +43,11 @@ export function nominal(graph: Graph, view: View, block: number): Value {
 /** The same tensor, channels first and without blocks. */
 export function unblocked(graph: Graph, view: View): View {
   if (!isBlocked(view)) return view;
-  const { shape, type, block } = view;
+  const { shape, type } = view;
   const [n, h, w, c] = shape as Shape4;
   if (type === 'float32') {
     const attributes = { channels: c };
-    const value = graph.add('ReorderOutput', [nominal(graph, view, block)], [n, c, h, w], type, { domain: BLOCKED_DOMAIN, attributes });
+    const value = graph.add('ReorderOutput', [nominal(graph, view)], [n, c, h, w], type, { domain: BLOCKED_DOMAIN, attributes });
     return stored(value, type, shape, CHANNELS_FIRST);
   }
   return stored(graph.reshape(graph.transpose(view.value, [0, 1, 4, 2, 3]), [n, c, h, w]), type, shape, CHANNELS_FIRST);
@@ -72,5 +72,5 @@ export function besideBlocks(graph: Graph, view: View, shape: readonly number[],
   if (c === 1) return graph.reshape(value, [n, 1, h, w, 1]);
   if (n === 1 && h === 1 && w === 1) return graph.reshape(value, [1, c / block, 1, 1, block]);
   if (view.type !== 'float32' || view.shape.join() !== shape.join()) return undefined;
-  return graph.reshape(nominal(graph, view, block), blockedShape(shape, block));
+  return graph.reshape(nominal(graph, view), blockedShape(shape, block));
 }

@@ -8,7 +8,8 @@ export async function createEngine({ name, threads, device = 0 }: EngineOptions)
   switch (name) {
     case 'auto': {
       const { chooseEngine } = await import('./choose-engine.ts');
-      return createEngine({ name: await chooseEngine({ threads, device }), threads, device });
+      const { engine } = await chooseEngine({ threads, device }, createEngine);
+      return createEngine({ name: engine, threads, device: engine === 'onnx:cpu' ? 0 : device });
     }
     case 'eager':
       return createEagerEngine();

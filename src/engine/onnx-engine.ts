@@ -4,11 +4,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { DeepDefenseError, PACKAGE_VERSION, type TensorSpec, type TensorValue } from '../core/index.ts';
+import { PACKAGE_VERSION, type TensorSpec, type TensorValue } from '../core/index.ts';
 import { probeBlockSize } from './blocked-convolution.ts';
 import { captureProgram } from './capture-program.ts';
 import { checkInputs } from './check-inputs.ts';
-import { openSession, type Provider, RUNTIME_VERSION, RuntimeTensor, type Session, type SessionOptions } from './onnx-session.ts';
+import { deviceFingerprint } from './devices.ts';
+import { type Provider, runtimeError, type SessionOptions } from './onnx-providers.ts';
+import { openSession, probeProvider, RUNTIME_VERSION, RuntimeTensor, type Session } from './onnx-session.ts';
 import { capturedOutputName, type ModelPart, partition } from './partition.ts';
 import type { CompiledProgram, Engine, Program, TensorValues } from './types.ts';
 
@@ -16,25 +18,32 @@ export interface OnnxEngineOptions {
   readonly name: `onnx:${Provider}`;
   /** Intra-op threads of every session, >= 1. */
   readonly threads: number;
-  /** Index of the device; only 0 on the CPU. */
+  /** Index of the device; only 0 for `onnx:cpu` and `onnx:webgpu`. */
   readonly device?: number;
   /** Channels per block of convolutions, 1 for the standard operator; found by trial where left out. */
   readonly blockSize?: number | undefined;
 }
 
 /**
- * Opens the engine on one of ONNX Runtime's execution providers.
- * @throws DeepDefenseError ENGINE_UNAVAILABLE when the provider or the device isn't there
+ * Opens the engine on one of ONNX Runtime's execution providers. Single operators that a provider lacks run on the CPU
+ * (docs/engines.md lists them), never the whole engine.
+ * @throws DeepDefenseError ENGINE_UNAVAILABLE when the provider or the device isn't there, or computes wrongly
  */
 export async function createOnnxEngine({ name, threads, device = 0, blockSize: forcedBlockSize }: OnnxEngineOptions): Promise<Engine> {
   const provider = name.slice('onnx:'.length) as Provider;
   const options: SessionOptions = { provider, threads, device };
+  let probe = await probeProvider(options);
   // The blocked operators belong to the CPU provider.
   const blockSize = forcedBlockSize ?? (provider === 'cpu' ? await probeBlockSize(options) : 1);
   const compiled = new Set<CompiledProgram>();
   return {
     name,
-    fingerprint: `${name} ort-${RUNTIME_VERSION} threads=${threads} block=${blockSize} ${process.arch} ${cpuFeatures()} deepdefense-${PACKAGE_VERSION}`,
+    fingerprint: [
+      `${name} ort-${RUNTIME_VERSION}`,
+      ...(provider === 'cpu' ? [] : [deviceWord(provider, device)]),
+      // Threads and CPU count on a device too: some operators run on the CPU there.
+      `threads=${threads} block=${blockSize} ${process.arch} ${cpuFeatures()} deepdefense-${PACKAGE_VERSION}`,
+    ].join(' '),
     compile: async (program) => {
       const result = await compileProgram(program, blockSize, options);
       compiled.add(result);
@@ -43,8 +52,16 @@ export async function createOnnxEngine({ name, threads, device = 0, blockSize: f
     dispose: async () => {
       for (const program of compiled) await program.dispose();
       compiled.clear();
+      await probe?.release();
+      probe = undefined;
     },
   };
+}
+
+function deviceWord(provider: Exclude<Provider, 'cpu'>, device: number): string {
+  // TF32 multiplies with ten bits of mantissa; the binding can't turn it off, NVIDIA's own variable can.
+  const tf32 = provider === 'webgpu' ? '' : ` tf32=${process.env.NVIDIA_TF32_OVERRIDE === '0' ? 'off' : 'on'}`;
+  return `device=${deviceFingerprint(provider, device)}${tf32}`;
 }
 
 /** The CPU features that select other kernels, and so other roundings, inside the runtime. */
@@ -66,8 +83,8 @@ async function compileProgram(program: Program, blockSize: number, options: Sess
   const captured = captureProgram(program, blockSize);
   const { prologue, main } = partition(program.name, captured, program.stableInputs ?? []);
   const capturedAt = performance.now();
-  const mainSession = await openSession(program.name, main.bytes, options);
-  const prologueSession = prologue && (await openSession(`${program.name}/prologue`, prologue.bytes, options));
+  const mainSession = await openSession(program.name, main.bytes, options, program);
+  const prologueSession = prologue && (await openSession(`${program.name}/prologue`, prologue.bytes, options, program));
   const compileMs = { capture: capturedAt - started, session: performance.now() - capturedAt };
 
   const stable = new Set(program.stableInputs ?? []);
@@ -81,12 +98,7 @@ async function compileProgram(program: Program, blockSize: number, options: Sess
     try {
       return (await session.run(wanted)) as Feeds;
     } catch (cause) {
-      throw new DeepDefenseError('ENGINE_FAILED', {
-        what: `ONNX Runtime failed in "${program.name}"`,
-        got: cause instanceof Error ? cause.message : String(cause),
-        todo: 'check free memory; otherwise report this as a bug',
-        cause,
-      });
+      throw runtimeError(`ONNX Runtime failed in "${program.name}"`, cause, 'report this as a bug with the message above', program);
     }
   };
 

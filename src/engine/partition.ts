@@ -12,6 +12,7 @@ export interface ModelPart {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly nodeCount: number;
+  readonly nodes: readonly OnnxNode[];
 }
 
 export interface Partition {
@@ -97,5 +98,5 @@ function modelPart(
     outputs,
     operatorSets: OPERATOR_SETS,
   });
-  return { bytes, inputs: taken, outputs: outputs.map((output) => output.name), nodeCount: alive.length };
+  return { bytes, inputs: taken, outputs: outputs.map((output) => output.name), nodeCount: alive.length, nodes: alive };
 }

@@ -3,8 +3,7 @@
  * an engine runs it eagerly or captures it once and runs the compiled graph.
  */
 import type { Tensor } from '@tensorflow/tfjs';
-import type { EngineName } from '../config/index.ts';
-import type { TensorSpec, TensorValue } from '../core/index.ts';
+import type { EngineName, EngineWish, TensorSpec, TensorValue } from '../core/index.ts';
 
 /** A pure function of named tensors. `build` runs once per compilation under a capturing engine, so control flow can't depend on tensor values. */
 export interface Program {
@@ -50,7 +49,7 @@ export interface Engine {
 export type { EngineName };
 export interface EngineOptions {
   /** `auto` = the fastest that passes a self-test here. */
-  readonly name: EngineName | 'auto';
+  readonly name: EngineWish;
   /** Index of the device, for engines that have several; default 0. */
   readonly device?: number;
   /** Intra-op threads, >= 1. */

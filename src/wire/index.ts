@@ -67,4 +67,4 @@ export {
   TensorSender,
   type TensorTransfer,
 } from './tensor-transfer.ts';
-export { VectorPool } from './vector-pool.ts';
+export { VectorPool, type VectorPoolOptions } from './vector-pool.ts';

@@ -5,7 +5,7 @@
  * Tree over shards [first, first + count): a leaf for count = 1, else the left child has the largest power of two strictly below
  * `count` shards and the right child the rest. sum(node) = sum(left) + sum(right), each addition rounded to float32.
  */
-import { DeepDefenseError } from '../core/index.ts';
+import { DeepDefenseError, plainVectorMath, type VectorMath } from '../core/index.ts';
 import type { ShardBlock } from './messages.ts';
 
 /** The two children of a node of at least two shards. */
@@ -49,42 +49,60 @@ export interface TreeSum {
   readonly metricSums: Float64Array;
 }
 
+/** A node that has its sum, but for additions that are still to be done. */
+interface Entry {
+  readonly block: ShardBlock;
+  readonly gradients: Float32Array;
+  /** Vectors to be added to `gradients` one after the other; only the root waits with them, for the division. */
+  readonly addends: readonly Float32Array[];
+  readonly metricSums: Float64Array;
+}
+
 /**
  * Collects sums of nodes in any order and of any sizes and merges siblings as soon as both are there. The result is equal to the
  * bit for every decomposition and every order of arrival.
+ *
+ * A sum that arrives completes its parent, grandparent and so on as far up as the other sides are there. These additions are one
+ * pass over memory: a sum of two is the same either way round, so the other sides are added to the new sum from the bottom up. The
+ * pass that completes the root waits until the sum or the mean is asked for, and divides as well.
  */
 export class TreeReducer {
   readonly #root: Readonly<ShardBlock>;
   readonly #length: number;
   readonly #metrics: number;
+  readonly #math: VectorMath;
   readonly #recycle: (vector: Float32Array) => void;
   /** Disjoint nodes that have their sum and whose sibling hasn't, by key. */
-  readonly #sums = new Map<string, { readonly block: ShardBlock; readonly sum: TreeSum }>();
+  readonly #sums = new Map<string, Entry>();
 
   /**
    * @param options.root node to sum up; for a step { first: 0, count: shards }, for a worker the block of its task.
    * @param options.length elements of the gradient vector.
    * @param options.metrics number of metric sums.
-   * @param options.recycle receives gradient vectors that were added to another one and are free again.
+   * @param options.math adds the vectors, which must be such as it works on; default plain loops, for any vector.
+   * @param options.recycle receives gradient vectors that were added to another one, or replaced, and are free again.
    */
   constructor({
     root,
     length,
     metrics,
+    math = plainVectorMath,
     recycle = () => {},
   }: {
     readonly root: Readonly<ShardBlock>;
     readonly length: number;
     readonly metrics: number;
+    readonly math?: VectorMath;
     readonly recycle?: (vector: Float32Array) => void;
   }) {
     this.#root = { first: root.first, count: root.count };
     this.#length = length;
     this.#metrics = metrics;
+    this.#math = math;
     this.#recycle = recycle;
   }
 
-  /** True when the root has its sum. */
+  /** True when every shard of the root is in. */
   get complete(): boolean {
     return this.#sums.has(keyOf(this.#root));
   }
@@ -116,12 +134,25 @@ export class TreeReducer {
   add(block: Readonly<ShardBlock>, gradients: Float32Array, metricSums: ArrayLike<number>): 'accepted' | 'duplicate' {
     this.#check(block, gradients, metricSums);
     if (this.covers(block)) return 'duplicate';
-    for (const [key, { block: have }] of this.#sums) if (contains(block, have)) this.#sums.delete(key);
-    this.#sums.set(keyOf(block), {
-      block: { first: block.first, count: block.count },
-      sum: { gradients, metricSums: Float64Array.from(metricSums) },
-    });
-    this.#merge(this.#root);
+    for (const { block: have, gradients: replaced } of this.#sums.values()) {
+      if (!contains(block, have)) continue;
+      this.#sums.delete(keyOf(have));
+      this.#recycle(replaced);
+    }
+    const sums = Float64Array.from(metricSums);
+    const addends: Float32Array[] = [];
+    let node: Readonly<ShardBlock> = { first: block.first, count: block.count };
+    for (const { parent, sibling } of ancestors(this.#root, node)) {
+      const other = this.#sums.get(keyOf(sibling));
+      if (other === undefined) break;
+      this.#sums.delete(keyOf(sibling));
+      addends.push(other.gradients);
+      for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] as number) + (other.metricSums[i] as number);
+      node = parent;
+    }
+    const entry = { block: node, gradients, addends, metricSums: sums };
+    if (node.count === this.#root.count) this.#sums.set(keyOf(node), entry);
+    else this.#finish(entry, 1);
     return 'accepted';
   }
 
@@ -130,15 +161,7 @@ export class TreeReducer {
    * @throws DeepDefenseError INTERNAL while shards are missing.
    */
   sum(): TreeSum {
-    const root = this.#sums.get(keyOf(this.#root));
-    if (root === undefined) {
-      const blocks = this.missing().map(({ first, count }) => `[${first}, ${first + count})`);
-      throw new DeepDefenseError('INTERNAL', {
-        what: 'a sum was asked for before all shards were in',
-        got: `missing shards ${blocks.join(', ')}`,
-      });
-    }
-    return root.sum;
+    return this.#finish(this.#whole(), 1);
   }
 
   /**
@@ -146,41 +169,30 @@ export class TreeReducer {
    * @throws DeepDefenseError INTERNAL while shards are missing.
    */
   takeMean(): TreeSum {
-    const sum = this.sum();
-    const { gradients, metricSums } = sum;
     const shards = this.#root.count;
-    for (let i = 0; i < gradients.length; i++) gradients[i] = (gradients[i] as number) / shards;
+    const { gradients, metricSums } = this.#finish(this.#whole(), shards);
     for (let i = 0; i < metricSums.length; i++) metricSums[i] = (metricSums[i] as number) / shards;
     this.#sums.clear();
-    return sum;
+    return { gradients, metricSums };
   }
 
-  /** Merges complete pairs below `node`; true when `node` itself has its sum afterwards. */
-  #merge(node: Readonly<ShardBlock>): boolean {
-    if (this.#sums.has(keyOf(node))) return true;
-    if (node.count === 1) return false;
-    const [left, right] = treeChildren(node);
-    // Both sides are visited, so that pairs on the right merge while the left waits.
-    const haveLeft = this.#merge(left);
-    const haveRight = this.#merge(right);
-    if (!haveLeft || !haveRight) return false;
-    const into = this.#take(left);
-    const from = this.#take(right);
-    addInto(into.gradients, from.gradients);
-    this.#recycle(from.gradients);
-    for (let i = 0; i < into.metricSums.length; i++) into.metricSums[i] = (into.metricSums[i] as number) + (from.metricSums[i] as number);
-    this.#sums.set(keyOf(node), {
-      block: { first: node.first, count: node.count },
-      sum: into,
+  /** The root's entry. */
+  #whole(): Entry {
+    const root = this.#sums.get(keyOf(this.#root));
+    if (root !== undefined) return root;
+    const blocks = this.missing().map(({ first, count }) => `[${first}, ${first + count})`);
+    throw new DeepDefenseError('INTERNAL', {
+      what: 'a sum was asked for before all shards were in',
+      got: `missing shards ${blocks.join(', ')}`,
     });
-    return true;
   }
 
-  #take(block: Readonly<ShardBlock>): TreeSum {
-    const key = keyOf(block);
-    const entry = this.#sums.get(key) as { readonly sum: TreeSum };
-    this.#sums.delete(key);
-    return entry.sum;
+  /** Does the additions of an entry, divides the vector, and keeps the entry without them. */
+  #finish({ block, gradients, addends, metricSums }: Entry, divisor: number): TreeSum {
+    if (addends.length > 0 || divisor !== 1) this.#math.accumulate(gradients, addends, divisor);
+    for (const addend of addends) this.#recycle(addend);
+    this.#sums.set(keyOf(block), { block, gradients, addends: [], metricSums });
+    return { gradients, metricSums };
   }
 
   #check(block: Readonly<ShardBlock>, gradients: Float32Array, metricSums: ArrayLike<number>): void {
@@ -213,22 +225,24 @@ export function sumTree(leaves: readonly Float32Array[]): Float32Array {
   if (leaves.length === 1) return leaf.slice();
   const [left, right] = treeChildren({ first: 0, count: leaves.length });
   const sum = sumTree(leaves.slice(0, left.count));
-  addInto(sum, sumTree(leaves.slice(right.first)));
+  plainVectorMath.accumulate(sum, [sumTree(leaves.slice(right.first))], 1);
   return sum;
 }
 
-/** target += values. The store into a Float32Array rounds the float64 sum, which equals float32 addition (24 * 2 + 2 <= 53 bits). */
-function addInto(target: Float32Array, values: Float32Array): void {
-  const { length } = target;
-  const whole = length - (length % 4);
-  // Four at a time: the loop's own work costs as much as an addition.
-  for (let i = 0; i < whole; i += 4) {
-    target[i] = (target[i] as number) + (values[i] as number);
-    target[i + 1] = (target[i + 1] as number) + (values[i + 1] as number);
-    target[i + 2] = (target[i + 2] as number) + (values[i + 2] as number);
-    target[i + 3] = (target[i + 3] as number) + (values[i + 3] as number);
+/** The nodes above `block`, from the bottom up, each with its child that doesn't hold the block; `block` is a node of the tree. */
+function ancestors(
+  root: Readonly<ShardBlock>,
+  block: Readonly<ShardBlock>,
+): { readonly parent: ShardBlock; readonly sibling: ShardBlock }[] {
+  const steps: { parent: ShardBlock; sibling: ShardBlock }[] = [];
+  let parent = root;
+  while (parent.count > block.count) {
+    const [left, right] = treeChildren(parent);
+    const [child, sibling] = contains(left, block) ? [left, right] : [right, left];
+    steps.push({ parent, sibling });
+    parent = child;
   }
-  for (let i = whole; i < length; i++) target[i] = (target[i] as number) + (values[i] as number);
+  return steps.reverse();
 }
 
 function isNode(block: Readonly<ShardBlock>, root: Readonly<ShardBlock>): boolean {

@@ -66,6 +66,8 @@ export interface TensorReceiverOptions {
   readonly maxTransfers?: number;
   /** Where the vectors come from, all of length `elements`; default: new ones. */
   readonly allocate?: () => Float32Array;
+  /** Receives the vectors that {@link TensorReceiver.discard} and {@link TensorReceiver.close} drop. */
+  readonly recycle?: (vector: Float32Array) => void;
 }
 
 interface Assembly {
@@ -76,18 +78,21 @@ interface Assembly {
 
 /**
  * Puts chunks of one stream together. A peer can't make it take more memory than `maxTransfers` vectors.
- * A vector is kept until {@link take} or {@link discard}.
+ * A vector is kept until {@link take}, {@link discard} or {@link close}.
  */
 export class TensorReceiver {
   readonly #elements: number;
   readonly #maxTransfers: number;
   readonly #allocate: () => Float32Array;
+  readonly #recycle: (vector: Float32Array) => void;
   readonly #transfers = new Map<number, Assembly>();
+  #closed = false;
 
-  constructor({ elements, maxTransfers = 64, allocate = () => new Float32Array(elements) }: TensorReceiverOptions) {
+  constructor({ elements, maxTransfers = 64, allocate = () => new Float32Array(elements), recycle = () => {} }: TensorReceiverOptions) {
     this.#elements = elements;
     this.#maxTransfers = maxTransfers;
     this.#allocate = allocate;
+    this.#recycle = recycle;
   }
 
   /** Vectors under way or complete but not taken. */
@@ -97,11 +102,13 @@ export class TensorReceiver {
 
   /**
    * Takes one chunk.
-   * @throws DeepDefenseError PROTOCOL_BAD_MESSAGE on a gap, a repetition, an overrun, another total length, or too many transfers.
+   * @throws DeepDefenseError PROTOCOL_BAD_MESSAGE on a gap, a repetition, an overrun, another total length, too many transfers, or
+   * after {@link close}.
    */
   accept(chunk: TensorChunk): void {
     const { transferId, offset, totalBytes, data } = chunk;
     const expectedBytes = this.#elements * 4;
+    if (this.#closed) throw badChunk(chunk, 'no chunk on a stream that has ended', 'one more');
     if (totalBytes !== expectedBytes)
       throw badChunk(chunk, `${expectedBytes} bytes in all (${this.#elements} float32 values)`, `${totalBytes} bytes`);
     let assembly = this.#transfers.get(transferId);
@@ -146,7 +153,16 @@ export class TensorReceiver {
 
   /** Forgets a transfer, complete or not; no error when it is unknown. */
   discard(transferId: number): void {
+    const assembly = this.#transfers.get(transferId);
+    if (assembly === undefined) return;
     this.#transfers.delete(transferId);
+    this.#recycle(assembly.values);
+  }
+
+  /** Discards everything and takes nothing any more: the stream has ended. May be called again. */
+  close(): void {
+    this.#closed = true;
+    for (const transferId of [...this.#transfers.keys()]) this.discard(transferId);
   }
 }
 

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Config } from '../config/index.ts';
-import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { DeepDefenseError, type EngineWish, isDeepDefenseError } from '../core/index.ts';
 import { type Logger, startHttpServer, type WorkerMetrics } from '../telemetry/index.ts';
 import { type CoordinatorClient, createCoordinatorClient, type Welcome } from '../wire/index.ts';
 import { Backoff, sleep } from './backoff.ts';
@@ -23,10 +23,19 @@ export interface WorkerDataOptions {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
+export interface WorkerPlacement {
+  /** Engine, for runs that leave it open (`engine.name: auto`); a run that names another one is an error. */
+  readonly engine?: EngineWish | undefined;
+  /** Device index in place of the run's `engine.device`. */
+  readonly device?: number | undefined;
+}
+
 export interface RunWorkerOptions {
   /** host:port */
   readonly coordinatorAddress: string;
   readonly dataOptions?: WorkerDataOptions;
+  /** Where this worker computes. */
+  readonly placement?: WorkerPlacement;
   readonly logger: Logger;
   readonly metrics: WorkerMetrics;
   /** Address of /metrics, /livez and /readyz; default 127.0.0.1. */
@@ -198,7 +207,7 @@ class Supervisor {
     const status = await compute.openData(request);
     for (const note of status.notes) logger.debug({ note }, 'looking for data');
     if (!status.found) await this.#fetch(compute, request);
-    const prepared = await compute.prepare(config);
+    const prepared = await compute.prepare({ ...config, engine: placed(config.engine, this.#options.placement) });
     metrics.compileSeconds.set({ phase: 'capture' }, prepared.captureMs / 1000);
     metrics.compileSeconds.set({ phase: 'session' }, prepared.compileMs / 1000);
     logger.info({ engine: prepared.fingerprint }, 'graphs are compiled');
@@ -230,6 +239,19 @@ class Supervisor {
     for (const note of status.notes) logger.info({ note }, 'data fetched');
     return status;
   }
+}
+
+/** The run's engine settings as this worker follows them. */
+function placed(wanted: Config['engine'], { engine, device }: WorkerPlacement = {}): Config['engine'] {
+  if (engine !== undefined && engine !== 'auto' && wanted.name !== 'auto' && engine !== wanted.name) {
+    throw new DeepDefenseError('PROTOCOL_FINGERPRINT', {
+      what: 'the run and this worker were told to use different engines',
+      expected: `"${wanted.name}", which the run's config names`,
+      got: `--engine ${engine}`,
+      todo: 'start the run with engine.name: auto, or this worker without --engine',
+    });
+  }
+  return { ...wanted, name: wanted.name === 'auto' ? (engine ?? 'auto') : wanted.name, device: device ?? wanted.device };
 }
 
 function notReached(address: string, waitedMs: number, reason: string): DeepDefenseError {

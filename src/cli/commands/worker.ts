@@ -1,7 +1,8 @@
 /** @file `worker`: computes for a coordinator. */
 import { Option } from 'commander';
-import { EXIT_CODES } from '../../core/index.ts';
+import { DeepDefenseError, EXIT_CODES, type EngineWish } from '../../core/index.ts';
 import type { CommandDefinition } from '../command-definition.ts';
+import { engineOption } from '../config-options.ts';
 import { hostAndPort, integerIn } from '../option-parsers.ts';
 
 interface WorkerOptions {
@@ -9,20 +10,26 @@ interface WorkerOptions {
   readonly data?: string;
   readonly httpPort: number;
   readonly httpHost: string;
+  readonly engine?: EngineWish;
+  readonly device?: number;
+  readonly devices?: string;
   readonly stopWithParent: boolean;
 }
 
-export const workerCommand: CommandDefinition = (program, { context }) => {
+export const workerCommand: CommandDefinition = (program, { context, setExitCode }) => {
   program
     .command('worker')
     .description('compute for a coordinator; start any number, on any machine, at any time of the run')
     .requiredOption('--coordinator <host:port>', 'address of the coordinator', hostAndPort)
     .option('--data <path>', 'CIFAR-10 archive or folder; without a matching copy the worker fetches the data from the coordinator')
+    .addOption(engineOption('tensor engine for runs that leave it open (engine.name: auto)'))
+    .option('--device <index>', "device in place of the run's engine.device", integerIn(0, 1023))
+    .option('--devices <list>', 'one worker process per device: "all", or indices separated by commas; on the CPU a device is a core')
     .option('--http-port <port>', 'port of /metrics, /livez and /readyz; 0 = any free port', integerIn(0, 65535), 0)
     .option('--http-host <host>', 'address of that port', '127.0.0.1')
     .addOption(new Option('--stop-with-parent', 'end when standard input closes').hideHelp().default(false))
     .addHelpText('after', '\nExample:\n  $ deepdefense worker --coordinator 10.0.0.5:50051 --http-host 0.0.0.0 --http-port 9465')
-    .action(async ({ coordinator, data, httpPort, httpHost, stopWithParent }: WorkerOptions) => {
+    .action(async ({ coordinator, data, httpPort, httpHost, engine, device, devices, stopWithParent }: WorkerOptions) => {
       const { runWorker } = await import('../../worker/index.ts');
       const { createMetrics } = await import('../../telemetry/index.ts');
       const surroundings = context();
@@ -37,9 +44,30 @@ export const workerCommand: CommandDefinition = (program, { context }) => {
       // The parent holds the other end of the pipe; the kernel closes it even when the parent is killed.
       if (stopWithParent) process.stdin.resume().once('end', () => process.exit(EXIT_CODES.OK));
       try {
+        if (devices !== undefined) {
+          if (device !== undefined || httpPort !== 0)
+            throw new DeepDefenseError('USAGE', {
+              what: `--devices can't be used with ${device !== undefined ? '--device' : '--http-port'}`,
+              todo: 'each process of --devices has its own device and its own free port; start workers one by one to choose them',
+            });
+          const { placesOf, runPlaces } = await import('../worker-devices.ts');
+          const { listDevices } = await import('../../engine/index.ts');
+          const places = placesOf(devices, engine ?? 'auto', listDevices);
+          const common = ['--coordinator', coordinator, '--http-host', httpHost, ...(data === undefined ? [] : ['--data', data])];
+          const exitCode = await runPlaces(
+            places,
+            (place) => [...common, '--engine', place.engine, '--device', String(place.device), '--log-level', surroundings.global.logLevel],
+            logger,
+            stop.signal,
+          );
+          surroundings.result({ exitCode, places }, `worker: ${places.length} processes ended, exit code ${exitCode}`);
+          setExitCode(exitCode);
+          return;
+        }
         const exitReason = await runWorker({
           coordinatorAddress: coordinator,
           dataOptions: data === undefined ? {} : { path: data },
+          placement: { engine, device },
           logger,
           metrics: createMetrics('worker'),
           httpHost,

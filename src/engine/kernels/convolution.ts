@@ -68,7 +68,7 @@ function convolve(graph: Graph, x: View, w: Value, { strides, dilations, pads }:
   if (block === 1 || outputs % block !== 0 || (inputs % block !== 0 && inputs > block))
     return channelsFirst(graph.add('Conv', [expanded(graph, unblocked(graph, x), CHANNELS_FIRST), w], shape, 'float32', { attributes }));
   // An image of fewer channels than a block is read as it is.
-  const image = inputs < block ? expanded(graph, x, CHANNELS_FIRST) : nominal(graph, x, block);
+  const image = inputs < block ? expanded(graph, x, CHANNELS_FIRST) : nominal(graph, x);
   const result = graph.add('Conv', [image, blockedFilter(graph, w, block)], shape, 'float32', {
     domain: BLOCKED_DOMAIN,
     attributes: { ...attributes, auto_pad: 'NOTSET' },
@@ -214,7 +214,7 @@ blockKernel<'x' | 'dy', ConvAttributes & { filterShape: number[] }>('Conv2DBackp
   const exchanged = { kernel_shape: [height, width], strides: dilations, dilations: strides, pads: [0, 0, 0, 0], group: 1 };
   let result: Value;
   if (block > 1 && batch % block === 0 && outputs % block === 0) {
-    const split = graph.reshape(nominal(graph, dy, block), [batch / block, block, outputs / block, height * width, block]);
+    const split = graph.reshape(nominal(graph, dy), [batch / block, block, outputs / block, height * width, block]);
     const filter = graph.reshape(graph.transpose(split, [2, 0, 3, 1, 4]), [outputs, batch, height, width]);
     // Padded in blocks, where rows are longer.
     const blocks = graph.add('ReorderInput', [image], image.shape, 'float32', { domain: BLOCKED_DOMAIN });

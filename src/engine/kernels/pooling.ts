@@ -24,7 +24,7 @@ const blockOf = (views: readonly View[]): number => views.find(isBlocked)?.block
 
 /** [B,C,H,W], its channels in blocks where `block` > 1. */
 const imageOf = (graph: Graph, view: View, block: number): Value =>
-  block > 1 ? nominal(graph, view, block) : expanded(graph, view, CHANNELS_FIRST);
+  block > 1 ? nominal(graph, view) : expanded(graph, view, CHANNELS_FIRST);
 
 /** NHWC view over such a value. */
 function viewOfImage(graph: Graph, value: Value, block: number): View {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Config, configSchema, parameterSpecs } from '../../../src/config/index.ts';
-import type { TensorSpec } from '../../../src/core/index.ts';
+import { Random, type TensorSpec, WasmVectorMath } from '../../../src/core/index.ts';
 import { createOptimizer } from '../../../src/coordinator/optimizer.ts';
 
 const specs: TensorSpec[] = [
@@ -116,6 +116,41 @@ describe('optimizer', () => {
   it('update: refuses vectors of another length', () => {
     const subject = createOptimizer(configWith({ name: 'sgd' }), specs);
     expect(() => subject.apply(new Float32Array(8), new Float32Array(7), 0.1)).toThrow(/another model/);
+  });
+
+  it.each([
+    { name: 'sgd' },
+    { name: 'sgd', momentum: 0.9, weightDecay: 1e-3 },
+    { name: 'sgd', momentum: 0.9, nesterov: true, gradientClipNorm: 0.7 },
+    { name: 'adam' },
+    { name: 'adam', weightDecay: 1e-3, gradientClipNorm: 0.7 },
+    { name: 'adamw', weightDecay: 1e-2 },
+  ])('%o: gives the same bits with the WebAssembly arithmetic', (optimizer) => {
+    // Segments of 35, 5, 9 and 3 elements: none fills whole blocks.
+    const odd: TensorSpec[] = [
+      { name: 'a.weight', shape: [5, 7], dtype: 'float32' },
+      { name: 'a.bias', shape: [5], dtype: 'float32' },
+      { name: 'b.weight', shape: [3, 3], dtype: 'float32' },
+      { name: 'b.bias', shape: [3], dtype: 'float32' },
+    ];
+    const random = new Random('order', 52);
+    const values = () => Float32Array.from({ length: 52 }, () => random.normal() * 2 ** (random.integer(30) - 20));
+    const math = new WasmVectorMath();
+    const [plain, other] = [createOptimizer(configWith(optimizer), odd), createOptimizer(configWith(optimizer), odd, math)];
+    const parameters = values();
+    const [theirs, gradients] = [math.allocate(52), math.allocate(52)];
+    theirs.set(parameters);
+    for (let t = 0; t < 20; t++) {
+      gradients.set(values());
+      const report = plain.apply(parameters, gradients.slice(), 0.01);
+      expect(other.apply(theirs, gradients, 0.01)).toEqual(report);
+      expect(report.gradientNorm).toBe(Math.sqrt(gradients.reduce((sum, value) => sum + value * value, 0)));
+    }
+    expect(theirs.slice()).toEqual(parameters);
+    expect(other.slots.map((slot) => slot.values.slice())).toEqual(plain.slots.map((slot) => slot.values));
+    gradients[51] = Number.NaN;
+    expect(() => other.apply(theirs, gradients, 0.01)).toThrow(expect.objectContaining({ code: 'NON_FINITE_LOSS' }));
+    expect([theirs.slice(), other.updates]).toEqual([parameters, 20]);
   });
 
   it.each(['sgd', 'adam', 'adamw'] as const)('%s: updates vgg6 in milliseconds', (name) => {

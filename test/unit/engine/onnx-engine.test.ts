@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TensorValue } from '../../../src/core/index.ts';
 import { captureProgram } from '../../../src/engine/capture-program.ts';
+import { providerLibraryMissing } from '../../../src/engine/devices.ts';
 import { type Engine, type Program, tf } from '../../../src/engine/index.ts';
 import { createOnnxEngine } from '../../../src/engine/onnx-engine.ts';
+import { checkProvider, runtimeError, startError } from '../../../src/engine/onnx-providers.ts';
 import { partition } from '../../../src/engine/partition.ts';
 
 const vector = (...data: number[]): TensorValue => ({ shape: [data.length], dtype: 'float32', data: Float32Array.from(data) });
@@ -99,5 +101,96 @@ describe('compiled program', () => {
     const [a, b] = await Promise.all([engine, other].map(async (e) => (await (await e.compile(convolve)).run({ x })).y!.data));
     expect(Buffer.from(a!.buffer).equals(Buffer.from(b!.buffer))).toBe(true);
     await other.dispose();
+  });
+});
+
+describe('providers', () => {
+  test('onnx:cpu: refuses a device beyond the only one', async () => {
+    await expect(createOnnxEngine({ name: 'onnx:cpu', threads: 1, device: 1 })).rejects.toMatchObject({
+      code: 'ENGINE_UNAVAILABLE',
+      parts: { got: 'device 1', todo: 'set engine.device to 0' },
+    });
+  });
+
+  const here = (provider: 'cuda' | 'tensorrt'): string => (providerLibraryMissing(provider) ? '' : ' (skipped: the library is installed)');
+  for (const provider of ['cuda', 'tensorrt'] as const)
+    test.skipIf(!providerLibraryMissing(provider))(
+      `onnx:${provider}: says what to install where its library is missing${here(provider)}`,
+      async () => {
+        const open = createOnnxEngine({ name: `onnx:${provider}`, threads: 1 });
+        await expect(open).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE', message: expect.stringContaining(`"onnx:${provider}"`) });
+        const { reason, todo } = providerLibraryMissing(provider) ?? {};
+        await expect(open).rejects.toMatchObject({ parts: { got: reason, todo, expected: `ONNX Runtime's ${provider} provider` } });
+      },
+    );
+
+  const withGpus = (listed: string) => ({
+    env: {},
+    platform: 'linux',
+    arch: 'x64',
+    cpu: '',
+    run: () => listed,
+    exists: () => true,
+    list: () => [],
+    read: () => undefined,
+    packageFolder: () => '/m',
+  });
+  test.each([
+    ['0, T4, 550, GPU-1\n1, A100, 550, GPU-2\n', 'a device from 0 to 1', 'device 2 where there are T4, A100'],
+    ['', 'a GPU', 'device 2 where there is none'],
+  ])('onnx:cuda: refuses a device that nvidia-smi does not list', (listed, expected, got) => {
+    const check = () => checkProvider({ provider: 'cuda', device: 2 }, withGpus(listed));
+    expect(check).toThrowError(expect.objectContaining({ code: 'ENGINE_UNAVAILABLE', parts: expect.objectContaining({ expected, got }) }));
+  });
+
+  test.each([
+    [
+      'cuda',
+      'Failed to load library libonnxruntime_providers_cuda.so with error: libcudnn.so.9: cannot open shared object file',
+      'cuDNN 9',
+    ],
+    ['tensorrt', 'libnvinfer.so.10: cannot open shared object file', 'TensorRT 10'],
+    ['webgpu', "Invalid argument: sessionOptions.executionProviders[0] is unsupported: 'webgpu'.", 'Linux and Windows x64'],
+  ] as const)('onnx:%s: says what to do about the failure of a start', (provider, message, todo) => {
+    const error = startError(provider, new Error(message));
+    expect(error).toMatchObject({ code: 'ENGINE_UNAVAILABLE', parts: { got: message, todo: expect.stringContaining(todo) } });
+  });
+});
+
+describe('out of memory', () => {
+  const image = (samples: number) => ({ name: 'image', shape: [samples, 32, 32, 3], dtype: 'float32' as const });
+  const parameters = { name: 'parameters', shape: [3000, 2], dtype: 'float32' as const };
+  const failure = (message: string, name = 'train/deep/vgg6', samples = 16) =>
+    runtimeError('ONNX Runtime failed', new Error(message), 'report this', {
+      name,
+      inputs: [parameters, image(samples)],
+      stableInputs: ['parameters'],
+    });
+
+  test.each([
+    'Failed to allocate memory for requested buffer of size 2147483648',
+    'BFC Arena ran out of memory trying to allocate 1024 bytes',
+    'CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc((void**)&p, size);',
+    'CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED',
+    'vkAllocateMemory failed with VK_ERROR_OUT_OF_DEVICE_MEMORY',
+    'std::bad_alloc',
+  ])('%s: names a smaller shard', (message) => {
+    expect(failure(message)).toMatchObject({
+      code: 'ENGINE_FAILED',
+      parts: { got: message, todo: expect.stringContaining('train.batchSize / train.shards is 16; try 8: train.shards times 2') },
+    });
+  });
+
+  test('names the setting that the program has', () => {
+    const todo = (name: string, samples: number) => failure('out of memory', name, samples).parts.todo;
+    expect(todo('predict/vgg6/100', 100)).toContain('evaluation.batchSize is 100; try 50');
+    expect(todo('train/first/vgg6', 5)).toContain('is 5; try 2: train.shards times 3');
+    expect(todo('train/first/vgg6', 1)).toContain('smaller model');
+    expect(runtimeError('x', 'out of memory', 'report this').parts.todo).toContain('train.batchSize / train.shards');
+  });
+
+  test('is not what other failures are taken for', () => {
+    expect(failure('Non-zero status code returned while running Conv node').parts.todo).toBe('report this');
+    expect(failure('WebGPU device lost (1): reset').parts.todo).toContain('train.shards');
   });
 });

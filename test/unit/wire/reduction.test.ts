@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Random } from '../../../src/core/index.ts';
+import { plainVectorMath, Random, type VectorMath, WasmVectorMath } from '../../../src/core/index.ts';
 import { type ShardBlock, sumTree, TreeReducer, treeBlocks, treeChildren } from '../../../src/wire/index.ts';
 
 const LENGTH = 37;
@@ -176,5 +176,55 @@ describe('reduction tree', () => {
       expect(() => reducer.add(block, gradients, metrics)).toThrow(expect.objectContaining({ code: 'PROTOCOL_BAD_MESSAGE' }));
     }
     expect(reducer.missing()).toEqual([{ first: 0, count: 8 }]);
+  });
+
+  it('reducer: gives the same bits and hands back every other vector with the WebAssembly arithmetic', () => {
+    const random = new Random('order', 8);
+    const math = new WasmVectorMath();
+    for (let round = 0; round < 200; round++) {
+      const shards = 1 + random.integer(17);
+      const leaves = randomLeaves(random, shards);
+      const plain = new TreeReducer({ root: { first: 0, count: shards }, length: LENGTH, metrics: 2 });
+      const free = new Set<Float32Array>();
+      const recycle = (vector: Float32Array) => void free.add(vector);
+      const reducer = new TreeReducer({ root: { first: 0, count: shards }, length: LENGTH, metrics: 2, math, recycle });
+      let taken = 0;
+      // Shards come twice, so nodes also replace their parts.
+      for (const block of shuffled(random, [...randomDecomposition(random, shards), ...randomDecomposition(random, shards)])) {
+        const { gradients, metricSums } = blockSum(block, leaves);
+        plain.add(block, gradients, metricSums);
+        const vector = math.allocate(LENGTH);
+        vector.set(blockSum(block, leaves).gradients);
+        if (reducer.add(block, vector, metricSums) === 'accepted') taken += 1;
+      }
+      const mean = reducer.takeMean();
+      const expected = plain.takeMean();
+      expect(bytes(mean.gradients)).toBe(bytes(expected.gradients));
+      expect(bytes(mean.metricSums)).toBe(bytes(expected.metricSums));
+      expect(bytes(mean.gradients)).toBe(bytes(sumTree(leaves).map((value) => value / shards)));
+      expect(free.size).toBe(taken - 1);
+      expect(free.has(mean.gradients)).toBe(false);
+    }
+  });
+
+  it('reducer: adds what completes several nodes in one pass', () => {
+    const passes: number[][] = [];
+    const counting: VectorMath = {
+      ...plainVectorMath,
+      accumulate: (target, addends, divisor) => {
+        passes.push([addends.length, divisor]);
+        plainVectorMath.accumulate(target, addends, divisor);
+      },
+    };
+    const reducer = new TreeReducer({ root: { first: 0, count: 8 }, length: 3, metrics: 0, math: counting });
+    for (const first of [0, 1, 2, 3, 4, 5, 7, 6]) reducer.add({ first, count: 1 }, new Float32Array(3).fill(first), []);
+    // Nothing for the first leaf of a pair; the last one completes 6-7, 4-7 and the root, whose pass waits.
+    expect(passes).toEqual([
+      [1, 1],
+      [2, 1],
+      [1, 1],
+    ]);
+    expect([...reducer.takeMean().gradients]).toEqual([3.5, 3.5, 3.5]);
+    expect(passes.at(-1)).toEqual([3, 8]);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CHUNK_BYTES, TensorReceiver, TensorSender } from '../../../src/wire/index.ts';
+import { CHUNK_BYTES, TensorReceiver, TensorSender, type TensorTransfer } from '../../../src/wire/index.ts';
 
 const values = (length: number) => Float32Array.from({ length }, (_, i) => i * 0.37 - 5);
 const badMessage: unknown = expect.objectContaining({ code: 'PROTOCOL_BAD_MESSAGE' });
@@ -63,6 +63,27 @@ describe('tensor transfer', () => {
     receiver.discard(1);
     receiver.accept(third);
     expect(receiver.pending).toBe(2);
+  });
+
+  it('receiver: hands back what it drops and takes nothing after its end', () => {
+    const sender = new TensorSender(4);
+    const dropped: Float32Array[] = [];
+    const receiver = new TensorReceiver({ elements: 2, recycle: (vector) => dropped.push(vector) });
+    const [half, whole, taken] = [1, 2, 3].map(() => sender.split(Float32Array.of(1, 2))) as [
+      TensorTransfer,
+      TensorTransfer,
+      TensorTransfer,
+    ];
+    for (const chunk of [...half.chunks.slice(0, 1), ...whole.chunks, ...taken.chunks]) receiver.accept(chunk);
+    const kept = receiver.take(3);
+    receiver.discard(1);
+    receiver.discard(1);
+    expect(dropped).toHaveLength(1);
+    receiver.close();
+    receiver.close();
+    expect([dropped.length, receiver.pending]).toEqual([2, 0]);
+    expect(dropped).not.toContain(kept);
+    expect(() => receiver.accept(sender.split(Float32Array.of(1, 2)).chunks[0] as TensorTransfer['chunks'][0])).toThrow(badMessage);
   });
 
   it('sender: refuses chunk sizes that would split a value', () => {

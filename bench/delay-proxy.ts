@@ -1,0 +1,75 @@
+/**
+ * @file A TCP proxy that holds every byte back for a while in each direction, as a long way would. As a program it serves one port until
+ * its parent goes away: a process of its own, so that its work isn't counted as the server's.
+ */
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+/** Bytes on the way per direction at which the sender is held up: 256 MiB per 5 ms, far above any loopback. */
+const MOST_BYTES = 256 * 1024 * 1024;
+
+export interface DelayProxy {
+  readonly port: number;
+  close(): void;
+}
+
+/** Forwards connections on a free loopback port to `targetPort`, each byte `delayMs` later in either direction. */
+export async function startDelayProxy(targetPort: number, delayMs: number): Promise<DelayProxy> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer({ noDelay: true, allowHalfOpen: true }, (near) => {
+    const far = connect({ port: targetPort, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on('error', () => {
+        near.destroy();
+        far.destroy();
+      });
+      socket.on('close', () => sockets.delete(socket));
+    }
+    forward(near, far, delayMs);
+    forward(far, near, delayMs);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as { port: number }).port,
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function forward(from: Socket, to: Socket, delayMs: number): void {
+  /** An empty buffer stands for the end. */
+  const waiting: { readonly dueMs: number; readonly data: Buffer }[] = [];
+  let bytes = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const deliver = (): void => {
+    timer = undefined;
+    const nowMs = performance.now();
+    while (waiting[0] !== undefined && waiting[0].dueMs <= nowMs) {
+      const { data } = waiting.shift() as { data: Buffer };
+      bytes -= data.length;
+      if (to.destroyed) continue;
+      if (data.length === 0) to.end();
+      else to.write(data);
+    }
+    if (bytes < MOST_BYTES && from.isPaused()) from.resume();
+    if (waiting[0] !== undefined) timer = setTimeout(deliver, Math.max(0, waiting[0].dueMs - nowMs));
+  };
+  const take = (data: Buffer): void => {
+    waiting.push({ dueMs: performance.now() + delayMs, data });
+    bytes += data.length;
+    if (bytes >= MOST_BYTES) from.pause();
+    timer ??= setTimeout(deliver, delayMs);
+  };
+  from.on('data', take);
+  from.on('end', () => take(Buffer.alloc(0)));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [targetPort, delayMs] = process.argv.slice(2).map(Number) as [number, number];
+  const { port } = await startDelayProxy(targetPort, delayMs);
+  process.on('disconnect', () => process.exit());
+  process.send?.({ port });
+}

@@ -1,0 +1,194 @@
+/**
+ * @file The coordinator's arithmetic and its transport: how fast gradients are summed, what the optimiser costs, and what remains of
+ * it over gRPC, directly and over a way of 10 ms. Nothing but this machine's loopback is used.
+ */
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { configSchema } from '../src/config/index.ts';
+import { DeepDefenseError, isDeepDefenseError, plainVectorMath, type VectorMath, WasmVectorMath } from '../src/core/index.ts';
+import { createOptimizer } from '../src/coordinator/index.ts';
+import { TreeReducer } from '../src/wire/index.ts';
+import { measureAggregation } from './aggregation.ts';
+import { describeMachine } from './machine.ts';
+import { type Spread, spreadOf } from './statistics.ts';
+
+const HELP = `Times the coordinator's sums, optimiser and transport.
+
+  node --import tsx bench/reducer.ts [--part sum,adam,grpc,delay] [--repeats 15] [--steps 10] [--clients 8] [--delay-ms 5] [--json]
+
+  --part      sum: reduction of 8 vectors of 550570 and of 10 million values; adam: mean, norm and Adam of 550570 parameters;
+              grpc: gradients up, sum, Adam, parameters down over loopback; delay: the same through a proxy. Default: all
+  --repeats   sums and updates, by processor time of one core; default 15
+  --steps     steps over gRPC, by the clock; default 10
+  --clients   processes that send gradients; default 8
+  --delay-ms  one-way delay of the proxy; default 5
+  --json      one JSON document on stdout`;
+
+const PARTS = ['sum', 'adam', 'grpc', 'delay'] as const;
+type Part = (typeof PARTS)[number];
+
+/** Parameters of vgg6, and a vector that no cache holds. */
+const SMALL = 550_570;
+const LARGE = 10_000_000;
+const CONTRIBUTIONS = 8;
+const WARM_UP_RUNS = 5;
+
+interface Row {
+  readonly what: string;
+  readonly unit: string;
+  readonly value: Spread;
+}
+
+/** Implementations that are compared; the plain loops work on any vector. */
+function implementations(): readonly { readonly name: string; readonly math: VectorMath }[] {
+  return [
+    { name: 'WebAssembly', math: new WasmVectorMath() },
+    { name: 'JavaScript', math: plainVectorMath },
+  ];
+}
+
+function filled(math: VectorMath, elements: number, seed: number): Float32Array {
+  const vector = math.allocate(elements);
+  for (let i = 0; i < elements; i++) vector[i] = (((i * 7 + seed * 5) % 101) - 50) / 1000;
+  return vector;
+}
+
+/** GB/s of contributions (their bytes / processor time until their mean is there), leaf by leaf in ascending order. */
+function measureSum(elements: number, repeats: number): Row[] {
+  return implementations().map(({ name, math }) => {
+    const leaves = Array.from({ length: CONTRIBUTIONS }, (_, seed) => filled(math, elements, seed));
+    const bytes = CONTRIBUTIONS * elements * 4;
+    const speeds = timed(repeats, () => {
+      const reducer = new TreeReducer({ root: { first: 0, count: CONTRIBUTIONS }, length: elements, metrics: 0, math });
+      for (const [first, leaf] of leaves.entries()) reducer.add({ first, count: 1 }, leaf, []);
+      reducer.takeMean();
+    }).map((ms) => bytes / ms / 1e6);
+    return { what: `mean of ${CONTRIBUTIONS} x ${elements}, ${name}`, unit: 'GB/s', value: spreadOf(speeds) };
+  });
+}
+
+/** What a step costs after the last gradient has come: the division (of a sum of two), the norm and Adam. */
+function measureAdam(repeats: number): Row[] {
+  return implementations().map(({ name, math }) => {
+    const specs = [{ name: 'all.weight', shape: [SMALL], dtype: 'float32' as const }];
+    const optimizer = createOptimizer(configSchema.parse({ optimizer: { name: 'adam' } }), specs, math);
+    const [parameters, gradients] = [filled(math, SMALL, 1), filled(math, SMALL, 2)];
+    const ms = timed(repeats, () => {
+      gradients[0] = 0.5;
+      const reducer = new TreeReducer({ root: { first: 0, count: 8 }, length: SMALL, metrics: 0, math });
+      reducer.add({ first: 0, count: 8 }, gradients, []);
+      optimizer.apply(parameters, reducer.takeMean().gradients, 1e-3);
+    });
+    return { what: `mean, norm and Adam of ${SMALL}, ${name}`, unit: 'ms', value: spreadOf(ms) };
+  });
+}
+
+/** Processor time of each run in ms, which other work on the machine disturbs less, after runs in which V8 compiles the loops. */
+function timed(repeats: number, run: () => void): number[] {
+  for (let i = 0; i < WARM_UP_RUNS; i++) run();
+  return Array.from({ length: repeats }, () => {
+    const before = process.cpuUsage();
+    run();
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1000;
+  });
+}
+
+async function measureTransport(clients: number, elements: number, steps: number, delayMs: number): Promise<Row[]> {
+  const measured = await measureAggregation({ clients, elements, steps, delayMs });
+  const megabytes = (clients * elements * 4) / 1e6;
+  const over = `${clients} x ${elements} over gRPC${delayMs > 0 ? `, ${2 * delayMs} ms round trip` : ''}`;
+  const row = (what: string, unit: string, values: readonly number[]): Row => ({ what: `${over}: ${what}`, unit, value: spreadOf(values) });
+  return [
+    row(
+      'up',
+      'MB/s',
+      measured.map(({ upMs }) => (megabytes / upMs) * 1000),
+    ),
+    row(
+      'down',
+      'MB/s',
+      measured.map(({ downMs }) => (megabytes / downMs) * 1000),
+    ),
+    row(
+      'gradients of whole steps',
+      'GB/s',
+      measured.map(({ upMs, updateMs, downMs }) => megabytes / (upMs + updateMs + downMs)),
+    ),
+    row(
+      'last sum and Adam',
+      'ms',
+      measured.map(({ updateMs }) => updateMs),
+    ),
+    row(
+      'server CPU, per MB up and down',
+      'ms/MB',
+      measured.map(({ cpuMs }) => cpuMs / (2 * megabytes)),
+    ),
+  ];
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      part: { type: 'string', default: PARTS.join(',') },
+      repeats: { type: 'string', default: '15' },
+      steps: { type: 'string', default: '10' },
+      clients: { type: 'string', default: '8' },
+      'delay-ms': { type: 'string', default: '5' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(`${HELP}\n`);
+    return;
+  }
+  const parts = values.part.split(',').map((text) => partOf(text));
+  const repeats = wholeNumber('repeats', values.repeats);
+  const steps = wholeNumber('steps', values.steps);
+  const clients = wholeNumber('clients', values.clients);
+  const delayMs = wholeNumber('delay-ms', values['delay-ms']);
+  const machine = describeMachine();
+  const rows: Row[] = [];
+  for (const part of parts) {
+    if (part === 'sum') rows.push(...measureSum(SMALL, repeats), ...measureSum(LARGE, repeats));
+    else if (part === 'adam') rows.push(...measureAdam(repeats));
+    else {
+      const proxyMs = part === 'delay' ? delayMs : 0;
+      rows.push(...(await measureTransport(clients, SMALL, steps, proxyMs)), ...(await measureTransport(1, LARGE, steps, proxyMs)));
+    }
+  }
+  const report = { machine, versions: { node: process.versions.node }, repeats, steps, clients, delayMs, rows };
+  process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : `${formatRows(rows)}\n`);
+}
+
+function formatRows(rows: readonly Row[]): string {
+  const table = new Table({
+    head: ['measured', 'median', 'min - max', 'unit'],
+    colAligns: ['left', 'right', 'right', 'left'],
+    style: { head: [], border: [] },
+  });
+  for (const { what, unit, value } of rows)
+    table.push([what, value.median.toFixed(2), `${value.min.toFixed(2)} - ${value.max.toFixed(2)}`, unit]);
+  return table.toString();
+}
+
+function partOf(text: string): Part {
+  const part = PARTS.find((candidate) => candidate === text);
+  if (part !== undefined) return part;
+  throw new DeepDefenseError('USAGE', { what: 'bad --part', expected: `some of ${PARTS.join(', ')}`, got: `"${text}"` });
+}
+
+function wholeNumber(option: string, text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new DeepDefenseError('USAGE', { what: `bad --${option}`, expected: 'an integer of at least 1', got: `"${text}"` });
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
+}
