@@ -10,6 +10,7 @@ import { fillUniformNoise } from '../src/attacks/index.ts';
 import { parameterSpecs } from '../src/config/index.ts';
 import { createOptimizer } from '../src/coordinator/index.ts';
 import { Random, type TensorValue } from '../src/core/index.ts';
+import { createPredict } from '../src/evaluation/index.ts';
 import { type CompiledProgram, createEngine, type Engine } from '../src/engine/index.ts';
 import { createTrainProgram } from '../src/strategies/index.ts';
 import { sumTree } from '../src/wire/index.ts';
@@ -113,6 +114,49 @@ class OurBench {
   }
 }
 
+/** Logits, decisions and losses of the whole batch in one graph, as evaluation computes them. */
+class InferenceBench implements Pick<OurBench, 'compileMs' | 'check' | 'step'> {
+  readonly #program: CompiledProgram;
+  readonly #inputs: Readonly<Record<string, TensorValue>>;
+
+  private constructor(program: CompiledProgram, inputs: Readonly<Record<string, TensorValue>>) {
+    this.#program = program;
+    this.#inputs = inputs;
+  }
+
+  static async create(engine: Engine, request: SetupRequest): Promise<InferenceBench> {
+    const program = await engine.compile(createPredict(taskConfig(request.task, request.model), batchSize));
+    const data = readFloats(request.parameters);
+    return new InferenceBench(program, {
+      parameters: { shape: [data.length], dtype: 'float32', data },
+      image: { shape: [batchSize, 32, 32, 3], dtype: 'float32', data: readFloats(request.images) },
+      target: { shape: [batchSize, CLASSES], dtype: 'float32', data: oneHot(readInts(request.labels)) },
+    });
+  }
+
+  get compileMs(): number {
+    return this.#program.compileMs.capture + this.#program.compileMs.session;
+  }
+
+  /** Mean loss, and the norm of the logits in the place of a gradient's. */
+  async check(): Promise<{ loss: number; gradientNorm: number }> {
+    const { loss, logits } = await this.#program.run(this.#inputs);
+    const sum = (values: Float32Array, term: (value: number) => number) => values.reduce((total, value) => total + term(value), 0);
+    return {
+      loss: sum(floatsOf(loss), (value) => value) / batchSize,
+      gradientNorm: Math.sqrt(sum(floatsOf(logits), (value) => value * value)),
+    };
+  }
+
+  async step(): Promise<{ ms: number; cpuMs: number }> {
+    const begin = performance.now();
+    const cpuBegin = process.cpuUsage();
+    await this.#program.run(this.#inputs);
+    const { user, system } = process.cpuUsage(cpuBegin);
+    return { ms: performance.now() - begin, cpuMs: (user + system) / 1000 };
+  }
+}
+
 function cutIntoShards(values: Float32Array, shape: readonly number[]): TensorValue[] {
   const length = shape.reduce((product, size) => product * size, 1);
   return Array.from({ length: shards }, (_, shard) => ({
@@ -148,10 +192,10 @@ function floatsOf(value: TensorValue | undefined): Float32Array {
   return value.data;
 }
 
-let bench: OurBench | undefined;
+let bench: OurBench | InferenceBench | undefined;
 let engine: Engine | undefined;
 
-function ready(): OurBench {
+function ready(): OurBench | InferenceBench {
   if (bench === undefined) throw new Error('"setup" comes first');
   return bench;
 }
@@ -163,10 +207,12 @@ async function answer(request: { command: string } & Record<string, unknown>): P
       const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
       return { engine: engine.fingerprint, onnxruntime: version, node: process.versions.node };
     }
-    case 'setup':
+    case 'setup': {
       if (engine === undefined) throw new Error('"hello" comes first');
-      bench = await OurBench.create(engine, request as unknown as SetupRequest);
+      const setup = request as unknown as SetupRequest;
+      bench = await (setup.task === 'inference' ? InferenceBench : OurBench).create(engine, setup);
       return { compileMs: bench.compileMs };
+    }
     case 'check':
       return { ...(await ready().check()) };
     case 'step':

@@ -1,7 +1,7 @@
 /** @file What is measured: the tasks and models of the comparison, with the same settings on both sides. */
 import { type Config, configSchema, MODEL_NAMES, type ModelName } from '../src/config/index.ts';
 
-export const TASK_NAMES = ['plain', 'gfa', 'pgd7'] as const;
+export const TASK_NAMES = ['plain', 'gfa', 'pgd7', 'inference'] as const;
 export type TaskName = (typeof TASK_NAMES)[number];
 export { MODEL_NAMES, type ModelName };
 
@@ -25,6 +25,7 @@ export function taskConfig(task: TaskName, model: ModelName): Config {
     plain: { name: 'benchmark' },
     gfa: { name: 'deep', gfa: { alignment: 'squared', layers: ['conv1', 'conv2', 'conv3'], weights: [...gfaWeights], warmup: 0 } },
     pgd7: { name: 'adversarial', adversarial: { epsLinf, stepSizeLinf, steps: attackSteps, randomStart: true } },
+    inference: { name: 'benchmark' },
   } as const;
   return configSchema.parse({
     name: `bench-${task}`,

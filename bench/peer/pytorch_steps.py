@@ -4,7 +4,7 @@ One process serves one (model, task). It reads one JSON object per line on stdin
 per line on stdout:
 
   {"command": "hello"}                       -> {"torch", "python", "threads", "onednn"}
-  {"command": "setup", "model", "task", "batch", "parameters"?, "images"?, "labels"?, "noise"?, ...}
+  {"command": "setup", "model", "task", "batch", "parameters"?, "images"?, "labels"?, "noise"?, "device"?, ...}
                                              -> {"parameters": count}
   {"command": "check"}                       -> {"loss", "gradientNorm"}: of the given batch, parameters untouched
   {"command": "step"}                        -> {"ms", "cpuMs"}: wall and processor time of one whole step, parameters updated
@@ -18,6 +18,7 @@ A step is what a user would write: zero the gradients, forward, loss, backward, 
   plain  softmax cross-entropy, mean over the batch
   gfa    plus sum over conv1..conv3 of weight * mean(1 - c^2), c = cosine of a sample's feature (after ReLU, before
          pooling) and the gradient of its own loss by that feature; differentiated twice
+  inference  logits and loss without gradients; `check` gives the norm of the logits as gradientNorm
   pgd7   cross-entropy on examples from 7 L-infinity PGD steps with a random start (Madry et al. 2018)
 """
 import json
@@ -74,6 +75,7 @@ class Bench:
         self.attack_steps = request["attackSteps"]
         batch = request["batch"]
         torch.manual_seed(0)
+        device = request.get("device", "cpu")
         self.model = MODELS[request["model"]]()
         if request.get("parameters"):
             flat = read_tensor(request["parameters"], "f", [-1])
@@ -81,6 +83,9 @@ class Bench:
         self.images = read_tensor(request["images"], "f", [batch, 3, 32, 32]) if request.get("images") else torch.rand(batch, 3, 32, 32)
         self.labels = read_tensor(request["labels"], "i", [batch]).long() if request.get("labels") else torch.randint(0, 10, (batch,))
         self.noise = read_tensor(request["noise"], "f", [batch, 3, 32, 32]) if request.get("noise") else None
+        self.model.to(device)
+        self.images, self.labels = self.images.to(device), self.labels.to(device)
+        self.noise = self.noise if self.noise is None else self.noise.to(device)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=request["learningRate"], momentum=request["momentum"])
 
     def parameter_count(self):
@@ -112,18 +117,32 @@ class Bench:
                 loss = loss + weight * (1 - cosine * cosine).mean()
         return loss
 
+    @torch.no_grad()
+    def infer(self):
+        logits = self.model(self.images)[0]
+        return logits, F.cross_entropy(logits, self.labels)
+
     def check(self):
+        if self.task == "inference":
+            logits, loss = self.infer()
+            return {"loss": loss.item(), "gradientNorm": logits.norm().item()}
         loss = self.loss(self.noise)
         gradients = torch.autograd.grad(loss, list(self.model.parameters()))
         return {"loss": loss.item(), "gradientNorm": torch.cat([g.flatten() for g in gradients]).norm().item()}
 
     def step(self):
         begin, cpu_begin = time.perf_counter(), time.process_time()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss()
-        loss.backward()
-        self.optimizer.step()
+        if self.task == "inference":
+            loss = self.infer()[1]
+        else:
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = self.loss()
+            loss.backward()
+            self.optimizer.step()
+        # Waits for a GPU as well.
         loss.item()
+        if loss.is_cuda:
+            torch.cuda.synchronize()
         return {"ms": (time.perf_counter() - begin) * 1e3, "cpuMs": (time.process_time() - cpu_begin) * 1e3}
 
 

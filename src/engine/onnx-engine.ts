@@ -2,15 +2,14 @@
  * @file The captured engine: programs become ONNX graphs that ONNX Runtime compiles and runs. `run` computes on the
  * calling thread, so it belongs in a worker thread.
  */
-import { readFileSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { PACKAGE_VERSION, type TensorSpec, type TensorValue } from '../core/index.ts';
 import { probeBlockSize } from './blocked-convolution.ts';
 import { captureProgram } from './capture-program.ts';
 import { checkInputs } from './check-inputs.ts';
+import { cpuFeatures } from './cpu-features.ts';
 import { deviceFingerprint } from './devices.ts';
 import { type Provider, runtimeError, type SessionOptions } from './onnx-providers.ts';
-import { openSession, probeProvider, RUNTIME_VERSION, RuntimeTensor, type Session } from './onnx-session.ts';
+import { openSession, probeProvider, RUNTIME_VERSION, type RuntimeTensor, type Session, toRuntimeTensor } from './onnx-session.ts';
 import { capturedOutputName, type ModelPart, partition } from './partition.ts';
 import type { CompiledProgram, Engine, Program, TensorValues } from './types.ts';
 
@@ -64,18 +63,6 @@ function deviceWord(provider: Exclude<Provider, 'cpu'>, device: number): string 
   return `device=${deviceFingerprint(provider, device)}${tf32}`;
 }
 
-/** The CPU features that select other kernels, and so other roundings, inside the runtime. */
-function cpuFeatures(): string {
-  try {
-    const flags = /^flags\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' ') ?? [];
-    const found = ['avx', 'avx2', 'fma', 'avx512f', 'avx512_vnni', 'amx_tile'].filter((flag) => flags.includes(flag));
-    if (found.length > 0) return found.join('+');
-  } catch {
-    // Not Linux: the model's name has to do.
-  }
-  return (cpus()[0]?.model ?? 'unknown-cpu').replaceAll(/\s+/g, '-');
-}
-
 type Feeds = Record<string, RuntimeTensor>;
 
 async function compileProgram(program: Program, blockSize: number, options: SessionOptions): Promise<CompiledProgram> {
@@ -117,7 +104,7 @@ async function compileProgram(program: Program, blockSize: number, options: Sess
           feeds[graphName] = known.tensor;
           return;
         }
-        const tensor = new RuntimeTensor(value.dtype, value.data, [...value.shape]);
+        const tensor = toRuntimeTensor(value);
         feeds[graphName] = tensor;
         if (stable.has(name)) {
           stableTensors.set(name, { value, tensor });

@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type TransferListItem, Worker } from 'node:worker_threads';
+import { SHARE_ENV, type TransferListItem, Worker } from 'node:worker_threads';
 import type { Config } from '../config/index.ts';
 import { DeepDefenseError, type ErrorCode, type ErrorParts } from '../core/index.ts';
 import type { DatasetHeader } from '../data/index.ts';
@@ -55,7 +55,8 @@ interface Pending {
 
 /** Runs the real computer in a worker thread. */
 export function createThreadComputeClient(): ComputeClient {
-  const thread = new Worker(threadFile());
+  // Native libraries read the process's environment; the thread's copy would not reach them.
+  const thread = new Worker(threadFile(), { env: SHARE_ENV });
   const pending = new Map<number, Pending>();
   let lastId = 0;
   let ended: DeepDefenseError | undefined;
