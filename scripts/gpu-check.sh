@@ -36,8 +36,9 @@ compile() {
   "$root/node_modules/.bin/esbuild" "$root/scripts/gpu-check/check.ts" --bundle --platform=node --format=esm --target=node20 \
     --external:onnxruntime-node --external:@tensorflow/tfjs-node --external:@tensorflow/tfjs-node-gpu --log-level=error \
     --banner:js="import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);" \
-    --outfile="$1/check.mjs"
-  cp "$root/bench/peer/pytorch_steps.py" "$1/"
+    --outfile="$1/dist/check/check.mjs"
+  # Its version is read two folders up, as from src/ and dist/.
+  cp "$root/bench/peer/pytorch_steps.py" "$root/package.json" "$1/"
 }
 
 check_in() {
@@ -55,7 +56,7 @@ check_in() {
   if [ -z "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] && [ -e "$icd" ] && [ ! -e /usr/share/vulkan/icd.d/nvidia_icd.json ] && [ ! -e /etc/vulkan/icd.d/nvidia_icd.json ]; then
     export VK_DRIVER_FILES=$icd
   fi
-  LD_LIBRARY_PATH="$folder/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$node" "$folder/check.mjs" "${peer[@]}" "$@"
+  LD_LIBRARY_PATH="$folder/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$node" "$folder/dist/check/check.mjs" "${peer[@]}" "$@"
 }
 
 case "$mode" in
