@@ -31,7 +31,7 @@ export interface ComputeClient {
   setParameters(version: number, values: Float32Array): Promise<void>;
   trainBlock(step: number, firstPosition: number, block: ShardBlock, gfaScale: number): Promise<BlockSum>;
   evaluate(attack: 'clean' | 'fgsm' | 'pgd', epsLinf: number, first: number, count: number): Promise<EvaluationSum>;
-  /** Ends at once; calls under way reject. */
+  /** Calls under way reject at once; resolves when the native call in progress is over and the thread gone. */
   dispose(): Promise<void>;
 }
 
@@ -47,6 +47,11 @@ export interface ComputeRequest {
 export type ComputeReply =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: { readonly code: ErrorCode; readonly parts: ErrorParts } };
+
+/** Message that asks the thread to end. */
+export const END = 'end';
+/** A native call that takes longer is cut off, whatever follows. */
+const END_GRACE_MS = 30_000;
 
 interface Pending {
   resolve(value: unknown): void;
@@ -72,7 +77,12 @@ export function createThreadComputeClient(): ComputeClient {
     else call?.resolve(reply.value);
   });
   thread.on('error', (cause) => end(threadFailed(cause instanceof Error ? cause.message : String(cause), cause)));
-  thread.on('exit', (exitCode) => end(threadFailed(`exit code ${exitCode}`)));
+  const exited = new Promise<void>((resolve) => {
+    thread.on('exit', (exitCode) => {
+      end(threadFailed(`exit code ${exitCode}`));
+      resolve();
+    });
+  });
   const call = <Value>(method: ComputeMethod, args: readonly unknown[], transfer: readonly TransferListItem[] = []): Promise<Value> => {
     if (ended !== undefined) return Promise.reject(ended);
     return new Promise<Value>((resolve, reject) => {
@@ -91,7 +101,11 @@ export function createThreadComputeClient(): ComputeClient {
     evaluate: (...args) => call('evaluate', args),
     dispose: async () => {
       end(threadFailed('it was stopped'));
-      await thread.terminate();
+      // Terminated in the middle of native code, the runtime would abort the whole process: the thread ends itself between two calls.
+      thread.postMessage(END);
+      const late = setTimeout(() => void thread.terminate(), END_GRACE_MS);
+      await exited;
+      clearTimeout(late);
     },
   };
 }

@@ -2,7 +2,7 @@
 import { parentPort, type TransferListItem } from 'node:worker_threads';
 import { collectYoungObjects, DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import { Computer } from './compute.ts';
-import type { ComputeReply, ComputeRequest } from './compute-client.ts';
+import { type ComputeReply, type ComputeRequest, END } from './compute-client.ts';
 import { ComputeHost } from './compute-host.ts';
 
 const port = parentPort;
@@ -10,7 +10,10 @@ if (port === null)
   throw new DeepDefenseError('INTERNAL', { what: 'the compute thread was started as a program', todo: 'run "deepdefense worker"' });
 const host = new ComputeHost((config, dataset) => Computer.create(config, dataset));
 
-port.on('message', ({ id, method, args }: ComputeRequest) => {
+port.on('message', (request: ComputeRequest | typeof END) => {
+  // Ends this thread, not the process.
+  if (request === END) process.exit();
+  const { id, method, args } = request;
   // The supervisor's types guarantee that the arguments fit the method.
   const call = host[method].bind(host) as (...args: readonly unknown[]) => Promise<unknown>;
   call(...args).then(
