@@ -102,7 +102,7 @@ export function createThreadComputeClient(): ComputeClient {
     dispose: async () => {
       end(threadFailed('it was stopped'));
       // Terminated in the middle of native code, the runtime would abort the whole process: the thread ends itself between two calls.
-      thread.postMessage(END);
+      thread.postMessage(END, []);
       const late = setTimeout(() => void thread.terminate(), END_GRACE_MS);
       await exited;
       clearTimeout(late);
