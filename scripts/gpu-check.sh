@@ -73,7 +73,7 @@ case "$mode" in
     cp -r "$root/node_modules/onnxruntime-node/"{package.json,dist} "$work/bundle/node_modules/onnxruntime-node/"
     cp -r "$root/node_modules/onnxruntime-node/bin/napi-v6/linux/x64" "$work/bundle/node_modules/onnxruntime-node/bin/napi-v6/linux/"
     find "$work/bundle" -name '*.map' -delete
-    loader=$(ldconfig -p | sed -n 's/.*libvulkan\.so\.1 .*x86-64.* => //p' | head -1)
+    loader=$(ldconfig -p | awk '/libvulkan\.so\.1 .*x86-64/ && !found { print $NF; found = 1 }')
     if [ -n "$loader" ]; then cp -L "$loader" "$work/bundle/lib/libvulkan.so.1"; else echo 'gpu-check: no libvulkan.so.1 here: the GPU machine must have it'; fi
     tar -C "$work" -c bundle | xz -T0 -6 >"$archive.part"
     mv "$archive.part" "$archive"
