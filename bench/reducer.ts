@@ -10,6 +10,7 @@ import { createOptimizer } from '../src/coordinator/index.ts';
 import { TreeReducer } from '../src/wire/index.ts';
 import { measureAggregation } from './aggregation.ts';
 import { describeMachine } from './machine.ts';
+import { wholeNumber } from './options.ts';
 import { type Spread, spreadOf } from './statistics.ts';
 
 const HELP = `Times the coordinator's sums, optimiser and transport.
@@ -178,12 +179,6 @@ function partOf(text: string): Part {
   const part = PARTS.find((candidate) => candidate === text);
   if (part !== undefined) return part;
   throw new DeepDefenseError('USAGE', { what: 'bad --part', expected: `some of ${PARTS.join(', ')}`, got: `"${text}"` });
-}
-
-function wholeNumber(option: string, text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1) return value;
-  throw new DeepDefenseError('USAGE', { what: `bad --${option}`, expected: 'an integer of at least 1', got: `"${text}"` });
 }
 
 try {

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { DeepDefenseError, isDeepDefenseError } from '../src/core/index.ts';
 import { describeMachine } from './machine.ts';
+import { wholeNumber } from './options.ts';
 import { type Spread, spreadOf } from './statistics.ts';
 
 const HELP = `Times \`deepdefense train\` (vgg6, deep) with one and two workers, alternating.
@@ -168,12 +169,6 @@ function formatRows(rows: readonly ScalingRow[]): string {
       `${speedup.min.toFixed(2)} - ${speedup.max.toFixed(2)}`,
     ]);
   return table.toString();
-}
-
-function wholeNumber(option: string, text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1) return value;
-  throw new DeepDefenseError('USAGE', { what: `bad --${option}`, expected: 'an integer of at least 1', got: `"${text}"` });
 }
 
 try {

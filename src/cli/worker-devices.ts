@@ -33,7 +33,7 @@ export function placesOf(
     name === 'onnx:cpu' || name === 'eager' || isProcessor(name, devices);
   const chosen =
     engine === 'auto'
-      ? BY_PREFERENCE.map(list).find(
+      ? BY_PREFERENCE.map((name) => list(name)).find(
           (found) => found.devices.length > 0 && (found.engine === 'onnx:cpu' || !isCpu(found.engine, found.devices)),
         )
       : list(engine);

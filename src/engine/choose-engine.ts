@@ -28,7 +28,7 @@ type OpenEngine = (options: EngineOptions) => Promise<Engine>;
 
 /**
  * Runs a convolution with ReLU, its gradient and the gradient of that gradient's norm on every engine that has a device here.
- * @throws DeepDefenseError ENGINE_UNAVAILABLE when not even the CPU engine passes
+ * @throws DeepDefenseError ENGINE_UNAVAILABLE when not even the CPU engine passes, or no engine has the device
  */
 export async function chooseEngine(
   options: { readonly threads: number; readonly device: number },
@@ -37,6 +37,12 @@ export async function chooseEngine(
   const usable = CANDIDATES.filter((name) =>
     listDevices(name).devices.some(({ index }) => index === options.device || name === 'onnx:cpu'),
   );
+  if (options.device > 0 && usable.length === 1) {
+    throw new DeepDefenseError('ENGINE_UNAVAILABLE', {
+      what: `no engine has a device ${options.device} here`,
+      todo: '`deepdefense doctor` lists the devices of each engine; leave engine.device out for the CPU',
+    });
+  }
   // On most machines there is nothing to choose from.
   if (usable.length === 1) return { engine: 'onnx:cpu', trials: [{ engine: 'onnx:cpu' }] };
   const trials: EngineTrial[] = [];

@@ -8,7 +8,9 @@ export async function createEngine({ name, threads, device = 0 }: EngineOptions)
   switch (name) {
     case 'auto': {
       const { chooseEngine } = await import('./choose-engine.ts');
-      const { engine } = await chooseEngine({ threads, device }, createEngine);
+      const { engine, trials } = await chooseEngine({ threads, device }, createEngine);
+      const passedOver = trials.flatMap((trial) => (trial.problem === undefined ? [] : [`${trial.engine}: ${trial.problem}`]));
+      if (passedOver.length > 0) process.emitWarning(`engine.name auto takes ${engine} and passes over ${passedOver.join('; ')}`);
       return createEngine({ name: engine, threads, device: engine === 'onnx:cpu' ? 0 : device });
     }
     case 'eager':

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { placesOf } from '../../../src/cli/worker-devices.ts';
 import type { EngineName } from '../../../src/core/index.ts';
-import type { EngineDevices } from '../../../src/engine/index.ts';
+import { type EngineDevices, listDevices } from '../../../src/engine/index.ts';
 
 const gpu = (index: number) => ({ index, name: `GPU ${index}`, driver: '550' });
 const machine =
@@ -23,6 +23,11 @@ describe('placesOf', () => {
   it('all: one place per core on a machine without', () => {
     const places = placesOf('all', 'auto', machine(0), 3);
     expect(places.map(({ engine, device }) => [engine, device])).toEqual(Array(3).fill(['onnx:cpu', 0]));
+  });
+
+  it('works with the real list of devices', () => {
+    expect(placesOf('all', 'onnx:cpu', listDevices, 2)).toHaveLength(2);
+    expect(placesOf('all', 'auto', listDevices, 2).length).toBeGreaterThan(0);
   });
 
   it('a list: those devices in that order', () => {

@@ -46,6 +46,11 @@ describe('chooseEngine', () => {
     expect(open).not.toHaveBeenCalled();
   });
 
+  it('a device that no engine has: is an error, not the CPU', async () => {
+    haveDevices('onnx:cpu', 'onnx:cuda');
+    await expect(chooseEngine({ threads: 1, device: 5 }, vi.fn())).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
+  });
+
   it('takes the fastest', async () => {
     haveDevices('onnx:cpu', 'onnx:cuda');
     const { engine, trials } = await chooseEngine(WISH, ({ name }) => altered(name as EngineName, (x) => x, name === 'onnx:cpu' ? 150 : 0));
