@@ -1,7 +1,7 @@
 /** @file What `bench` measures: the machine's ceiling for convolutions and matrix products, and training steps against it. */
 import { type Config, type ConfigInput, MODELS, resolveConfig } from '../config/index.ts';
 import { Random, sizeOf, type TensorSpec, type TensorValue } from '../core/index.ts';
-import { type Program, profileProgram, type ProgramProfile, tf } from '../engine/index.ts';
+import { openTimedProgram, type OperatorProfile, type Program, tf, type TimedProgram } from '../engine/index.ts';
 import { initialParameters } from '../nn/index.ts';
 import { createTrainProgram } from '../strategies/index.ts';
 
@@ -11,60 +11,105 @@ export interface StepProfileOptions {
   /** Samples of a shard. */
   readonly batch: number;
   readonly threads: number;
+  /** Measured runs of each graph; two more come first. */
   readonly runs: number;
   readonly byOperator: boolean;
 }
 
+/** Of several measurements. */
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
 /** One training program. */
-export interface StepProfile extends ProgramProfile {
+export interface StepProfile {
   readonly strategy: Config['strategy']['name'];
-  readonly medianMs: number;
+  readonly nodes: number;
+  /** Operations of convolutions and matrix products (2 per multiply-add). */
+  readonly flops: number;
+  readonly bytes: number;
+  /** Wall milliseconds of a run. */
+  readonly milliseconds: Spread;
   readonly samplesPerSecond: number;
   /** 10^9 operations of convolutions and matrix products per second. */
-  readonly gflops: number;
-  /** `gflops` over the convolution ceiling. */
-  readonly ofCeiling: number;
+  readonly gflops: Spread;
+  /** Each run's operations per second over those of the chain of convolutions that ran right after it. */
+  readonly ofCeiling: Spread;
+  /** By time, longest first; empty when not profiled by operator. */
+  readonly operators: readonly OperatorProfile[];
 }
 
 export interface StepProfiles {
   /** 10^9 operations per second of a chain of eight convolutions 64 to 64 on 16 images of 32x32, and of eight products of 512x512. */
-  readonly ceiling: { readonly convolution: number; readonly matrixProduct: number };
+  readonly ceiling: { readonly convolution: Spread; readonly matrixProduct: Spread };
   readonly steps: readonly StepProfile[];
 }
 
-/** Measures the ceiling before and after the steps and takes the higher: a disturbed ceiling would flatter the steps. */
+/**
+ * Each run of a step is followed by a run of the chain of convolutions: speeds of a machine that others share change within seconds, and
+ * a share of the ceiling means something only for the same moment.
+ */
 export async function profileSteps(options: StepProfileOptions): Promise<StepProfiles> {
-  const before = await ceiling(options);
-  const profiles: { readonly strategy: StepProfile['strategy']; readonly profile: ProgramProfile }[] = [];
-  for (const strategy of options.strategies) profiles.push({ strategy, profile: await profileStep(strategy, options) });
-  const after = await ceiling(options);
-  const convolution = Math.max(before.convolution, after.convolution);
-  return {
-    ceiling: { convolution, matrixProduct: Math.max(before.matrixProduct, after.matrixProduct) },
-    steps: profiles.map(({ strategy, profile }) => {
-      const medianMs = median(profile.milliseconds);
-      const gflops = profile.flops / medianMs / 1e6;
-      return {
-        ...profile,
-        strategy,
-        medianMs,
-        samplesPerSecond: (options.batch / medianMs) * 1000,
-        gflops,
-        ofCeiling: gflops / convolution,
-      };
-    }),
-  };
+  const { threads, runs, batch } = options;
+  const chain = await openTimedProgram(convolutions, smallInputs(convolutions), threads);
+  const ceilings: number[] = [];
+  const steps: StepProfile[] = [];
+  for (const strategy of options.strategies) {
+    const step = await openStep(strategy, options);
+    const times: number[] = [];
+    const chainTimes: number[] = [];
+    for (let run = -WARM_UP; run < runs; run++) {
+      const stepMs = await step.run();
+      const chainMs = await chain.run();
+      if (run < 0) continue;
+      times.push(stepMs);
+      chainTimes.push(chainMs);
+    }
+    const gflops = times.map((ms) => rate(step, ms));
+    const chainGflops = chainTimes.map((ms) => rate(chain, ms));
+    ceilings.push(...chainGflops);
+    const milliseconds = spread(times);
+    steps.push({
+      strategy,
+      nodes: step.nodes,
+      flops: step.flops,
+      bytes: step.bytes,
+      milliseconds,
+      samplesPerSecond: (batch / milliseconds.median) * 1000,
+      gflops: spread(gflops),
+      ofCeiling: spread(gflops.map((value, i) => value / (chainGflops[i] as number))),
+      operators: options.byOperator ? await step.byOperator(runs) : [],
+    });
+    await step.release();
+  }
+  await chain.release();
+  return { ceiling: { convolution: spread(ceilings), matrixProduct: await productCeiling(options) }, steps };
 }
 
-async function profileStep(
-  strategy: Config['strategy']['name'],
-  { model, batch, threads, runs, byOperator }: StepProfileOptions,
-): Promise<ProgramProfile> {
+const WARM_UP = 2;
+
+/** 10^9 operations per second. */
+const rate = ({ flops }: TimedProgram, milliseconds: number): number => flops / milliseconds / 1e6;
+
+async function productCeiling({ threads, runs }: StepProfileOptions): Promise<Spread> {
+  const chain = await openTimedProgram(products, smallInputs(products), threads);
+  const rates: number[] = [];
+  for (let run = -WARM_UP; run < runs; run++) {
+    const milliseconds = await chain.run();
+    if (run >= 0) rates.push(rate(chain, milliseconds));
+  }
+  await chain.release();
+  return spread(rates);
+}
+
+function openStep(strategy: Config['strategy']['name'], { model, batch, threads }: StepProfileOptions): Promise<TimedProgram> {
   const input: ConfigInput = { model: { name: model }, strategy: { name: strategy }, train: { batchSize: batch, shards: 1 } };
   const config = resolveConfig(input);
   const { program } = createTrainProgram(config, batch);
   const inputs = Object.fromEntries(program.inputs.map((spec) => [spec.name, inputOf(spec, config)]));
-  return profileProgram(program, inputs, { threads, runs, byOperator });
+  return openTimedProgram(program, inputs, threads);
 }
 
 function inputOf({ name, shape, dtype }: TensorSpec, config: Config): TensorValue {
@@ -81,23 +126,20 @@ function inputOf({ name, shape, dtype }: TensorSpec, config: Config): TensorValu
   return { shape, dtype: dtype as 'float32', data };
 }
 
-const CHAIN = 8;
+/** Small values: products of eight factors stay finite and above the denormal range. */
+const smallInputs = ({ inputs }: Program): Record<string, TensorValue> =>
+  Object.fromEntries(
+    inputs.map(({ name, shape }) => {
+      const random = new Random('initialisation', 2);
+      return [
+        name,
+        { shape, dtype: 'float32' as const, data: Float32Array.from({ length: sizeOf(shape) }, () => (random.uniform() - 0.5) * 0.2) },
+      ];
+    }),
+  );
 
-async function ceiling({ threads, runs }: StepProfileOptions): Promise<StepProfiles['ceiling']> {
-  const best = async (program: Program): Promise<number> => {
-    const inputs = Object.fromEntries(
-      program.inputs.map(({ name, shape }) => {
-        const random = new Random('initialisation', 2);
-        // Small values: products of eight factors stay finite and above the denormal range.
-        const data = Float32Array.from({ length: sizeOf(shape) }, () => (random.uniform() - 0.5) * 0.2);
-        return [name, { shape, dtype: 'float32' as const, data }];
-      }),
-    );
-    const { flops, milliseconds } = await profileProgram(program, inputs, { threads, runs, byOperator: false });
-    return flops / (milliseconds[0] as number) / 1e6;
-  };
-  return { convolution: await best(convolutions), matrixProduct: await best(products) };
-}
+/** Links of a chain. */
+const CHAIN = 8;
 
 const float = (name: string, shape: readonly number[]): TensorSpec => ({ name, shape, dtype: 'float32' });
 
@@ -122,7 +164,9 @@ const products: Program = {
   },
 };
 
-function median(ascending: readonly number[]): number {
-  const middle = ascending.length / 2;
-  return ((ascending[Math.ceil(middle - 0.5)] as number) + (ascending[Math.floor(middle)] as number)) / 2;
+function spread(values: readonly number[]): Spread {
+  const ascending = values.toSorted((a, b) => a - b);
+  const middle = (ascending.length - 1) / 2;
+  const median = ((ascending[Math.floor(middle)] as number) + (ascending[Math.ceil(middle)] as number)) / 2;
+  return { median, min: ascending[0] as number, max: ascending.at(-1) as number };
 }

@@ -23,86 +23,53 @@ export interface OperatorProfile extends Cost {
   readonly milliseconds: number;
 }
 
-export interface ProgramProfile extends Cost {
+/** A program ready to be timed: its main graph on `onnx:cpu`, what depends on its stable inputs alone computed beforehand. */
+export interface TimedProgram extends Cost {
   readonly program: string;
   /** Nodes of the captured graph that run each time. */
   readonly nodes: number;
-  readonly runs: number;
-  /** Wall milliseconds of each run without the profiler, ascending. */
-  readonly milliseconds: readonly number[];
-  /** By time, longest first; empty when not profiled by operator. */
-  readonly operators: readonly OperatorProfile[];
+  /** Wall milliseconds of one run. */
+  run(): Promise<number>;
+  /** Times by operator, longest first: means over `runs` runs under the runtime's profiler. */
+  byOperator(runs: number): Promise<OperatorProfile[]>;
+  release(): Promise<void>;
 }
 
-export interface ProfileOptions {
-  readonly threads: number;
-  /** Measured runs; two more come first. */
-  readonly runs: number;
-  /** Also by operator; default true. */
-  readonly byOperator?: boolean;
-}
-
-/**
- * Times a program's main graph on `onnx:cpu`; what depends on its stable inputs alone is computed once beforehand.
- * @throws DeepDefenseError ENGINE_*
- */
-export async function profileProgram(program: Program, inputs: TensorValues, options: ProfileOptions): Promise<ProgramProfile> {
-  const { threads, runs, byOperator = true } = options;
-  const session: SessionOptions = { provider: 'cpu', device: 0, threads };
-  const captured = captureProgram(program, await probeBlockSize(session));
+/** @throws DeepDefenseError ENGINE_* */
+export async function openTimedProgram(program: Program, inputs: TensorValues, threads: number): Promise<TimedProgram> {
+  const options: SessionOptions = { provider: 'cpu', device: 0, threads };
+  const captured = captureProgram(program, await probeBlockSize(options));
   const { prologue, main } = partition(program.name, captured, program.stableInputs ?? []);
   const values = checkInputs(program.name, program.inputs, inputs);
-  let feeds: Record<string, RuntimeTensor> = {};
-  captured.inputs.forEach(({ value }, i) => (feeds[value.name] = toRuntimeTensor(values[i] as TensorValue)));
+  let feeds: Feeds = Object.fromEntries(captured.inputs.map(({ value }, i) => [value.name, toRuntimeTensor(values[i] as TensorValue)]));
   if (prologue) {
-    const hoisted = await timed({ ...prologue, name: `${program.name}/prologue` }, feeds, session, 1, undefined);
-    feeds = { ...feeds, ...hoisted.outputs };
+    const session = await openSession(`${program.name}/prologue`, prologue.bytes, options);
+    feeds = { ...feeds, ...((await session.run(taken(prologue, feeds))) as Feeds) };
+    await session.release();
   }
-  const plain = await timed({ ...main, name: program.name }, feeds, session, runs, undefined);
   const costs = main.nodes.map((node) => ({ operator: node.op, ...nodeCost(captured, node) }));
   const total = (cost: keyof Cost): number => costs.reduce((sum, node) => sum + node[cost], 0);
+  const session = await openSession(program.name, main.bytes, options);
+  const wanted = taken(main, feeds);
   return {
     program: program.name,
     nodes: main.nodeCount,
-    runs,
-    milliseconds: plain.milliseconds.toSorted((a, b) => a - b),
     flops: total('flops'),
     bytes: total('bytes'),
-    operators: byOperator ? await operatorTimes(main, program.name, feeds, session, runs, costs) : [],
+    run: async () => {
+      const startedMs = performance.now();
+      await session.run(wanted);
+      return performance.now() - startedMs;
+    },
+    byOperator: (runs) => operatorTimes(program.name, main.bytes, wanted, options, runs, costs),
+    release: () => session.release(),
   };
 }
 
-interface NamedPart {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-  readonly inputs: readonly string[];
-}
+type Feeds = Readonly<Record<string, RuntimeTensor>>;
 
-const WARM_UP = 2;
-
-async function timed(
-  { name, bytes, inputs }: NamedPart,
-  feeds: Readonly<Record<string, RuntimeTensor>>,
-  options: SessionOptions,
-  runs: number,
-  profilePrefix: string | undefined,
-) {
-  const session = await openSession(name, bytes, { ...options, ...(profilePrefix === undefined ? {} : { profilePrefix }) });
-  try {
-    const wanted = Object.fromEntries(inputs.map((input) => [input, feeds[input] as RuntimeTensor]));
-    const milliseconds: number[] = [];
-    let outputs: Record<string, RuntimeTensor> = {};
-    for (let run = -WARM_UP; run < runs; run++) {
-      const startedMs = performance.now();
-      outputs = (await session.run(wanted)) as Record<string, RuntimeTensor>;
-      if (run >= 0) milliseconds.push(performance.now() - startedMs);
-    }
-    if (profilePrefix !== undefined) session.endProfiling();
-    return { outputs, milliseconds };
-  } finally {
-    await session.release();
-  }
-}
+const taken = ({ inputs }: { readonly inputs: readonly string[] }, feeds: Feeds): Record<string, RuntimeTensor> =>
+  Object.fromEntries(inputs.map((input) => [input, feeds[input] as RuntimeTensor]));
 
 interface ProfileEvent {
   readonly cat: string;
@@ -112,18 +79,24 @@ interface ProfileEvent {
   readonly args: { readonly op_name?: string };
 }
 
+/** Runs before those that count. */
+const WARM_UP = 2;
+
 async function operatorTimes(
-  main: { readonly bytes: Uint8Array; readonly inputs: readonly string[] },
   name: string,
-  feeds: Readonly<Record<string, RuntimeTensor>>,
+  bytes: Uint8Array,
+  feeds: Feeds,
   options: SessionOptions,
   runs: number,
   costs: readonly ({ readonly operator: string } & Cost)[],
 ): Promise<OperatorProfile[]> {
   const folder = mkdtempSync(join(tmpdir(), 'deepdefense-profile-'));
+  const all = runs + WARM_UP;
   try {
-    const prefix = join(folder, 'run');
-    await timed({ ...main, name }, feeds, options, runs, prefix);
+    const session = await openSession(name, bytes, { ...options, profilePrefix: join(folder, 'run') });
+    for (let run = 0; run < all; run++) await session.run(feeds);
+    session.endProfiling();
+    await session.release();
     const [file] = readdirSync(folder);
     const events = JSON.parse(readFileSync(join(folder, file as string), 'utf8')) as ProfileEvent[];
     const byOperator = new Map<string, { microseconds: number; nodes: number }>();
@@ -132,7 +105,6 @@ async function operatorTimes(
       const entry = byOperator.get(args.op_name) ?? { microseconds: 0, nodes: 0 };
       byOperator.set(args.op_name, { microseconds: entry.microseconds + dur, nodes: entry.nodes + 1 });
     }
-    const all = runs + WARM_UP;
     return [...byOperator]
       .map(([operator, { microseconds, nodes }]): OperatorProfile => {
         const own = costs.filter((cost) => cost.operator === operator);

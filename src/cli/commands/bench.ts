@@ -2,7 +2,7 @@
 import { Option } from 'commander';
 import type { CommandDefinition } from '../command-definition.ts';
 import { integerIn } from '../option-parsers.ts';
-import type { StepProfile, StepProfiles } from '../step-profile.ts';
+import type { Spread, StepProfile, StepProfiles } from '../step-profile.ts';
 
 const STRATEGIES = ['benchmark', 'deep', 'adversarial'] as const;
 
@@ -40,22 +40,26 @@ async function describe({ ceiling, steps }: StepProfiles): Promise<string> {
   const { default: Table } = await import('cli-table3');
   const style = { head: [], border: [] };
   const table = new Table({
-    head: ['strategy', 'ms', 'samples/s', 'GFLOP', 'GFLOP/s', 'of ceiling', 'GB', 'nodes'],
-    colAligns: ['left', ...Array<'right'>(7).fill('right')],
+    head: ['strategy', 'ms', 'samples/s', 'GFLOP', 'GFLOP/s', 'of ceiling', 'min - max', 'GB', 'nodes'],
+    colAligns: ['left', ...Array<'right'>(8).fill('right')],
     style,
   });
-  for (const { strategy, medianMs, samplesPerSecond, flops, gflops, ofCeiling, bytes, nodes } of steps) {
-    const cells = [medianMs.toFixed(1), samplesPerSecond.toFixed(0), (flops / 1e9).toFixed(2), gflops.toFixed(1)];
-    table.push([strategy, ...cells, `${(ofCeiling * 100).toFixed(0)} %`, (bytes / 1e9).toFixed(2), String(nodes)]);
+  for (const { strategy, milliseconds, samplesPerSecond, flops, gflops, ofCeiling, bytes, nodes } of steps) {
+    const cells = [milliseconds.median.toFixed(1), samplesPerSecond.toFixed(0), (flops / 1e9).toFixed(2), gflops.median.toFixed(1)];
+    const shares = [`${percent(ofCeiling.median)} %`, `${percent(ofCeiling.min)} - ${percent(ofCeiling.max)}`];
+    table.push([strategy, ...cells, ...shares, (bytes / 1e9).toFixed(2), String(nodes)]);
   }
   const lines = [
-    `ceiling: convolution ${ceiling.convolution.toFixed(1)} GFLOP/s, matrix product ${ceiling.matrixProduct.toFixed(1)} GFLOP/s`,
+    `ceiling in GFLOP/s, median (min - max): convolution ${around(ceiling.convolution)}, matrix product ${around(ceiling.matrixProduct)}`,
     table.toString(),
   ];
   for (const step of steps)
     if (step.operators.length > 0) lines.push('', step.strategy, operatorTable(new Table({ head: OPERATOR_HEAD, style }), step));
   return lines.join('\n');
 }
+
+const percent = (share: number): string => (share * 100).toFixed(0);
+const around = ({ median, min, max }: Spread): string => `${median.toFixed(1)} (${min.toFixed(1)} - ${max.toFixed(1)})`;
 
 const OPERATOR_HEAD = ['operator', 'nodes', 'ms', 'share', 'GFLOP/s', 'GB/s'];
 

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { profileProgram, tf } from '../../../src/engine/index.ts';
+import { openTimedProgram, tf } from '../../../src/engine/index.ts';
 
-describe('profileProgram', () => {
+describe('openTimedProgram', () => {
   it('counts operations and bytes of shapes and lists operators by time', async () => {
     const ones = (shape: number[]) => ({
       shape,
       dtype: 'float32' as const,
       data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.5),
     });
-    const profile = await profileProgram(
+    const timed = await openTimedProgram(
       {
         name: 'two products',
         inputs: [
@@ -23,16 +23,18 @@ describe('profileProgram', () => {
         }),
       },
       { a: ones([4, 6]), b: ones([6, 5]), image: ones([2, 4, 4, 3]), filter: ones([3, 3, 3, 8]) },
-      { threads: 1, runs: 3 },
+      1,
     );
     // 2 * 4 * 6 * 5 for the product; 2 * (2 * 4 * 4 * 8 outputs) * (3 * 3 * 3 products) for the convolution.
-    expect(profile.flops).toBe(240 + 13_824);
-    expect(profile.bytes).toBeGreaterThan(4 * (24 + 30 + 20));
-    expect(profile.milliseconds).toHaveLength(3);
-    const operators = profile.operators.map(({ operator }) => operator);
+    expect(timed.flops).toBe(240 + 13_824);
+    expect(timed.bytes).toBeGreaterThan(4 * (24 + 30 + 20));
+    expect(await timed.run()).toBeGreaterThan(0);
+    const profile = await timed.byOperator(3);
+    await timed.release();
+    const operators = profile.map(({ operator }) => operator);
     expect(operators).toContain('Conv');
-    const times = profile.operators.map(({ milliseconds }) => milliseconds);
+    const times = profile.map(({ milliseconds }) => milliseconds);
     expect(times).toEqual(times.toSorted((a, b) => b - a));
-    expect(profile.operators.find(({ operator }) => operator === 'Conv')?.flops).toBe(13_824);
+    expect(profile.find(({ operator }) => operator === 'Conv')?.flops).toBe(13_824);
   });
 });
