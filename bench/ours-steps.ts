@@ -1,7 +1,7 @@
 /**
  * @file Our side of bench/run.ts: one compute process on `onnx:cpu` with one thread. A step is what the product does for a
  * batch: the compiled training program over every shard, the fixed reduction tree over their gradients, the optimiser.
- * Speaks the line protocol described in peer/pytorch_steps.py.
+ * Speaks the line protocol described in peer/protocol.py.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,7 +1,7 @@
 /**
- * @file `npm run bench`: whole training steps of 128 samples, ours against PyTorch, one thread each, repetition by repetition.
+ * @file `npm run bench`: whole training steps of 128 samples, ours against PyTorch or JAX, one thread each, repetition by repetition.
  * Both sides start from the same parameters and batch, and must agree on loss and gradient norm before anything is timed.
- * Prints a table, or with `--json` one document {machine, versions, rows}. Needs PyTorch; docs/benchmarks.md says more.
+ * Prints a table, or with `--json` one document {machine, versions, rows}. Needs the peer; docs/benchmarks.md says more.
  */
 import { rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -14,17 +14,28 @@ import { describeMachine, type Machine } from './machine.ts';
 import { type Spread, spreadOf } from './statistics.ts';
 import { MODEL_NAMES, type ModelName, SETTINGS, TASK_NAMES, type TaskName } from './tasks.ts';
 
-const HELP = `Times whole training steps against PyTorch, one thread each, interleaved.
+/** What we compare with: a script under peer/, one of its variants, and the package that it imports. */
+const PEERS = {
+  pytorch: { title: 'PyTorch', script: 'peer/pytorch_steps.py', variant: 'eager', module: 'torch' },
+  'pytorch-channels-last': { title: 'PyTorch channels last', script: 'peer/pytorch_steps.py', variant: 'channels-last', module: 'torch' },
+  'pytorch-compile': { title: 'torch.compile', script: 'peer/pytorch_steps.py', variant: 'compile', module: 'torch' },
+  jax: { title: 'jax.jit', script: 'peer/jax_steps.py', variant: 'jit', module: 'jax' },
+} as const;
+type PeerName = keyof typeof PEERS;
+const PEER_NAMES = Object.keys(PEERS) as PeerName[];
 
-  node --import tsx bench/run.ts [--tasks ${TASK_NAMES.join(',')}] [--models ${MODEL_NAMES.join(',')}] [--repeats 9] [--json]
+const HELP = `Times whole training steps against PyTorch or JAX, one thread each, interleaved.
+
+  node --import tsx bench/run.ts [--tasks ${TASK_NAMES.join(',')}] [--models ${MODEL_NAMES.join(',')}] [--peer pytorch] [--repeats 9] [--json]
 
   --tasks      comma-separated: plain, gfa (1-c^2 on three convolutions), pgd7 (adversarial training), inference; default all
   --models     comma-separated: cnn3, vgg6; default all
+  --peer       ${PEER_NAMES.join(', ')}; default pytorch
   --repeats    timed pairs per row, after two untimed steps on each side; default 9
-  --ours-only  time our side alone (no PyTorch needed; no ratios)
+  --ours-only  time our side alone (no peer needed; no ratios)
   --json       one JSON document on stdout, progress on stderr
 
-Environment: DEEPDEFENSE_PEER_PYTHON = the Python that has PyTorch; default /usr/bin/python3.`;
+Environment: DEEPDEFENSE_PEER_PYTHON = the Python that has the peer's package; default /usr/bin/python3.`;
 
 const WARM_UPS = 2;
 /** A step that computed for less of its wall time shared its processor with other work. */
@@ -38,7 +49,7 @@ interface BenchRow {
   readonly model: ModelName;
   readonly ours: number;
   readonly peer: number | null;
-  /** Our samples/s over PyTorch's, pair by pair: above 1 = we are faster. */
+  /** Our samples/s over the peer's, pair by pair: above 1 = we are faster. */
   readonly ratio: Spread | null;
   /** The same with processor time instead of wall time: steadier where other work shares the machine. */
   readonly cpuRatio: Spread | null;
@@ -70,6 +81,8 @@ interface Check {
 interface BenchDocument {
   readonly machine: Machine;
   readonly versions: Readonly<Record<string, unknown>>;
+  /** Absent when our side ran alone. */
+  readonly peer?: PeerName;
   readonly settings: typeof SETTINGS;
   readonly rows: readonly BenchRow[];
 }
@@ -80,26 +93,27 @@ function startOurs(): LineProcess {
   return new LineProcess({ command: process.execPath, args: ['--import', 'tsx', pathOf('ours-steps.ts')] });
 }
 
-function startPeer(): LineProcess {
+function startPeer(name: PeerName): LineProcess {
   return new LineProcess({
     command: process.env.DEEPDEFENSE_PEER_PYTHON ?? '/usr/bin/python3',
-    args: [pathOf('peer/pytorch_steps.py')],
+    args: [pathOf(PEERS[name].script)],
     // OpenBLAS keeps further threads spinning otherwise, whatever torch.set_num_threads says.
     env: { OPENBLAS_NUM_THREADS: '1', OMP_NUM_THREADS: '1', MKL_NUM_THREADS: '1' },
   });
 }
 
-async function greetPeer(peer: LineProcess): Promise<Record<string, unknown>> {
+async function greetPeer(name: PeerName, peer: LineProcess): Promise<Record<string, unknown>> {
   try {
     return await peer.request('hello');
   } catch (error) {
     if (!(error instanceof LineProcessError)) throw error;
     const python = process.env.DEEPDEFENSE_PEER_PYTHON ?? '/usr/bin/python3';
+    const { title, module } = PEERS[name];
     throw new DeepDefenseError('ENGINE_UNAVAILABLE', {
-      what: error.reply === 'no-torch' ? `the Python "${python}" has no PyTorch` : `the PyTorch side doesn't run under "${python}"`,
-      expected: 'a Python in which `import torch` works',
+      what: error.reply === `no-${module}` ? `the Python "${python}" has no ${module}` : `${title} doesn't run under "${python}"`,
+      expected: `a Python in which \`import ${module}\` works`,
       got: error.message,
-      todo: 'install it (Debian, Ubuntu: `apt-get install python3-torch`), or set DEEPDEFENSE_PEER_PYTHON to a Python that has it, or pass --ours-only',
+      todo: `install it (PyTorch on Debian, Ubuntu: \`apt-get install python3-torch\`), or set DEEPDEFENSE_PEER_PYTHON to a Python that has it, or pass --ours-only`,
       cause: error,
     });
   }
@@ -109,16 +123,16 @@ async function measure(
   task: TaskName,
   model: ModelName,
   repeats: number,
-  withPeer: boolean,
+  peerName: PeerName | undefined,
   versions: Record<string, unknown>,
 ): Promise<BenchRow> {
   const files = writeInputs(model);
   const ours = startOurs();
-  const peer = withPeer ? startPeer() : undefined;
+  const peer = peerName && startPeer(peerName);
   try {
-    if (peer !== undefined) Object.assign(versions, await greetPeer(peer));
+    if (peer !== undefined) Object.assign(versions, await greetPeer(peerName as PeerName, peer));
     Object.assign(versions, await ours.request('hello'));
-    await setUp(task, model, files, ours, peer);
+    await setUp(task, model, files, ours, peer, peerName && PEERS[peerName].variant);
     const oursCheck = await checkOf(ours);
     const peerCheck = peer === undefined ? null : await checkOf(peer);
     if (peerCheck !== null) assertSameWork(task, model, oursCheck, peerCheck);
@@ -160,10 +174,17 @@ async function measure(
   }
 }
 
-async function setUp(task: TaskName, model: ModelName, files: InputFiles, ours: LineProcess, peer: LineProcess | undefined): Promise<void> {
+async function setUp(
+  task: TaskName,
+  model: ModelName,
+  files: InputFiles,
+  ours: LineProcess,
+  peer: LineProcess | undefined,
+  variant: string | undefined,
+): Promise<void> {
   const { batchSize, gfaWeights, epsLinf, stepSizeLinf, attackSteps, learningRate, momentum } = SETTINGS;
   await ours.request('setup', { task, model, ...files.ours });
-  const peerSettings = { batch: batchSize, gfaWeights, epsLinf, stepSizeLinf, attackSteps, learningRate, momentum };
+  const peerSettings = { batch: batchSize, gfaWeights, epsLinf, stepSizeLinf, attackSteps, learningRate, momentum, variant };
   await peer?.request('setup', { task, model, ...peerSettings, ...files.peer });
 }
 
@@ -187,7 +208,7 @@ function assertSameWork(task: TaskName, model: ModelName, ours: Check, peer: Che
   throw new DeepDefenseError('INTERNAL', {
     what: `the two sides compute different things for ${task} on ${model}, so their times can't be compared`,
     expected: `losses and gradient norms within ${TOLERANCE[task]} of each other, relatively`,
-    got: `ours ${JSON.stringify(ours)}, PyTorch ${JSON.stringify(peer)}`,
+    got: `ours ${JSON.stringify(ours)}, the peer ${JSON.stringify(peer)}`,
   });
 }
 
@@ -199,19 +220,19 @@ function samplesPerSecond(stepMs: readonly number[]): number {
   return SETTINGS.batchSize / (spreadOf(stepMs).median / 1000);
 }
 
-function formatRows(rows: readonly BenchRow[]): string {
+function formatRows(rows: readonly BenchRow[], peerTitle: string): string {
   const table = new Table({
     head: [
       'task',
       'model',
       'ours samples/s',
-      'PyTorch samples/s',
+      `${peerTitle} samples/s`,
       'ratio',
       'min - max',
       'ours cores',
-      'PyTorch cores',
+      'its cores',
       'ours MiB',
-      'PyTorch MiB',
+      'its MiB',
     ],
     colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
     style: { head: [], border: [] },
@@ -248,6 +269,7 @@ async function main(): Promise<void> {
     options: {
       tasks: { type: 'string' },
       models: { type: 'string' },
+      peer: { type: 'string', default: 'pytorch' },
       repeats: { type: 'string', default: '9' },
       'ours-only': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
@@ -263,20 +285,22 @@ async function main(): Promise<void> {
     throw new DeepDefenseError('USAGE', { what: 'bad --repeats', expected: 'an integer of at least 1', got: `"${values.repeats}"` });
   const tasks = choose('tasks', values.tasks, TASK_NAMES);
   const models = choose('models', values.models, MODEL_NAMES);
+  const [peer] = values['ours-only'] ? [] : choose('peer', values.peer, PEER_NAMES);
+  const title = peer === undefined ? 'peer' : PEERS[peer].title;
   const machine = describeMachine();
   const versions: Record<string, unknown> = {};
   const rows: BenchRow[] = [];
   for (const model of models)
     for (const task of tasks) {
-      const row = await measure(task, model, repeats, !values['ours-only'], versions);
+      const row = await measure(task, model, repeats, peer, versions);
       rows.push(row);
-      const ratio = row.ratio === null ? '' : `, ${row.ratio.median.toFixed(2)} times PyTorch`;
+      const ratio = row.ratio === null ? '' : `, ${row.ratio.median.toFixed(2)} times ${title}`;
       const disturbed =
         Math.min(row.oursCores, row.peerCores ?? 1) < BUSY_SHARE ? '; other work took the processor away, times are unreliable' : '';
       process.stderr.write(`${task} ${model}: ${row.ours.toFixed(0)} samples/s${ratio}${disturbed}\n`);
     }
-  const document: BenchDocument = { machine, versions, settings: SETTINGS, rows };
-  process.stdout.write(values.json ? `${JSON.stringify(document, null, 2)}\n` : `${formatRows(rows)}\n`);
+  const document: BenchDocument = { machine, versions, ...(peer === undefined ? {} : { peer }), settings: SETTINGS, rows };
+  process.stdout.write(values.json ? `${JSON.stringify(document, null, 2)}\n` : `${formatRows(rows, title)}\n`);
 }
 
 try {

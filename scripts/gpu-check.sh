@@ -38,7 +38,7 @@ compile() {
     --banner:js="import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);" \
     --outfile="$1/dist/check/check.mjs"
   # Its version is read two folders up, as from src/ and dist/.
-  cp "$root/bench/peer/pytorch_steps.py" "$root/package.json" "$1/"
+  cp "$root/bench/peer/pytorch_steps.py" "$root/bench/peer/protocol.py" "$root/package.json" "$1/"
 }
 
 check_in() {

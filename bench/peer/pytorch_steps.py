@@ -1,39 +1,19 @@
-"""The PyTorch side of bench/run.ts: whole training steps, one at a time, on request.
+"""PyTorch's training steps for bench/run.ts; see protocol.py.
 
-One process serves one (model, task). It reads one JSON object per line on stdin and answers with one JSON object
-per line on stdout:
-
-  {"command": "hello"}                       -> {"torch", "python", "threads", "onednn"}
-  {"command": "setup", "model", "task", "batch", "parameters"?, "images"?, "labels"?, "noise"?, "device"?, ...}
-                                             -> {"parameters": count}
-  {"command": "check"}                       -> {"loss", "gradientNorm"}: of the given batch, parameters untouched
-  {"command": "step"}                        -> {"ms", "cpuMs"}: wall and processor time of one whole step, parameters updated
-  {"command": "memory"}                      -> {"peakMiB"}: highest resident memory of this process
-  {"command": "quit"}
-
-Errors are answered with {"error": text}. Tensors come as files of raw little-endian float32 (labels: int32) values;
-parameters in PyTorch's own order and layouts, images as [N,3,32,32] in [0,1], noise as [N,3,32,32] in [-1,1].
-
-A step is what a user would write: zero the gradients, forward, loss, backward, optimiser step.
-  plain  softmax cross-entropy, mean over the batch
-  gfa    plus sum over conv1..conv3 of weight * mean(1 - c^2), c = cosine of a sample's feature (after ReLU, before
-         pooling) and the gradient of its own loss by that feature; differentiated twice
-  inference  logits and loss without gradients; `check` gives the norm of the logits as gradientNorm
-  pgd7   cross-entropy on examples from 7 L-infinity PGD steps with a random start (Madry et al. 2018)
+Variants: `eager` (the default), `channels-last` (eager, activations and filters in that memory format), `compile`
+(torch.compile of the network; for gfa, whose second differentiation torch.compile of the network can't do, torch.compile
+of the whole gradient written with torch.func).
 """
-import json
 import platform
-import resource
-import sys
-import time
+
+from protocol import missing, serve
 
 try:
     import torch
     import torch.nn as nn
     import torch.nn.functional as F
 except ImportError as failure:
-    print(json.dumps({"error": "no-torch", "detail": str(failure)}), flush=True)
-    sys.exit(3)
+    missing("torch", failure)
 
 
 class ConvNet(nn.Module):
@@ -48,12 +28,13 @@ class ConvNet(nn.Module):
         self.fc1 = nn.Linear(channels[-1] * side * side, hidden)
         self.fc2 = nn.Linear(hidden, 10)
 
-    def forward(self, x):
-        """Returns logits [N,10] and the features of the first three convolutions."""
+    def forward(self, x, offsets=None):
+        """Returns logits [N,10] and the features of the first three convolutions, `offsets` added to them."""
         features = []
         for index, convolution in enumerate(self.convolutions):
             x = F.relu(convolution(x))
             if index < 3:
+                x = x if offsets is None else x + offsets[index]
                 features.append(x)
             if index in self.pool_after:
                 x = F.max_pool2d(x, 2)
@@ -86,6 +67,16 @@ class Bench:
         self.model.to(device)
         self.images, self.labels = self.images.to(device), self.labels.to(device)
         self.noise = self.noise if self.noise is None else self.noise.to(device)
+        self.variant = request.get("variant", "eager")
+        if self.variant == "channels-last":
+            self.model.to(memory_format=torch.channels_last)
+            self.images = self.images.contiguous(memory_format=torch.channels_last)
+        self.gradients_at_once = None
+        if self.variant == "compile":
+            if self.task == "gfa":
+                self.gradients_at_once = torch.compile(torch.func.grad_and_value(self.functional_gfa_loss))
+            else:
+                self.model = torch.compile(self.model)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=request["learningRate"], momentum=request["momentum"])
 
     def parameter_count(self):
@@ -111,11 +102,34 @@ class Bench:
         if self.task == "gfa":
             # The gradient of the summed loss by a feature holds each sample's own gradient.
             gradients = torch.autograd.grad(loss * len(images), features, create_graph=True)
-            for weight, feature, gradient in zip(self.gfa_weights, features, gradients):
-                feature, gradient = feature.flatten(1), gradient.flatten(1)
-                cosine = (feature * gradient).sum(1) / (feature.norm(dim=1) * gradient.norm(dim=1) + 1e-12)
-                loss = loss + weight * (1 - cosine * cosine).mean()
+            loss = loss + self.alignment_terms(features, gradients)
         return loss
+
+    def alignment_terms(self, features, gradients):
+        total = 0
+        for weight, feature, gradient in zip(self.gfa_weights, features, gradients):
+            feature, gradient = feature.flatten(1), gradient.flatten(1)
+            cosine = (feature * gradient).sum(1) / (feature.norm(dim=1) * gradient.norm(dim=1) + 1e-12)
+            total = total + weight * (1 - cosine * cosine).mean()
+        return total
+
+    def functional_gfa_loss(self, parameters, images, labels):
+        """The loss of `gfa` in transformations of functions, which torch.compile can follow."""
+        offsets = [images.new_zeros(len(images), *shape) for shape in self.feature_shapes()]
+
+        def scalar(offsets):
+            logits, features = torch.func.functional_call(self.model, parameters, (images, offsets))
+            return F.cross_entropy(logits, labels, reduction="sum"), (logits, features)
+
+        gradients, (logits, features) = torch.func.grad(scalar, has_aux=True)(offsets)
+        return F.cross_entropy(logits, labels) + self.alignment_terms(features, gradients)
+
+    def feature_shapes(self):
+        side, shapes = 32, []
+        for index, convolution in enumerate(self.model.convolutions[:3]):
+            shapes.append((convolution.out_channels, side, side))
+            side = side // 2 if index in self.model.pool_after else side
+        return shapes
 
     @torch.no_grad()
     def infer(self):
@@ -126,14 +140,23 @@ class Bench:
         if self.task == "inference":
             logits, loss = self.infer()
             return {"loss": loss.item(), "gradientNorm": logits.norm().item()}
-        loss = self.loss(self.noise)
-        gradients = torch.autograd.grad(loss, list(self.model.parameters()))
+        if self.gradients_at_once:
+            by_name, loss = self.gradients_at_once(dict(self.model.named_parameters()), self.images, self.labels)
+            gradients = by_name.values()
+        else:
+            loss = self.loss(self.noise)
+            gradients = torch.autograd.grad(loss, list(self.model.parameters()))
         return {"loss": loss.item(), "gradientNorm": torch.cat([g.flatten() for g in gradients]).norm().item()}
 
     def step(self):
-        begin, cpu_begin = time.perf_counter(), time.process_time()
         if self.task == "inference":
             loss = self.infer()[1]
+        elif self.gradients_at_once:
+            parameters = dict(self.model.named_parameters())
+            gradients, loss = self.gradients_at_once(parameters, self.images, self.labels)
+            for name, parameter in parameters.items():
+                parameter.grad = gradients[name]
+            self.optimizer.step()
         else:
             self.optimizer.zero_grad(set_to_none=True)
             loss = self.loss()
@@ -143,7 +166,6 @@ class Bench:
         loss.item()
         if loss.is_cuda:
             torch.cuda.synchronize()
-        return {"ms": (time.perf_counter() - begin) * 1e3, "cpuMs": (time.process_time() - cpu_begin) * 1e3}
 
 
 def read_tensor(path, kind, shape):
@@ -153,52 +175,13 @@ def read_tensor(path, kind, shape):
     return torch.frombuffer(content, dtype=torch.float32 if kind == "f" else torch.int32).reshape(shape).clone()
 
 
-def peak_mib():
-    """Highest resident memory in MiB. Linux's ru_maxrss also counts the process that forked this one, VmHWM doesn't."""
-    try:
-        with open("/proc/self/status") as status:
-            for line in status:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) / 1024
-    except OSError:
-        pass
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 1024
-
-
-def answer(request, state):
-    command = request["command"]
-    if command == "hello":
-        return {
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "threads": torch.get_num_threads(),
-            "onednn": torch.backends.mkldnn.is_available(),
-        }
-    if command == "setup":
-        state["bench"] = Bench(request)
-        return {"parameters": state["bench"].parameter_count()}
-    if command == "check":
-        return state["bench"].check()
-    if command == "step":
-        return state["bench"].step()
-    if command == "memory":
-        return {"peakMiB": peak_mib()}
-    raise ValueError(f"unknown command {command!r}")
-
-
-def main():
-    torch.set_num_threads(1)
-    state = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        if request["command"] == "quit":
-            return
-        try:
-            reply = answer(request, state)
-        except Exception as failure:  # noqa: BLE001  any failure must reach the other side of the pipe
-            reply = {"error": f"{type(failure).__name__}: {failure}"}
-        print(json.dumps(reply), flush=True)
-
-
-main()
+torch.set_num_threads(1)
+serve(
+    {
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "threads": torch.get_num_threads(),
+        "onednn": torch.backends.mkldnn.is_available(),
+    },
+    Bench,
+)
