@@ -152,6 +152,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       pool,
       parameterCount,
       vectors,
+      math,
+      precision: config.train.gradients,
       dataset,
       metrics,
       logger,

@@ -1,4 +1,5 @@
 /** @file The coordinator's gRPC server: worker streams go to the pool, dataset requests to the dataset service. */
+import type { SumPrecision, VectorMath } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
 import { bindServer, closeServer, createCoordinatorServer, type VectorPool } from '../wire/index.ts';
@@ -15,6 +16,10 @@ export interface CoordinatorServerOptions {
   readonly parameterCount: number;
   /** Where gradient vectors come from. */
   readonly vectors: VectorPool;
+  /** Works on these vectors. */
+  readonly math: VectorMath;
+  /** Of gradients. */
+  readonly precision: SumPrecision;
   readonly dataset: Dataset;
   readonly metrics: CoordinatorMetrics;
   readonly logger: Logger;
@@ -38,12 +43,14 @@ export async function startServer({
   pool,
   parameterCount,
   vectors,
+  math,
+  precision,
   dataset,
   metrics,
   logger,
 }: CoordinatorServerOptions): Promise<RunningServer> {
   const server = createCoordinatorServer({
-    work: (stream) => serveWorkerStream({ stream, pool, parameterCount, vectors, metrics, logger }),
+    work: (stream) => serveWorkerStream({ stream, pool, parameterCount, vectors, math, precision, metrics, logger }),
     fetchDataset: createDatasetHandler({ dataset, metrics, logger }),
   });
   const bound = await bindServer(server, host, port);

@@ -2,7 +2,7 @@
  * @file The barrier of one training step: it opens when every shard has been counted exactly once. Sums arrive as nodes of the fixed
  * reduction tree and are added as they come, so almost nothing is left to do when the last one is in.
  */
-import { DeepDefenseError, type VectorMath } from '../core/index.ts';
+import { DeepDefenseError, type SumPrecision, type VectorMath } from '../core/index.ts';
 import { coordinatorMessage, type ShardBlock, treeBlocks, TreeReducer, type TreeSum } from '../wire/index.ts';
 import { type Answer, badAnswer, type Job, type TaskPlan } from './job.ts';
 import { type Grant, LeaseTable } from './leases.ts';
@@ -24,6 +24,8 @@ export interface StepBarrierOptions {
   readonly minWorkers?: number;
   /** Adds the gradient vectors; default plain loops. */
   readonly math?: VectorMath;
+  /** Of the sums over shards; default float32. */
+  readonly precision?: SumPrecision;
   /** Hears of each gradient vector that was taken over; the others are the caller's again when {@link StepBarrier.accept} returns. */
   readonly adopt?: (vector: Float32Array) => void;
   /** Receives gradient vectors that were taken over and are free again. */
@@ -95,12 +97,13 @@ export class StepBarrier implements Job {
 
   accept(range: ShardBlock, answer: Answer, workerId: string): void {
     if (answer.kind !== 'block') throw badAnswer('a block result', answer.kind);
-    const { shards, parameterCount, metricCount, math, adopt, recycle } = this.#options;
+    const { shards, parameterCount, metricCount, math, precision, adopt, recycle } = this.#options;
     this.#reducer ??= new TreeReducer({
       root: { first: 0, count: shards },
       length: parameterCount,
       metrics: metricCount(),
       ...(math && { math }),
+      ...(precision && { precision }),
       ...(recycle && { recycle }),
     });
     const startMs = this.#monotonicMs();

@@ -39,6 +39,7 @@ export class StepRunner {
       metricCount: () => pool.membership.metricNames?.length ?? 0,
       minWorkers: config.cluster.minWorkers,
       math,
+      precision: config.train.gradients,
       adopt: (vector) => vectors.adopt(vector),
       recycle: (vector) => vectors.give(vector),
     });

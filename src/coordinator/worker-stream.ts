@@ -1,5 +1,5 @@
 /** @file One worker's gRPC stream as the worker pool sees it: chunks are put together, messages become reports. */
-import { DeepDefenseError } from '../core/index.ts';
+import { BYTES_PER_VALUE, DeepDefenseError, type SumPrecision, type VectorMath } from '../core/index.ts';
 import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
 import { type CoordinatorMessage, TensorReceiver, type VectorPool, type WorkerMessage, type WorkerStream } from '../wire/index.ts';
 import type { ParameterSnapshot } from './parameter-snapshot.ts';
@@ -13,15 +13,21 @@ export interface WorkerStreamOptions {
   readonly parameterCount: number;
   /** Where gradient vectors come from; the training step gives them back. */
   readonly vectors: VectorPool;
+  /** Works on these vectors. */
+  readonly math: VectorMath;
+  /** Of gradients. */
+  readonly precision: SumPrecision;
   readonly metrics: CoordinatorMetrics;
   readonly logger: Logger;
 }
 
 /** Takes part in the pool until the stream ends. */
-export function serveWorkerStream({ stream, pool, parameterCount, vectors, metrics, logger }: WorkerStreamOptions): void {
+export function serveWorkerStream(options: WorkerStreamOptions): void {
+  const { stream, pool, parameterCount, vectors, math, precision, metrics, logger } = options;
   const receiver = new TensorReceiver({
     elements: parameterCount,
     allocate: () => vectors.take(),
+    widen: (vector) => math.widen(vector),
     recycle: (vector) => vectors.give(vector),
   });
   const id = pool.connect(new StreamLink(stream, metrics));
@@ -30,7 +36,9 @@ export function serveWorkerStream({ stream, pool, parameterCount, vectors, metri
       const report = toReport(message, receiver, metrics);
       pool.receive(id, report);
       // Whoever counts the answer has adopted its vector by now; that of a refused answer is free again.
-      if (report.kind === 'block') vectors.reclaim(report.gradients);
+      if (report.kind !== 'block') return;
+      metrics.gradientBytes.inc(parameterCount * BYTES_PER_VALUE[precision]);
+      vectors.reclaim(report.gradients);
     } catch (error) {
       pool.refuse(id, error);
     }
@@ -67,9 +75,7 @@ function toReport(message: WorkerMessage, receiver: TensorReceiver, metrics: Coo
       receiver.accept(message.chunk);
       return { kind: 'alive' };
     case 'blockResult': {
-      const gradients = receiver.take(message.blockResult.transferId);
-      metrics.gradientBytes.inc(gradients.byteLength);
-      return { kind: 'block', message: message.blockResult, gradients };
+      return { kind: 'block', message: message.blockResult, gradients: receiver.take(message.blockResult.transferId) };
     }
     case 'evaluationResult':
       return { kind: 'evaluation', message: message.evaluationResult };

@@ -1,3 +1,4 @@
+export { packBfloat16, roundToBfloat16 } from './bfloat16.ts';
 export { type Clock, systemClock } from './clock.ts';
 export {
   DeepDefenseError,
@@ -20,6 +21,8 @@ export {
   type MomentumFactors,
   plainVectorMath,
   type SgdFactors,
+  BYTES_PER_VALUE,
+  type SumPrecision,
   type VectorMath,
   type VectorRange,
 } from './vector-math.ts';

@@ -8,6 +8,7 @@ import {
   type MomentumFactors,
   plainVectorMath,
   type SgdFactors,
+  type SumPrecision,
   sumSquares,
   type VectorMath,
   type VectorRange,
@@ -20,7 +21,7 @@ const MOST_PAGES = 65_535;
 /** Vectors begin at cache lines. */
 const ALIGNMENT = 64;
 /** Values that the loops take at a time. */
-const BLOCK = { accumulate: 16, read: 4, update: 2 } as const;
+const BLOCK = { accumulate: 16, widen: 8, read: 4, update: 2 } as const;
 /** Pointers of one accumulation; a tree over 2^53 shards is less than twice as deep. The table lies at the start of the memory. */
 const TABLE_ENTRIES = 128;
 /** Above it, integers are not all float32 values. */
@@ -29,6 +30,8 @@ const MOST_DIVISOR = 2 ** 24;
 /** The functions of vector-math.wat; pointers and distances are bytes. */
 interface Kernels {
   accumulate(target: number, end: number, table: number, count: number, divisor: number): void;
+  accumulateBfloat16(target: number, end: number, table: number, count: number, divisor: number): void;
+  widen(target: number, end: number, packed: number): void;
   allFinite(values: number, end: number): number;
   sumOfSquares(values: number, end: number, sum: number): number;
   sgd(parameters: number, end: number, gradients: number, ...factors: number[]): number;
@@ -111,7 +114,7 @@ export class WasmVectorMath implements VectorMath {
     return new Float32Array(buffer, from, elements);
   }
 
-  accumulate(target: Float32Array, addends: readonly Float32Array[], divisor: number): void {
+  accumulate(target: Float32Array, addends: readonly Float32Array[], divisor: number, precision: SumPrecision = 'float32'): void {
     if (!Number.isInteger(divisor) || divisor < 1 || divisor > MOST_DIVISOR)
       throw new DeepDefenseError('INTERNAL', {
         what: 'bad divisor of a sum of vectors',
@@ -123,13 +126,25 @@ export class WasmVectorMath implements VectorMath {
     const at = this.#at(target, target.length);
     for (const [index, addend] of addends.entries()) this.#table[index] = this.#at(addend, target.length) - at;
     const whole = target.length - (target.length % BLOCK.accumulate);
-    this.#kernels.accumulate(at, at + whole * 4, 0, addends.length, divisor);
+    const kernel = precision === 'float32' ? this.#kernels.accumulate : this.#kernels.accumulateBfloat16;
+    kernel(at, at + whole * 4, 0, addends.length, divisor);
     if (whole < target.length)
       plainVectorMath.accumulate(
         target.subarray(whole),
         addends.map((addend) => addend.subarray(whole)),
         divisor,
+        precision,
       );
+  }
+
+  widen(values: Float32Array): void {
+    const at = this.#at(values, values.length);
+    const whole = values.length - (values.length % BLOCK.widen);
+    // What is left over lies where the loop writes.
+    const rest = new Uint16Array(values.buffer, at + values.length * 2 + whole * 2, values.length - whole).slice();
+    this.#kernels.widen(at, at + whole * 4, at + values.length * 2);
+    const words = new Uint32Array(values.buffer, at + whole * 4, rest.length);
+    for (const [i, half] of rest.entries()) words[i] = half << 16;
   }
 
   allFinite(values: Float32Array): boolean {

@@ -2,12 +2,19 @@
  * @file Arithmetic on flat float32 vectors: what the reduction of gradients and the optimisers need. Two implementations with results
  * equal to the bit: plain loops here, for any vector, and WebAssembly (vector-math-wasm.ts), for vectors in its own memory.
  */
+import { roundToBfloat16, widenBfloat16 } from './bfloat16.ts';
 
 /** Elements [from, to) of a vector. */
 export interface VectorRange {
   readonly from: number;
   readonly to: number;
 }
+
+/** What sums of gradients are rounded to: float32, or the nearest bfloat16 value (ties to even), held as float32. */
+export type SumPrecision = 'float32' | 'bfloat16';
+
+/** Bytes that a value takes on the wire. */
+export const BYTES_PER_VALUE: Readonly<Record<SumPrecision, number>> = { float32: 4, bfloat16: 2 };
 
 /** Factors of {@link VectorMath.sgd}. */
 export interface SgdFactors {
@@ -57,8 +64,11 @@ export interface VectorMath {
    * target = (((target + addends[0]) + addends[1]) + ...) / divisor, rounded to float32 after each operation.
    * @param addends vectors as long as the target and different from it.
    * @param divisor integer from 1 to 2^24.
+   * @param precision `bfloat16`: each sum is rounded to bfloat16 as well; the quotient is not. Default float32.
    */
-  accumulate(target: Float32Array, addends: readonly Float32Array[], divisor: number): void;
+  accumulate(target: Float32Array, addends: readonly Float32Array[], divisor: number, precision?: SumPrecision): void;
+  /** Turns bfloat16 values, which fill the upper half of the vector's bytes, into the float32 values that they stand for. */
+  widen(values: Float32Array): void;
   /** True when no value is NaN or infinite. */
   allFinite(values: Float32Array): boolean;
   /** Sum of squares, added one by one in float64. */
@@ -92,10 +102,14 @@ export interface VectorMath {
 /** Loops in JavaScript on vectors of any memory; the reference for the other implementation. */
 export const plainVectorMath: VectorMath = {
   allocate: (elements) => new Float32Array(elements),
-  accumulate: (target, addends, divisor) => {
-    for (const addend of addends) addInto(target, addend);
+  accumulate: (target, addends, divisor, precision = 'float32') => {
+    for (const addend of addends) {
+      addInto(target, addend);
+      if (precision === 'bfloat16') roundToBfloat16(target);
+    }
     if (divisor !== 1) divideBy(target, divisor);
   },
+  widen: widenBfloat16,
   allFinite: (values) => {
     // 0 * v is NaN for NaN and infinity, and NaN stays.
     let zero = 0;

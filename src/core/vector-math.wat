@@ -50,6 +50,77 @@
         (local.set $target (i32.add (local.get $target) (i32.const 64)))
         (br $next))))
 
+  ;; 4 float32 values to the nearest bfloat16, ties to even: half of the last place is added, and one bit less where the last kept bit
+  ;; is 0; a NaN keeps its upper half and becomes quiet.
+  (func $roundToBfloat16 (param $x v128) (result v128)
+    (v128.bitselect
+      (v128.and
+        (v128.or (local.get $x) (i32x4.splat (i32.const 0x00400000)))
+        (i32x4.splat (i32.const 0xffff0000)))
+      (v128.and
+        (i32x4.add
+          (i32x4.add (local.get $x) (i32x4.splat (i32.const 0x7fff)))
+          (v128.and (i32x4.shr_u (local.get $x) (i32.const 16)) (i32x4.splat (i32.const 1))))
+        (i32x4.splat (i32.const 0xffff0000)))
+      (i32x4.gt_u
+        (v128.and (local.get $x) (i32x4.splat (i32.const 0x7fffffff)))
+        (i32x4.splat (i32.const 0x7f800000)))))
+
+  ;; The same with each sum rounded to bfloat16.
+  (func (export "accumulateBfloat16")
+    (param $target i32) (param $end i32) (param $table i32) (param $count i32) (param $divisor f32)
+    (local $entry i32) (local $tableEnd i32) (local $from i32) (local $divides i32)
+    (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $by v128)
+    (local.set $tableEnd (i32.add (local.get $table) (i32.shl (local.get $count) (i32.const 2))))
+    (local.set $divides (f32.ne (local.get $divisor) (f32.const 1)))
+    (local.set $by (f32x4.splat (local.get $divisor)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $target) (local.get $end)))
+        (local.set $a (v128.load offset=0 (local.get $target)))
+        (local.set $b (v128.load offset=16 (local.get $target)))
+        (local.set $c (v128.load offset=32 (local.get $target)))
+        (local.set $d (v128.load offset=48 (local.get $target)))
+        (local.set $entry (local.get $table))
+        (block $summed
+          (loop $more
+            (br_if $summed (i32.ge_u (local.get $entry) (local.get $tableEnd)))
+            (local.set $from (i32.add (local.get $target) (i32.load (local.get $entry))))
+            (local.set $a (call $roundToBfloat16 (f32x4.add (local.get $a) (v128.load offset=0 (local.get $from)))))
+            (local.set $b (call $roundToBfloat16 (f32x4.add (local.get $b) (v128.load offset=16 (local.get $from)))))
+            (local.set $c (call $roundToBfloat16 (f32x4.add (local.get $c) (v128.load offset=32 (local.get $from)))))
+            (local.set $d (call $roundToBfloat16 (f32x4.add (local.get $d) (v128.load offset=48 (local.get $from)))))
+            (local.set $entry (i32.add (local.get $entry) (i32.const 4)))
+            (br $more)))
+        (if (local.get $divides)
+          (then
+            (local.set $a (f32x4.div (local.get $a) (local.get $by)))
+            (local.set $b (f32x4.div (local.get $b) (local.get $by)))
+            (local.set $c (f32x4.div (local.get $c) (local.get $by)))
+            (local.set $d (f32x4.div (local.get $d) (local.get $by)))))
+        (v128.store offset=0 (local.get $target) (local.get $a))
+        (v128.store offset=16 (local.get $target) (local.get $b))
+        (v128.store offset=32 (local.get $target) (local.get $c))
+        (v128.store offset=48 (local.get $target) (local.get $d))
+        (local.set $target (i32.add (local.get $target) (i32.const 64)))
+        (br $next))))
+
+  ;; bfloat16 values at `packed` to float32 values at `target`, 8 at a time. `packed` is the middle of the vector: no value is
+  ;; overwritten before it is read.
+  (func (export "widen") (param $target i32) (param $end i32) (param $packed i32)
+    (local $eight v128)
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $target) (local.get $end)))
+        (local.set $eight (v128.load align=2 (local.get $packed)))
+        (v128.store offset=0 (local.get $target)
+          (i32x4.shl (i32x4.extend_low_i16x8_u (local.get $eight)) (i32.const 16)))
+        (v128.store offset=16 (local.get $target)
+          (i32x4.shl (i32x4.extend_high_i16x8_u (local.get $eight)) (i32.const 16)))
+        (local.set $target (i32.add (local.get $target) (i32.const 32)))
+        (local.set $packed (i32.add (local.get $packed) (i32.const 16)))
+        (br $next))))
+
   ;; 1 when no value is NaN or infinite, 4 values at a time: the largest exponent and fraction bits stay below those of infinity.
   (func (export "allFinite") (param $values i32) (param $end i32) (result i32)
     (local $most v128) (local $mask v128)

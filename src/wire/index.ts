@@ -29,6 +29,7 @@ export {
   workerMessage,
 } from './messages.ts';
 export {
+  roundLeaf,
   sumTree,
   TreeReducer,
   type TreeSum,

@@ -3,9 +3,10 @@
  * result; here it depends on the number of shards only, never on who computed what or which answer came first.
  *
  * Tree over shards [first, first + count): a leaf for count = 1, else the left child has the largest power of two strictly below
- * `count` shards and the right child the rest. sum(node) = sum(left) + sum(right), each addition rounded to float32.
+ * `count` shards and the right child the rest. sum(node) = sum(left) + sum(right), each addition rounded to float32; with bfloat16 (docs/adr/0007)
+ * every node, leaves included, is rounded to bfloat16, so that a sum takes half the bytes wherever the tree is cut.
  */
-import { DeepDefenseError, plainVectorMath, type VectorMath } from '../core/index.ts';
+import { DeepDefenseError, plainVectorMath, roundToBfloat16, type SumPrecision, type VectorMath } from '../core/index.ts';
 import type { ShardBlock } from './messages.ts';
 
 /** The two children of a node of at least two shards. */
@@ -71,6 +72,7 @@ export class TreeReducer {
   readonly #length: number;
   readonly #metrics: number;
   readonly #math: VectorMath;
+  readonly #precision: SumPrecision;
   readonly #recycle: (vector: Float32Array) => void;
   /** Disjoint nodes that have their sum and whose sibling hasn't, by key. */
   readonly #sums = new Map<string, Entry>();
@@ -80,6 +82,7 @@ export class TreeReducer {
    * @param options.length elements of the gradient vector.
    * @param options.metrics number of metric sums.
    * @param options.math adds the vectors, which must be such as it works on; default plain loops, for any vector.
+   * @param options.precision of the sums; leaves that are added must have it already, see {@link roundLeaf}. Default float32.
    * @param options.recycle receives gradient vectors that were added to another one, or replaced, and are free again.
    */
   constructor({
@@ -87,18 +90,21 @@ export class TreeReducer {
     length,
     metrics,
     math = plainVectorMath,
+    precision = 'float32',
     recycle = () => {},
   }: {
     readonly root: Readonly<ShardBlock>;
     readonly length: number;
     readonly metrics: number;
     readonly math?: VectorMath;
+    readonly precision?: SumPrecision;
     readonly recycle?: (vector: Float32Array) => void;
   }) {
     this.#root = { first: root.first, count: root.count };
     this.#length = length;
     this.#metrics = metrics;
     this.#math = math;
+    this.#precision = precision;
     this.#recycle = recycle;
   }
 
@@ -189,7 +195,7 @@ export class TreeReducer {
 
   /** Does the additions of an entry, divides the vector, and keeps the entry without them. */
   #finish({ block, gradients, addends, metricSums }: Entry, divisor: number): TreeSum {
-    if (addends.length > 0 || divisor !== 1) this.#math.accumulate(gradients, addends, divisor);
+    if (addends.length > 0 || divisor !== 1) this.#math.accumulate(gradients, addends, divisor, this.#precision);
     for (const addend of addends) this.#recycle(addend);
     this.#sums.set(keyOf(block), { block, gradients, addends: [], metricSums });
     return { gradients, metricSums };
@@ -212,20 +218,29 @@ export class TreeReducer {
   }
 }
 
+/** Gives the gradient of one shard, in place, the precision of the tree's sums. */
+export function roundLeaf(gradients: Float32Array, precision: SumPrecision): void {
+  if (precision === 'bfloat16') roundToBfloat16(gradients);
+}
+
 /**
  * Sum of the leaves in the order of the tree; the leaves stay as they are. For tests and for workers with all shards at hand.
  * @throws DeepDefenseError INTERNAL without leaves.
  */
-export function sumTree(leaves: readonly Float32Array[]): Float32Array {
+export function sumTree(leaves: readonly Float32Array[], precision: SumPrecision = 'float32'): Float32Array {
   const [leaf] = leaves;
   if (leaf === undefined)
     throw new DeepDefenseError('INTERNAL', {
       what: 'a sum over no shards was asked for',
     });
-  if (leaves.length === 1) return leaf.slice();
+  if (leaves.length === 1) {
+    const copy = leaf.slice();
+    roundLeaf(copy, precision);
+    return copy;
+  }
   const [left, right] = treeChildren({ first: 0, count: leaves.length });
-  const sum = sumTree(leaves.slice(0, left.count));
-  plainVectorMath.accumulate(sum, [sumTree(leaves.slice(right.first))], 1);
+  const sum = sumTree(leaves.slice(0, left.count), precision);
+  plainVectorMath.accumulate(sum, [sumTree(leaves.slice(right.first), precision)], 1, precision);
   return sum;
 }
 

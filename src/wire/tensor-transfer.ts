@@ -1,6 +1,9 @@
-/** @file Flat float32 vectors over a message stream: cut into chunks on one side, put together on the other. */
+/**
+ * @file Flat float32 vectors over a message stream: cut into chunks on one side, put together on the other. A vector of bfloat16 values
+ * travels in two bytes a value; the number of bytes tells which.
+ */
 import { endianness } from 'node:os';
-import { DeepDefenseError } from '../core/index.ts';
+import { DeepDefenseError, packBfloat16, plainVectorMath, type SumPrecision } from '../core/index.ts';
 import type { TensorChunk } from './messages.ts';
 
 /** Bytes of one chunk: a longer one would hold up heartbeats behind it on the same stream. */
@@ -38,13 +41,14 @@ export class TensorSender {
   }
 
   /**
-   * Chunks of `values` under a new transfer id (1, 2, ...). Nothing is copied: the chunks are views, so `values` must not change
-   * until they have been written out. Pass a copy of anything that is updated in place.
+   * Chunks of `values` under a new transfer id (1, 2, ...). Of float32 values nothing is copied: the chunks are views, so `values` must
+   * not change until they have been written out. Pass a copy of anything that is updated in place.
+   * @param precision `bfloat16` for values that are bfloat16 values
    */
-  split(values: Float32Array): TensorTransfer {
+  split(values: Float32Array, precision: SumPrecision = 'float32'): TensorTransfer {
     this.#lastId += 1;
     const transferId = this.#lastId;
-    const totalBytes = values.byteLength;
+    const { buffer, byteOffset, byteLength: totalBytes } = precision === 'float32' ? values : packBfloat16(values);
     const chunks: TensorChunk[] = [];
     for (let offset = 0; offset === 0 || offset < totalBytes; offset += this.#chunkBytes) {
       const length = Math.min(this.#chunkBytes, totalBytes - offset);
@@ -52,7 +56,7 @@ export class TensorSender {
         transferId,
         offset,
         totalBytes,
-        data: Buffer.from(values.buffer, values.byteOffset + offset, length),
+        data: Buffer.from(buffer, byteOffset + offset, length),
       });
     }
     return { transferId, chunks };
@@ -66,13 +70,16 @@ export interface TensorReceiverOptions {
   readonly maxTransfers?: number;
   /** Where the vectors come from, all of length `elements`; default: new ones. */
   readonly allocate?: () => Float32Array;
+  /** Turns bfloat16 values into float32 in place; default plain loops. */
+  readonly widen?: (vector: Float32Array) => void;
   /** Receives the vectors that {@link TensorReceiver.discard} and {@link TensorReceiver.close} drop. */
   readonly recycle?: (vector: Float32Array) => void;
 }
 
 interface Assembly {
-  readonly bytes: Uint8Array;
   readonly values: Float32Array;
+  /** Where the chunks go: the whole of the vector, or its upper half for bfloat16 values. */
+  readonly bytes: Uint8Array;
   received: number;
 }
 
@@ -84,14 +91,22 @@ export class TensorReceiver {
   readonly #elements: number;
   readonly #maxTransfers: number;
   readonly #allocate: () => Float32Array;
+  readonly #widen: (vector: Float32Array) => void;
   readonly #recycle: (vector: Float32Array) => void;
   readonly #transfers = new Map<number, Assembly>();
   #closed = false;
 
-  constructor({ elements, maxTransfers = 64, allocate = () => new Float32Array(elements), recycle = () => {} }: TensorReceiverOptions) {
+  constructor({
+    elements,
+    maxTransfers = 64,
+    allocate = () => new Float32Array(elements),
+    widen = plainVectorMath.widen,
+    recycle = () => {},
+  }: TensorReceiverOptions) {
     this.#elements = elements;
     this.#maxTransfers = maxTransfers;
     this.#allocate = allocate;
+    this.#widen = widen;
     this.#recycle = recycle;
   }
 
@@ -107,10 +122,14 @@ export class TensorReceiver {
    */
   accept(chunk: TensorChunk): void {
     const { transferId, offset, totalBytes, data } = chunk;
-    const expectedBytes = this.#elements * 4;
+    const float32Bytes = this.#elements * 4;
     if (this.#closed) throw badChunk(chunk, 'no chunk on a stream that has ended', 'one more');
-    if (totalBytes !== expectedBytes)
-      throw badChunk(chunk, `${expectedBytes} bytes in all (${this.#elements} float32 values)`, `${totalBytes} bytes`);
+    if (totalBytes !== float32Bytes && totalBytes * 2 !== float32Bytes)
+      throw badChunk(
+        chunk,
+        `${float32Bytes} bytes in all (${this.#elements} float32 values), or half of it (bfloat16 values)`,
+        `${totalBytes} bytes`,
+      );
     let assembly = this.#transfers.get(transferId);
     if (assembly === undefined) {
       if (offset !== 0) throw badChunk(chunk, 'a transfer that begins at byte 0', `first chunk at byte ${offset}`);
@@ -119,14 +138,17 @@ export class TensorReceiver {
       }
       // Aligned memory of our own: the offset of `data` in its buffer is arbitrary.
       const values = this.#allocate();
-      assembly = { values, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength), received: 0 };
+      const bytes = new Uint8Array(values.buffer, values.byteOffset + float32Bytes - totalBytes, totalBytes);
+      assembly = { values, bytes, received: 0 };
       this.#transfers.set(transferId, assembly);
-    } else if (assembly.received === expectedBytes) {
+    } else if (assembly.bytes.length !== totalBytes) {
+      throw badChunk(chunk, `${assembly.bytes.length} bytes in all, as the first chunk said`, `${totalBytes} bytes`);
+    } else if (assembly.received === totalBytes) {
       throw badChunk(chunk, 'no chunk after the last one of a transfer', `a chunk at byte ${offset}`);
     }
     if (offset !== assembly.received) throw badChunk(chunk, `the next chunk at byte ${assembly.received}`, `a chunk at byte ${offset}`);
-    if (offset + data.length > expectedBytes) {
-      throw badChunk(chunk, `an end at byte ${expectedBytes} or before`, `an end at byte ${offset + data.length}`);
+    if (offset + data.length > totalBytes) {
+      throw badChunk(chunk, `an end at byte ${totalBytes} or before`, `an end at byte ${offset + data.length}`);
     }
     assembly.bytes.set(data, offset);
     assembly.received += data.length;
@@ -138,16 +160,17 @@ export class TensorReceiver {
    */
   take(transferId: number): Float32Array {
     const assembly = this.#transfers.get(transferId);
-    if (assembly === undefined || assembly.received !== this.#elements * 4) {
+    if (assembly === undefined || assembly.received !== assembly.bytes.length) {
       throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', {
         what: `a message names tensor transfer ${transferId}, which has not arrived`,
-        expected: `${this.#elements * 4} bytes before it`,
+        expected: `all of its ${assembly?.bytes.length ?? this.#elements * 4} bytes before it`,
         got: assembly === undefined ? 'no chunk' : `${assembly.received} bytes`,
         todo: 'update the peer: both sides must run the same version',
         fields: { transferId },
       });
     }
     this.#transfers.delete(transferId);
+    if (assembly.bytes.length < assembly.values.byteLength) this.#widen(assembly.values);
     return assembly.values;
   }
 

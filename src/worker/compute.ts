@@ -8,11 +8,11 @@ import { type CompiledProgram, createEngine, type Engine } from '../engine/index
 import { Evaluator, LabelledBatch, type LayerAlignment } from '../evaluation/index.ts';
 import { initialParameters } from '../nn/index.ts';
 import { createTrainProgram, type TrainProgram } from '../strategies/index.ts';
-import { type ShardBlock, TreeReducer, VectorPool } from '../wire/index.ts';
+import { roundLeaf, type ShardBlock, TreeReducer, VectorPool } from '../wire/index.ts';
 
 /** The sum over one block of shards. */
 export interface BlockSum {
-  /** [P] float32: sum in the order of the fixed tree of the shards' mean gradients. Owned by the receiver. */
+  /** [P] float32: sum in the order of the fixed tree of the shards' mean gradients, in the precision of `train.gradients`. Owned by the receiver. */
   readonly gradients: Float32Array;
   /** Sums over the block's shards, in the order of `metricNames`. */
   readonly metricSums: Float64Array;
@@ -107,10 +107,12 @@ export class Computer {
     const startedMs = performance.now();
     this.#gfaScale.data[0] = gfaScale;
     const length = this.#parameters.data.length;
+    const precision = this.#config.train.gradients;
     const reducer = new TreeReducer({
       root: block,
       length,
       metrics: this.metricNames.length,
+      precision,
       recycle: (vector) => this.#vectors.give(vector),
     });
     for (let shard = block.first; shard < block.first + block.count; shard++) {
@@ -126,6 +128,7 @@ export class Computer {
       // The reducer adds in place and the sum leaves this thread, so it needs arrays that the engine doesn't share.
       const own = this.#vectors.take();
       own.set(gradients.data);
+      roundLeaf(own, precision);
       reducer.add({ first: shard, count: 1 }, own, metrics.data);
     }
     const sum = reducer.sum();

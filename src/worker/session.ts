@@ -172,6 +172,7 @@ class Session {
       stream: this.#stream,
       compute,
       shardSize: config.train.batchSize / config.train.shards,
+      precision: config.train.gradients,
       metrics,
       logger,
       onBroken: (error) => this.#end({ kind: 'lost', reason: error instanceof Error ? error.message : String(error) }),

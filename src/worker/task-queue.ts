@@ -1,5 +1,5 @@
 /** @file The tasks of one session, done one after the other, with answers on their way while the next block is computed. */
-import { collectYoungObjects, DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { BYTES_PER_VALUE, collectYoungObjects, DeepDefenseError, isDeepDefenseError, type SumPrecision } from '../core/index.ts';
 import type { Logger, WorkerMetrics } from '../telemetry/index.ts';
 import {
   type EvaluationTask,
@@ -23,6 +23,8 @@ export interface TaskQueueOptions {
   readonly compute: ComputeClient;
   /** Samples of one shard, for metrics. */
   readonly shardSize: number;
+  /** Of gradients. */
+  readonly precision: SumPrecision;
   readonly metrics: WorkerMetrics;
   readonly logger: Logger;
   /** Called when answers can't be sent any more. */
@@ -106,11 +108,11 @@ export class TaskQueue {
     const startMs = performance.now();
     const values = await this.#options.compute.initialParameters();
     this.#options.metrics.taskSeconds.observe({ kind: 'initialise' }, (performance.now() - startMs) / 1000);
-    this.#sendVector(values, (transferId) => workerMessage('initialParameters', { taskId, transferId }));
+    this.#sendVector(values, 'float32', (transferId) => workerMessage('initialParameters', { taskId, transferId }));
   }
 
   async #train({ taskId, step, firstPosition, blocks, leaseEpoch, gfaScale }: TrainTask): Promise<void> {
-    const { compute, metrics, shardSize } = this.#options;
+    const { compute, metrics, shardSize, precision } = this.#options;
     await this.#useParameters(step);
     for (const block of blocks) {
       if (this.#closed) return;
@@ -118,8 +120,8 @@ export class TaskQueue {
       const { gradients, metricSums, computeMs } = await compute.trainBlock(step, firstPosition, block, gfaScale);
       metrics.taskSeconds.observe({ kind: 'train' }, computeMs / 1000);
       metrics.workerSamples.inc({ kind: 'train' }, block.count * shardSize);
-      metrics.gradientBytes.inc(gradients.byteLength);
-      this.#sendVector(gradients, (transferId) =>
+      metrics.gradientBytes.inc(gradients.length * BYTES_PER_VALUE[precision]);
+      this.#sendVector(gradients, precision, (transferId) =>
         workerMessage('blockResult', { taskId, step, leaseEpoch, block, transferId, metricSums: [...metricSums], computeMs }),
       );
     }
@@ -165,8 +167,8 @@ export class TaskQueue {
     this.#send([workerMessage('taskFailure', { taskId, code, message })]);
   }
 
-  #sendVector(values: Float32Array, last: (transferId: number) => WorkerMessage): void {
-    const { transferId, chunks } = this.#sender.split(values);
+  #sendVector(values: Float32Array, precision: SumPrecision, last: (transferId: number) => WorkerMessage): void {
+    const { transferId, chunks } = this.#sender.split(values, precision);
     this.#send([...chunks.map((chunk) => workerMessage('chunk', chunk)), last(transferId)]);
   }
 

@@ -37,6 +37,19 @@ describe('run', () => {
     }
   });
 
+  it('gives the same weights when 1 or 3 workers compute and send gradients in bfloat16, and other ones than in float32', async () => {
+    const hashes: string[] = [];
+    for (const workers of [1, 3]) {
+      const other = await TestCluster.create();
+      const handle = await other.start(tinyConfig({ train: { gradients: 'bfloat16' }, cluster: { minWorkers: workers } }));
+      for (let i = 0; i < workers; i++) other.worker();
+      hashes.push((await handle.result).weightsSha256);
+      await other.close();
+    }
+    expect(hashes[1]).toBe(hashes[0]);
+    expect(hashes[0]).not.toBe(await referenceHash());
+  });
+
   it('writes result, journal, checkpoints and weights when it completes', async () => {
     const handle = await cluster.start(tinyConfig({ evaluation: { attacks: ['fgsm', 'pgd'], epsLinf: [0.01, 0.02] } }));
     cluster.worker();

@@ -2,7 +2,7 @@
 import { MODELS, parameterSpecs, type Config } from '../../../src/config/index.ts';
 import { sizeOf } from '../../../src/core/index.ts';
 import type { Dataset } from '../../../src/data/index.ts';
-import { type ShardBlock, TreeReducer } from '../../../src/wire/index.ts';
+import { roundLeaf, type ShardBlock, TreeReducer } from '../../../src/wire/index.ts';
 import type { ComputerLike } from '../../../src/worker/index.ts';
 
 export interface FakeOptions {
@@ -35,6 +35,7 @@ export function createFakeComputer(options: FakeOptions = {}): (config: Config, 
     const leaf = (step: number, shard: number): Float32Array => {
       const gradient = new Float32Array(length);
       for (let i = 0; i < length; i++) gradient[i] = noise(step, shard, i) + 0.1 * (parameters[i] as number);
+      roundLeaf(gradient, config.train.gradients);
       return gradient;
     };
     return {
@@ -52,7 +53,7 @@ export function createFakeComputer(options: FakeOptions = {}): (config: Config, 
         if (firstPosition !== step * config.train.batchSize) throw new Error(`step ${step} at position ${firstPosition}`);
         await options.onBlock?.(step, block);
         if (options.blockMs !== undefined) await new Promise((resolve) => setTimeout(resolve, options.blockMs));
-        const reducer = new TreeReducer({ root: block, length, metrics: 3 });
+        const reducer = new TreeReducer({ root: block, length, metrics: 3, precision: config.train.gradients });
         for (let shard = block.first; shard < block.first + block.count; shard++) {
           const loss = step >= (options.nanFromStep ?? Number.POSITIVE_INFINITY) ? Number.NaN : 2 + noise(step, shard, 7);
           reducer.add({ first: shard, count: 1 }, leaf(step, shard), [loss, 0.5, loss]);

@@ -1,4 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest';
+import { plainVectorMath } from '../../../src/core/index.ts';
 import type { WorkerReport } from '../../../src/coordinator/worker-link.ts';
 import type { WorkerPool } from '../../../src/coordinator/worker-pool.ts';
 import { serveWorkerStream, type WorkerStreamOptions } from '../../../src/coordinator/worker-stream.ts';
@@ -33,6 +34,8 @@ async function serve(vectors: VectorPool, receive: (report: WorkerReport) => voi
         pool: { ...pool, refuse: (_: number, error: unknown) => refused.push(error) } as unknown as WorkerPool<never>,
         parameterCount: ELEMENTS,
         vectors,
+        math: plainVectorMath,
+        precision: 'float32',
         metrics: { heartbeats: counter, gradientBytes: counter } as unknown as WorkerStreamOptions['metrics'],
         logger: { debug: () => {} } as unknown as WorkerStreamOptions['logger'],
       }),

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, test } from 'vitest';
-import { plainVectorMath, Random, sha256, WasmVectorMath, writeFileAtomic } from '../../../src/core/index.ts';
+import { packBfloat16, plainVectorMath, Random, roundToBfloat16, sha256, WasmVectorMath, writeFileAtomic } from '../../../src/core/index.ts';
 
 const wasm = new WasmVectorMath();
 const random = new Random('order', 20261122);
@@ -48,6 +48,18 @@ function bits(values: Float32Array): string {
   return Buffer.from(words.buffer).toString('hex');
 }
 
+/** By distances to the two neighbours, not by bit tricks: an independent reference. */
+function nearestBfloat16(value: number): number {
+  if (!Number.isFinite(value) || value === 0) return value;
+  const at = (word: number): number => new Float32Array(Uint32Array.of(word).buffer)[0] as number;
+  const below = (new Uint32Array(Float32Array.of(Math.abs(value)).buffer)[0] as number) & 0xffff0000;
+  const [low, high] = [at(below), at(below + 0x10000)];
+  // The value above the largest finite one would be 2^128.
+  const distance = (Number.isFinite(high) ? high : 2 ** 128) - Math.abs(value) - (Math.abs(value) - low);
+  const even = (below >>> 16) % 2 === 0;
+  return Math.sign(value) * (distance < 0 || (distance === 0 && !even) ? high : low);
+}
+
 const cases = LENGTHS.flatMap((length) => [false, true].map((special) => ({ length, special })));
 
 describe('vector arithmetic in WebAssembly: same bits as the plain loops', () => {
@@ -69,6 +81,37 @@ describe('vector arithmetic in WebAssembly: same bits as the plain loops', () =>
         plainVectorMath.accumulate(target, addends, divisor);
         expect(bits(target)).toBe(bits(expected));
       }
+  });
+
+  it.each(cases)('accumulate in bfloat16, $length values, special $special', ({ length, special }) => {
+    for (const divisor of [1, 3, 8])
+      for (const count of [0, 1, 2, 5]) {
+        const target = randomValues(length, special);
+        const addends = Array.from({ length: count }, () => randomValues(length, special));
+        const other = inside(target);
+        wasm.accumulate(
+          other,
+          addends.map((addend) => inside(addend)),
+          divisor,
+          'bfloat16',
+        );
+        let expected = addends.reduce((sum, addend) => sum.map((value, i) => nearestBfloat16(Math.fround(value + (addend[i] as number)))), target);
+        expected = expected.map((value) => Math.fround(value / divisor));
+        expect(bits(other)).toBe(bits(expected));
+        plainVectorMath.accumulate(target, addends, divisor, 'bfloat16');
+        expect(bits(target)).toBe(bits(expected));
+      }
+  });
+
+  it.each(cases)('bfloat16 to the wire and back, $length values, special $special', ({ length, special }) => {
+    const values = randomValues(length, special);
+    roundToBfloat16(values);
+    for (const math of [plainVectorMath, wasm]) {
+      const vector = math.allocate(length);
+      new Uint16Array(vector.buffer, vector.byteOffset + 2 * length, length).set(packBfloat16(values));
+      math.widen(vector);
+      expect(bits(vector)).toBe(bits(values));
+    }
   });
 
   it.each(cases)('sums of squares and finiteness, $length values, special $special', ({ length, special }) => {

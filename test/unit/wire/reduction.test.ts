@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { plainVectorMath, Random, type VectorMath, WasmVectorMath } from '../../../src/core/index.ts';
-import { type ShardBlock, sumTree, TreeReducer, treeBlocks, treeChildren } from '../../../src/wire/index.ts';
+import { plainVectorMath, Random, roundToBfloat16, type SumPrecision, type VectorMath, WasmVectorMath } from '../../../src/core/index.ts';
+import { roundLeaf, type ShardBlock, sumTree, TreeReducer, treeBlocks, treeChildren } from '../../../src/wire/index.ts';
 
 const LENGTH = 37;
 
@@ -17,10 +17,12 @@ function metricsOf(leaf: Float32Array): Float64Array {
 }
 
 /** A reducer of a block, filled leaf by leaf, as a worker does it. */
-function blockSum(block: ShardBlock, leaves: readonly Float32Array[]) {
-  const reducer = new TreeReducer({ root: block, length: LENGTH, metrics: 2 });
+function blockSum(block: ShardBlock, leaves: readonly Float32Array[], precision: SumPrecision = 'float32') {
+  const reducer = new TreeReducer({ root: block, length: LENGTH, metrics: 2, precision });
   for (let i = block.first; i < block.first + block.count; i++) {
-    reducer.add({ first: i, count: 1 }, (leaves[i] as Float32Array).slice(), metricsOf(leaves[i] as Float32Array));
+    const leaf = (leaves[i] as Float32Array).slice();
+    roundLeaf(leaf, precision);
+    reducer.add({ first: i, count: 1 }, leaf, metricsOf(leaves[i] as Float32Array));
   }
   return reducer.sum();
 }
@@ -176,6 +178,34 @@ describe('reduction tree', () => {
       expect(() => reducer.add(block, gradients, metrics)).toThrow(expect.objectContaining({ code: 'PROTOCOL_BAD_MESSAGE' }));
     }
     expect(reducer.missing()).toEqual([{ first: 0, count: 8 }]);
+  });
+
+  it('reducer: sums in bfloat16 are bfloat16 values and the same bits for every decomposition and both arithmetics', () => {
+    const random = new Random('order', 9);
+    const wasm = new WasmVectorMath();
+    let differing = 0;
+    for (let round = 0; round < 200; round++) {
+      const shards = 1 + random.integer(17);
+      const root = { first: 0, count: shards };
+      const leaves = randomLeaves(random, shards);
+      const expected = sumTree(leaves, 'bfloat16');
+      const rounded = expected.slice();
+      roundToBfloat16(rounded);
+      expect(bytes(rounded)).toBe(bytes(expected));
+      if (bytes(expected) !== bytes(sumTree(leaves))) differing += 1;
+      for (const math of [plainVectorMath, wasm]) {
+        const reducer = new TreeReducer({ root, length: LENGTH, metrics: 2, math, precision: 'bfloat16' });
+        for (const block of shuffled(random, randomDecomposition(random, shards))) {
+          const { gradients, metricSums } = blockSum(block, leaves, 'bfloat16');
+          const vector = math.allocate(LENGTH);
+          vector.set(gradients);
+          reducer.add(block, vector, metricSums);
+        }
+        // The mean itself is no sum of the tree and stays float32.
+        expect(bytes(reducer.takeMean().gradients)).toBe(bytes(expected.map((value) => value / shards)));
+      }
+    }
+    expect(differing).toBe(200);
   });
 
   it('reducer: gives the same bits and hands back every other vector with the WebAssembly arithmetic', () => {

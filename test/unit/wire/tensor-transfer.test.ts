@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { roundToBfloat16 } from '../../../src/core/index.ts';
 import { CHUNK_BYTES, TensorReceiver, TensorSender, type TensorTransfer } from '../../../src/wire/index.ts';
 
 const values = (length: number) => Float32Array.from({ length }, (_, i) => i * 0.37 - 5);
@@ -24,6 +25,19 @@ describe('tensor transfer', () => {
     for (const chunk of chunks) receiver.accept({ ...chunk, data: Buffer.concat([Buffer.from([1]), chunk.data]).subarray(1) });
     expect(receiver.take(transferId)).toEqual(vector);
     expect(receiver.pending).toBe(0);
+  });
+
+  it('receiver: gets bfloat16 values in half the bytes', () => {
+    const vector = values(987);
+    roundToBfloat16(vector);
+    const { transferId, chunks } = new TensorSender(52).split(vector, 'bfloat16');
+    expect(chunks[0]?.totalBytes).toBe(2 * 987);
+    const receiver = new TensorReceiver({ elements: 987 });
+    for (const chunk of chunks) receiver.accept(chunk);
+    expect(receiver.take(transferId)).toEqual(vector);
+    const [head] = chunks as [(typeof chunks)[0]];
+    receiver.accept({ ...head, transferId: 5 });
+    expect(() => receiver.accept({ ...head, transferId: 5, offset: 52, totalBytes: 4 * 987 })).toThrow(badMessage);
   });
 
   it('receiver: keeps two transfers apart when their chunks interleave', () => {
