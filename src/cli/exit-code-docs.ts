@@ -13,6 +13,7 @@ const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
   PROTOCOL: 'Coordinator and worker do not fit each other, or a message was invalid.',
   DIVERGED: 'Training produced a loss or gradient that is not a finite number.',
   STORAGE: 'A file could not be written.',
+  AUDIT: '`audit` found a record, weight or sample that was changed, is missing or was counted twice; its report names it.',
   INTERRUPTED: 'Stopped by Ctrl-C or SIGTERM; after a clean stop a checkpoint is there to resume from.',
 };
 

@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { PACKAGE_VERSION } from '../core/index.ts';
 import type { CommandDefinition } from './command-definition.ts';
+import { auditCommand } from './commands/audit.ts';
 import { benchCommand } from './commands/bench.ts';
 import { configCommand } from './commands/config.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
@@ -20,6 +21,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   coordinatorCommand,
   workerCommand,
   reportCommand,
+  auditCommand,
   exportCommand,
   dataCommand,
   configCommand,

@@ -53,11 +53,7 @@ export class CheckpointFolder {
 
   /** Committed steps of the checkpoints there, ascending. */
   async steps(): Promise<number[]> {
-    const names = await list(this.path);
-    return names
-      .filter((name) => FILE_NAME.test(name))
-      .map(stepOf)
-      .sort((a, b) => a - b);
+    return (await checkpointFiles(this.path)).map(({ step }) => step);
   }
 
   /**
@@ -92,10 +88,8 @@ export async function loadNewestCheckpoint(
   folder: string,
   options: LoadOptions = {},
 ): Promise<{ readonly path: string; readonly checkpoint: Checkpoint; readonly skipped: readonly SkippedCheckpoint[] }> {
-  const names = (await list(folder)).filter((name) => FILE_NAME.test(name)).sort((a, b) => stepOf(b) - stepOf(a));
   const skipped: SkippedCheckpoint[] = [];
-  for (const name of names) {
-    const path = join(folder, name);
+  for (const { path } of (await checkpointFiles(folder)).reverse()) {
     try {
       return { path, checkpoint: await loadCheckpoint(path, options), skipped };
     } catch (error) {
@@ -104,6 +98,12 @@ export async function loadNewestCheckpoint(
     }
   }
   throw skipped[0]?.error ?? missing(folder);
+}
+
+/** The checkpoint files of a folder, oldest step first. */
+export async function checkpointFiles(folder: string): Promise<{ readonly name: string; readonly path: string; readonly step: number }[]> {
+  const names = (await list(folder)).filter((name) => FILE_NAME.test(name));
+  return names.map((name) => ({ name, path: join(folder, name), step: stepOf(name) })).sort((a, b) => a.step - b.step);
 }
 
 /** `step-00000200.safetensors`. */

@@ -7,13 +7,14 @@ import {
   DeepDefenseError,
   isDeepDefenseError,
   PACKAGE_VERSION,
+  sha256,
   sizeOf,
   systemClock,
   takeFileLock,
   WasmVectorMath,
   writeFileAtomic,
 } from '../core/index.ts';
-import type { Dataset } from '../data/index.ts';
+import { type Dataset, hashSamples } from '../data/index.ts';
 import { FileJournal } from '../journal/index.ts';
 import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
@@ -67,6 +68,9 @@ export interface CoordinatorHandle {
   stop(reason: string): Promise<void>;
 }
 
+/** In the run folder: see src/data/sample-hashes.ts. */
+export const SAMPLE_HASHES_FILE = 'sample-hashes.bin';
+
 /** Time that open streams get to end after the last word. */
 const CLOSE_GRACE_MS = 2_000;
 
@@ -105,6 +109,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const channel = new EventChannel<RunEvent>();
   const emit = (event: RunEvent) => channel.push(event);
   let server: RunningServer | undefined;
+  let sampleHashesSha256 = '';
   let http: HttpEndpoint | undefined;
   let deadline: NodeJS.Timeout | undefined;
   const stop = new StopControl((reason, times) => {
@@ -169,6 +174,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     });
     // Only now: a resume that can't start leaves the folder as it was.
     await writeFileAtomic(join(runFolder, 'config.yaml'), stringify(config));
+    if (resume === undefined) {
+      const hashes = await hashSamples(dataset);
+      await writeFileAtomic(join(runFolder, SAMPLE_HASHES_FILE), hashes);
+      sampleHashesSha256 = sha256(hashes);
+    }
   } catch (error) {
     await server?.close(0);
     await http?.close();
@@ -205,7 +215,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       trainedSeconds: 0,
     },
   };
-  recordStart(context, options);
+  recordStart(context, options, sampleHashesSha256);
   const onAbort = () => stop.request(signal?.reason instanceof Error ? signal.reason.message : 'asked to stop');
   if (signal?.aborted === true) onAbort();
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -313,6 +323,7 @@ async function drive(
 function recordStart(
   { config, plan, state, ledger, metrics, emit, runId }: RunContext,
   { runFolder, dataset, resume }: CoordinatorOptions,
+  sampleHashesSha256: string,
 ): void {
   if (resume === undefined) {
     ledger.record({
@@ -324,6 +335,7 @@ function recordStart(
       samplesPerEpoch: plan.samplesPerEpoch,
       datasetName: dataset.name,
       datasetHash: dataset.contentHash,
+      sampleHashesSha256,
       schemaHash: schemaHash(parameterSpecs(config.model.name)),
     });
   } else {

@@ -1,3 +1,4 @@
+export { AUDIT_CHECKS, type AuditCheck, type AuditReport, auditRun, readHistory, type RunHistory, sha256After } from './audit.ts';
 export {
   type Checkpoint,
   type CheckpointReceipt,
@@ -7,7 +8,7 @@ export {
   parametersHash,
   saveCheckpoint,
 } from './checkpoint.ts';
-export { CheckpointFolder, loadNewestCheckpoint, type SkippedCheckpoint } from './checkpoint-folder.ts';
+export { CheckpointFolder, checkpointFiles, loadNewestCheckpoint, type SkippedCheckpoint } from './checkpoint-folder.ts';
 export { type ConfigDifference, differingKeys, FREE_KEYS } from './config-difference.ts';
 export { type CoordinatorHandle, type CoordinatorOptions, startCoordinator } from './coordinator.ts';
 export { createOptimizer, type Optimizer, type OptimizerSlot, type UpdateReport } from './optimizer.ts';

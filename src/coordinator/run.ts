@@ -3,6 +3,7 @@
  * state that they leave is always that after a committed step.
  */
 import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { parametersHash } from './checkpoint.ts';
 import { EvaluationQueue } from './evaluation-queue.ts';
 import { Initialisation } from './initialisation.ts';
 import type { RunContext } from './run-context.ts';
@@ -53,11 +54,12 @@ async function* runEpoch(context: RunContext, steps: StepRunner): AsyncGenerator
 }
 
 /** The first ready worker computes version 0 from the seed. */
-async function initialise({ pool, parameterCount, state, logger }: RunContext): Promise<void> {
+async function initialise({ pool, parameterCount, state, ledger, logger }: RunContext): Promise<void> {
   const job = new Initialisation(parameterCount);
   await pool.run(job);
   if (job.parameters === undefined) throw new DeepDefenseError('INTERNAL', { what: 'the initialisation ended without parameters' });
   state.parameters = job.parameters;
+  ledger.record({ type: 'run-initialised', parametersSha256: parametersHash(state.parameters) });
   logger.debug({ parameters: parameterCount }, 'initial parameters are here');
 }
 

@@ -3,7 +3,9 @@
  * reduction tree and are added as they come, so almost nothing is left to do when the last one is in.
  */
 import { DeepDefenseError, type SumPrecision, type VectorMath } from '../core/index.ts';
+import type { CountedBlock } from '../journal/index.ts';
 import { coordinatorMessage, type ShardBlock, treeBlocks, TreeReducer, type TreeSum } from '../wire/index.ts';
+import { parametersHash } from './checkpoint.ts';
 import { type Answer, badAnswer, type Job, type TaskPlan } from './job.ts';
 import { type Grant, LeaseTable } from './leases.ts';
 
@@ -47,7 +49,7 @@ export class StepBarrier implements Job {
   #reduceMs = 0;
   #computeMs = 0;
   #startedAtMs: number | undefined;
-  readonly #shardsByWorker: Record<string, number> = {};
+  readonly #blocks: CountedBlock[] = [];
 
   constructor(options: StepBarrierOptions) {
     this.#options = options;
@@ -62,9 +64,9 @@ export class StepBarrier implements Job {
     return this.#startedAtMs;
   }
 
-  /** Counted shards by worker id. */
-  get shardsByWorker(): Readonly<Record<string, number>> {
-    return this.#shardsByWorker;
+  /** Counted answers by first shard. */
+  get blocks(): readonly CountedBlock[] {
+    return this.#blocks.toSorted((a, b) => a.first - b.first);
   }
 
   /** Milliseconds spent on adding sums so far. */
@@ -106,11 +108,13 @@ export class StepBarrier implements Job {
       ...(precision && { precision }),
       ...(recycle && { recycle }),
     });
+    // Before the reducer adds to it.
+    const block = { ...range, workerId, gradientsSha256: parametersHash(answer.gradients) };
     const startMs = this.#monotonicMs();
     if (this.#reducer.add(range, answer.gradients, answer.message.metricSums) === 'accepted') adopt?.(answer.gradients);
     this.#reduceMs += this.#monotonicMs() - startMs;
     this.#computeMs += answer.message.computeMs;
-    this.#shardsByWorker[workerId] = (this.#shardsByWorker[workerId] ?? 0) + range.count;
+    this.#blocks.push(block);
   }
 
   /**

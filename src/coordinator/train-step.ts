@@ -153,7 +153,7 @@ export class StepRunner {
   }
 
   #record(event: StepEvent, phases: Readonly<Partial<Record<StepPhase, number>>>, barrier: StepBarrier): void {
-    const { config, plan, ledger, metrics } = this.#context;
+    const { config, plan, state, ledger, metrics } = this.#context;
     const step = event.step - 1;
     ledger.record({
       type: 'step-committed',
@@ -166,7 +166,9 @@ export class StepRunner {
       learningRate: event.learningRate,
       gradientNorm: event.gradientNorm,
       gfaScale: gfaScaleAt(config, step, plan.totalSteps),
-      shardsByWorker: barrier.shardsByWorker,
+      blocks: barrier.blocks,
+      // The workers compute already.
+      parametersSha256: parametersHash(state.parameters),
       seconds: event.seconds,
     });
     for (const [phase, milliseconds] of Object.entries(phases))

@@ -12,8 +12,7 @@ export function roundToBfloat16(values: Float32Array): void {
   for (let i = 0; i < words.length; i++) {
     const word = words[i] as number;
     // A carry out of the fraction raises the exponent, which is the right result up to infinity; a NaN must not lose its last bit.
-    words[i] =
-      (word & 0x7fffffff) > INFINITY_BITS ? (word | QUIET) & 0xffff0000 : (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000;
+    words[i] = (word & 0x7fffffff) > INFINITY_BITS ? (word | QUIET) & 0xffff0000 : (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000;
   }
 }
 

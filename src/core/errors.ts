@@ -16,6 +16,7 @@ export const EXIT_CODES = {
   PROTOCOL: 8,
   DIVERGED: 9,
   STORAGE: 10,
+  AUDIT: 11,
   INTERRUPTED: 130,
 } as const;
 

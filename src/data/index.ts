@@ -38,5 +38,6 @@ export {
   openDataset,
   openDatasetWithOrigin,
 } from './open-dataset.ts';
+export { type ChangedSample, changedSamples, hashSamples } from './sample-hashes.ts';
 export { SampleOrder, type SamplePick } from './sample-order.ts';
 export { SYNTHETIC_CLASS_NAMES, type SyntheticOptions, syntheticDataset } from './synthetic.ts';

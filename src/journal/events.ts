@@ -17,8 +17,17 @@ export interface RunStarted {
   readonly datasetName: string;
   /** SHA-256 of the dataset's records. */
   readonly datasetHash: string;
+  /** SHA-256 of the file sample-hashes.bin in the run folder; see src/data/sample-hashes.ts. */
+  readonly sampleHashesSha256: string;
   /** SHA-256 of parameter names, shapes and dtypes. */
   readonly schemaHash: string;
+}
+
+/** The first parameters are there. */
+export interface RunInitialised {
+  readonly type: 'run-initialised';
+  /** SHA-256 of the flat parameter vector before the first step. */
+  readonly parametersSha256: string;
 }
 
 /** The coordinator was started again from a checkpoint. Steps from `fromStep` on that were committed before this event are void. */
@@ -57,6 +66,15 @@ export interface LeaseExpired {
   readonly reason: string;
 }
 
+/** One counted answer of a step. */
+export interface CountedBlock {
+  readonly first: number;
+  readonly count: number;
+  readonly workerId: string;
+  /** SHA-256 of the sum of the shards' gradients as float32 values, little-endian. */
+  readonly gradientsSha256: string;
+}
+
 /** A step was applied to the parameters: it consumed positions [position, position + samples) of the sample sequence, and no other step did. */
 export interface StepCommitted {
   readonly type: 'step-committed';
@@ -75,8 +93,10 @@ export interface StepCommitted {
   readonly gradientNorm: number;
   /** Factor on GFA weights, 0..1. */
   readonly gfaScale: number;
-  /** Shards by worker, e.g. { "host-17": 4 }. */
-  readonly shardsByWorker: Readonly<Record<string, number>>;
+  /** The counted answers, by first shard: which worker computed which node of the reduction tree, and what. */
+  readonly blocks: readonly CountedBlock[];
+  /** SHA-256 of the flat parameter vector after the step. */
+  readonly parametersSha256: string;
   /** Wall time of the step. */
   readonly seconds: number;
 }
@@ -122,6 +142,7 @@ export interface RunFinished {
 
 export type JournalEvent =
   | RunStarted
+  | RunInitialised
   | RunResumed
   | WorkerJoined
   | WorkerLeft

@@ -26,6 +26,8 @@ export interface CutTail {
   /** Lines begun after the last good one. 1 is what a crash in mid-write leaves; more means damage or a power cut. */
   readonly droppedLines: number;
   readonly reason: string;
+  /** True when the only thing wrong is that the file ends in the middle of a line. */
+  readonly torn: boolean;
 }
 
 export interface JournalContent {
@@ -45,6 +47,7 @@ export interface FileJournalOptions {
   readonly clock?: Clock;
 }
 
+const TORN = 'the last line has no end';
 /** Hash that the first line follows. */
 const GENESIS = '0'.repeat(64);
 const HASH_FIELD = /,"hash":"([0-9a-f]{64})"\}$/;
@@ -164,7 +167,7 @@ function parse(bytes: Buffer): JournalContent & { readonly goodBytes: number } {
   while (start < bytes.length) {
     const end = bytes.indexOf(0x0a, start);
     if (end === -1) {
-      reason = 'the last line has no end';
+      reason = TORN;
       break;
     }
     const record = parseLine(bytes.toString('utf8', start, end), hash, records.length + 1);
@@ -182,7 +185,11 @@ function parse(bytes: Buffer): JournalContent & { readonly goodBytes: number } {
     .toString('latin1')
     .split('\n')
     .filter((line) => line !== '').length;
-  return { records, cut: { afterSequence: records.length, droppedBytes: rest.length, droppedLines: lines, reason }, goodBytes: start };
+  return {
+    records,
+    cut: { afterSequence: records.length, droppedBytes: rest.length, droppedLines: lines, reason, torn: reason === TORN },
+    goodBytes: start,
+  };
 }
 
 /** The record, or why the line is none. */

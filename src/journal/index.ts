@@ -1,10 +1,12 @@
 export {
   type CheckpointWritten,
+  type CountedBlock,
   type EvaluationFinished,
   effectiveSteps,
   type JournalEvent,
   type LeaseExpired,
   type RunFinished,
+  type RunInitialised,
   type RunResumed,
   type RunStarted,
   type StepCommitted,

@@ -170,6 +170,39 @@ describe('coordinator and worker', () => {
 });
 
 describe('other commands', () => {
+  it('train: has the same weights with 1 and 2 workers that send gradients in bfloat16', async () => {
+    const hashes: unknown[] = [];
+    for (const workers of ['1', '2']) {
+      const { stdout } = await folder.run('train', ...SMALL, '--set', 'train.gradients=bfloat16', '--workers', workers, '--json');
+      hashes.push(parsed(stdout).weightsSha256);
+    }
+    expect(hashes[1]).toBe(hashes[0]);
+    expect(hashes[0]).not.toBe(reference.weightsSha256);
+  }, 60_000);
+
+  it('audit: verifies a run and computes steps of it again', async () => {
+    const { code, stdout } = await folder.run('audit', reference.runFolder as string, '--replay', '4', '--seed', '3', '--json');
+    expect(code).toBe(0);
+    const report = parsed(stdout);
+    expect(report).toMatchObject({
+      passed: true,
+      steps: TOTAL_STEPS,
+      state: 'completed',
+      replay: { engine: reference.engine, findings: [] },
+    });
+    expect((report.replay as { steps: number[] }).steps).toHaveLength(4);
+  }, 60_000);
+
+  it('audit: ends with code 11 and names a record that was changed', async () => {
+    const copy = join(folder.path, 'tampered');
+    await cp(join(folder.path, reference.runFolder as string), copy, { recursive: true });
+    const journal = join(copy, 'journal.jsonl');
+    await writeFile(journal, (await readFile(journal, 'utf8')).replace('"step":9,', '"step":8,'));
+    const { code, stdout } = await folder.run('audit', copy);
+    expect(code).toBe(11);
+    expect(stdout).toMatch(/FAILED +journal[^]*the hash of line \d+ doesn't fit[^]*NOT verified/);
+  });
+
   it('report and export: write files from a run folder', async () => {
     const run = reference.runFolder as string;
     const report = await folder.run('report', run, '-o', 'report.html', '--json');

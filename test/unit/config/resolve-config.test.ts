@@ -70,7 +70,7 @@ describe('resolveConfig', () => {
     [{ evaluation: { attacks: ['fgsm', 'pdg'] } }, 'evaluation.attacks.1', 'one of fgsm, pgd', '"pdg"'],
     [{ cluster: { port: 70000 } }, 'cluster.port', 'integer >= 0 and <= 65535', '70000'],
     [{ name: 'My Run' }, 'name', 'text of 1 to 64 characters that matches ^[a-z0-9][a-z0-9-]*$', '"My Run"'],
-    [{ train: 7 }, 'train', 'a section with the keys epochs, maxSteps, batchSize, shards', '7'],
+    [{ train: 7 }, 'train', 'a section with the keys epochs, maxSteps, batchSize, shards, gradients', '7'],
   ])('bad value: is reported with path, range and value in %j', (input, path, expected, got) => {
     const error = failure(input);
     expect(error.code).toBe('CONFIG_INVALID');

@@ -6,7 +6,15 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, test } from 'vitest';
-import { packBfloat16, plainVectorMath, Random, roundToBfloat16, sha256, WasmVectorMath, writeFileAtomic } from '../../../src/core/index.ts';
+import {
+  packBfloat16,
+  plainVectorMath,
+  Random,
+  roundToBfloat16,
+  sha256,
+  WasmVectorMath,
+  writeFileAtomic,
+} from '../../../src/core/index.ts';
 
 const wasm = new WasmVectorMath();
 const random = new Random('order', 20261122);
@@ -95,7 +103,10 @@ describe('vector arithmetic in WebAssembly: same bits as the plain loops', () =>
           divisor,
           'bfloat16',
         );
-        let expected = addends.reduce((sum, addend) => sum.map((value, i) => nearestBfloat16(Math.fround(value + (addend[i] as number)))), target);
+        let expected = addends.reduce(
+          (sum, addend) => sum.map((value, i) => nearestBfloat16(Math.fround(value + (addend[i] as number)))),
+          target,
+        );
         expected = expected.map((value) => Math.fround(value / divisor));
         expect(bits(other)).toBe(bits(expected));
         plainVectorMath.accumulate(target, addends, divisor, 'bfloat16');

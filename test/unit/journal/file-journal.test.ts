@@ -131,7 +131,8 @@ describe('effective steps', () => {
     learningRate: 0.1,
     gradientNorm: 1,
     gfaScale: 0,
-    shardsByWorker: {},
+    blocks: [],
+    parametersSha256: '',
     seconds: 0.1,
   });
   const resumed = (fromStep: number): JournalEvent => ({ type: 'run-resumed', fromStep, checkpoint: 'c' });

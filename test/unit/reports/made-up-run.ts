@@ -47,7 +47,8 @@ export function madeUpStep(step: number, strategy: MadeUpRun['strategy'], loss =
     learningRate: 0.001,
     gradientNorm: 1.5,
     gfaScale: 1,
-    shardsByWorker: { 'host-1': 8 },
+    blocks: [{ first: 0, count: 8, workerId: 'host-1', gradientsSha256: 'b'.repeat(64) }],
+    parametersSha256: 'c'.repeat(64),
     seconds: 0.2,
   };
 }
@@ -84,6 +85,7 @@ export async function writeMadeUpRun(parent: string, run: MadeUpRun): Promise<st
       samplesPerEpoch: 5000,
       datasetName,
       datasetHash: MADE_UP_HASH,
+      sampleHashesSha256: MADE_UP_HASH,
       schemaHash: 'cd'.repeat(32),
     },
     { type: 'worker-joined', workerId: 'host-1', host: 'host', engineFingerprint: 'onnx:cpu made-up' },

@@ -37,6 +37,7 @@ function setup(overrides: Partial<ComputeClient> = {}) {
   const queue = new TaskQueue({
     stream,
     compute,
+    precision: 'float32',
     shardSize: 4,
     metrics: createMetrics('worker', { processMetrics: false }),
     logger: createLogger({ level: 'silent' }),

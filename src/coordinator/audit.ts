@@ -1,0 +1,332 @@
+/**
+ * @file Checks a run folder against its own journal: that the journal is unbroken, that every sample of every epoch was consumed exactly
+ * once, and that checkpoints, weights and samples are those that the journal names. Nothing is computed anew; see src/cli/replay.ts.
+ */
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Config, configSchema, parameterSpecs } from '../config/index.ts';
+import { DeepDefenseError, isDeepDefenseError, sha256, sizeOf } from '../core/index.ts';
+import { changedSamples, type Dataset, SampleOrder } from '../data/index.ts';
+import {
+  type CheckpointWritten,
+  type JournalContent,
+  type JournalEvent,
+  type JournalRecord,
+  readJournal,
+  type RunFinished,
+  type StepCommitted,
+} from '../journal/index.ts';
+import { decodeSafetensors } from '../wire/index.ts';
+import { loadCheckpoint, parametersHash } from './checkpoint.ts';
+import { checkpointFiles } from './checkpoint-folder.ts';
+import { SAMPLE_HASHES_FILE } from './coordinator.ts';
+
+/** What an audit looks at, in this order. */
+export const AUDIT_CHECKS = ['journal', 'samples', 'shards', 'recomputed steps', 'checkpoints', 'weights', 'dataset'] as const;
+
+export interface AuditCheck {
+  readonly name: (typeof AUDIT_CHECKS)[number];
+  /** Null when there was nothing to check it against. */
+  readonly passed: boolean | null;
+  /** What was checked, in one line. */
+  readonly detail: string;
+  /** What is wrong, each naming its record, file or sample; the first {@link MOST_FINDINGS}. */
+  readonly findings: readonly string[];
+}
+
+export interface AuditReport {
+  readonly runId: string;
+  readonly state: RunFinished['state'] | 'unfinished';
+  /** Committed steps that count. */
+  readonly steps: number;
+  /** True when no check failed. */
+  readonly passed: boolean;
+  readonly checks: readonly AuditCheck[];
+}
+
+/** What the events of a run add up to. */
+export interface RunHistory {
+  readonly runId: string;
+  readonly config: Config;
+  readonly samplesPerEpoch: number;
+  readonly totalSteps: number;
+  readonly datasetHash: string;
+  readonly sampleHashesSha256: string;
+  /** Engine fingerprints of the workers that were ready. */
+  readonly fingerprints: readonly string[];
+  /** Hash of the parameters before the first step; undefined when the run didn't get so far. */
+  readonly initialSha256: string | undefined;
+  /** The steps that count, in order of the journal. */
+  readonly steps: readonly StepCommitted[];
+  /** Steps that a later resume made void. */
+  readonly voided: readonly StepCommitted[];
+  readonly checkpoints: readonly CheckpointWritten[];
+  readonly finished: RunFinished | undefined;
+}
+
+/** Findings that a check lists at most. */
+const MOST_FINDINGS = 20;
+
+/**
+ * Reads a journal as far as it is good.
+ * @throws DeepDefenseError USAGE when the folder holds no run
+ */
+export async function readHistory(folder: string): Promise<{ readonly journal: JournalContent; readonly history: RunHistory }> {
+  const file = join(folder, 'journal.jsonl');
+  const there = await stat(file).catch(() => undefined);
+  const journal = there === undefined ? undefined : await readJournal(file);
+  const history = journal && fold(journal.records.map(({ event }) => event));
+  if (journal !== undefined && history !== undefined) return { journal, history };
+  throw new DeepDefenseError('USAGE', {
+    what: `"${folder}" is no run folder`,
+    expected: 'a folder whose journal.jsonl begins with the start of a run',
+    got: there === undefined ? 'no journal.jsonl' : (journal?.cut?.reason ?? 'another first record'),
+    todo: 'name a folder below runs/',
+    fields: { path: folder },
+  });
+}
+
+function fold(events: readonly JournalEvent[]): RunHistory | undefined {
+  const [started] = events;
+  if (started?.type !== 'run-started') return undefined;
+  const config = configSchema.safeParse(started.config);
+  if (!config.success) return undefined;
+  const steps: StepCommitted[] = [];
+  const voided: StepCommitted[] = [];
+  for (const event of events) {
+    if (event.type === 'step-committed') steps.push(event);
+    else if (event.type === 'run-resumed') while ((steps.at(-1)?.step ?? -1) >= event.fromStep) voided.push(steps.pop() as StepCommitted);
+  }
+  const ended = events.findLast(({ type }) => type === 'run-finished' || type === 'run-resumed');
+  return {
+    runId: started.runId,
+    config: config.data,
+    samplesPerEpoch: started.samplesPerEpoch,
+    totalSteps: started.totalSteps,
+    datasetHash: started.datasetHash,
+    sampleHashesSha256: started.sampleHashesSha256,
+    fingerprints: [...new Set(events.flatMap((event) => (event.type === 'worker-joined' ? [event.engineFingerprint] : [])))],
+    initialSha256: events.find((event) => event.type === 'run-initialised')?.parametersSha256,
+    steps,
+    voided,
+    checkpoints: events.filter((event) => event.type === 'checkpoint-written'),
+    finished: ended?.type === 'run-finished' ? ended : undefined,
+  };
+}
+
+/**
+ * @param options.dataset whole, as the run had it; without it the samples themselves aren't checked
+ * @throws DeepDefenseError USAGE when the folder holds no run, STORAGE_FAILED
+ */
+export async function auditRun(folder: string, { dataset }: { readonly dataset?: Dataset | undefined } = {}): Promise<AuditReport> {
+  const { journal, history } = await readHistory(folder);
+  const checks = [
+    checkJournal(journal),
+    checkSamples(history),
+    checkShards(history),
+    checkRecomputed(history),
+    await checkCheckpoints(folder, history, journal.records),
+    await checkWeights(folder, history),
+    await checkDataset(folder, history, dataset),
+  ];
+  return {
+    runId: history.runId,
+    state: history.finished?.state ?? 'unfinished',
+    steps: history.steps.length,
+    passed: checks.every(({ passed }) => passed !== false),
+    checks,
+  };
+}
+
+function check(name: AuditCheck['name'], detail: string, findings: readonly string[]): AuditCheck {
+  const more = findings.length - MOST_FINDINGS;
+  const listed = more > 0 ? [...findings.slice(0, MOST_FINDINGS), `and ${more} more`] : findings;
+  return { name, passed: findings.length === 0, detail, findings: listed };
+}
+
+const unchecked = (name: AuditCheck['name'], detail: string): AuditCheck => ({ name, passed: null, detail, findings: [] });
+
+function checkJournal({ records, cut }: JournalContent): AuditCheck {
+  const detail = `${records.length} records, each sealed with the hash of the one before`;
+  if (cut === null) return check('journal', detail, []);
+  // What a crash in mid-write leaves; the next start cuts it off.
+  if (cut.droppedLines === 1 && cut.torn) return check('journal', `${detail}; a torn last line, as a crash leaves it`, []);
+  return check('journal', detail, [`journal.jsonl: ${cut.reason}; ${cut.droppedLines} line(s) from there on are not what was written`]);
+}
+
+/** Every position once, and every sample of every whole epoch once. */
+function checkSamples({ config, samplesPerEpoch, steps }: RunHistory): AuditCheck {
+  const { batchSize } = config.train;
+  const findings: string[] = [];
+  const order = new SampleOrder(config.seed, samplesPerEpoch);
+  const consumed = new Map<number, Uint16Array>();
+  for (const [index, { step, position, samples }] of steps.entries()) {
+    if (step !== index) findings.push(`record ${index + 1} of the committed steps is step ${step}, expected step ${index}`);
+    if (position !== step * batchSize || samples !== batchSize)
+      findings.push(
+        `step ${step} says that it consumed positions [${position}, ${position + samples}), expected [${step * batchSize}, ${(step + 1) * batchSize})`,
+      );
+    for (const { epoch, sample } of order.range(position, samples)) {
+      const counts = consumed.get(epoch) ?? new Uint16Array(samplesPerEpoch);
+      consumed.set(epoch, counts);
+      counts[sample] = (counts[sample] as number) + 1;
+    }
+  }
+  const wholeEpochs = Math.floor((steps.length * batchSize) / samplesPerEpoch);
+  for (const [epoch, counts] of consumed)
+    for (const [sample, count] of counts.entries())
+      if (count > 1 || (count === 0 && epoch < wholeEpochs))
+        findings.push(`sample ${sample} of epoch ${epoch} was consumed ${count} times`);
+  const total = steps.reduce((sum, { samples }) => sum + samples, 0);
+  return check(
+    'samples',
+    `${total} samples in ${steps.length} steps, ${wholeEpochs} whole epoch(s) of ${samplesPerEpoch}, each once`,
+    findings,
+  );
+}
+
+/** Every shard of every step once. */
+function checkShards({ config, steps }: RunHistory): AuditCheck {
+  const { shards } = config.train;
+  const findings: string[] = [];
+  for (const { step, blocks } of steps) {
+    let next = 0;
+    for (const { first, count } of blocks) {
+      if (first !== next)
+        findings.push(
+          `step ${step}: shards [${Math.min(first, next)}, ${Math.max(first, next)}) are ${first > next ? 'missing' : 'there twice'}`,
+        );
+      next = first + count;
+    }
+    if (next !== shards) findings.push(`step ${step}: ${next} shards are counted, expected ${shards}`);
+  }
+  return check('shards', `${shards} shards in each of ${steps.length} steps, each once`, findings);
+}
+
+/** What a crash made void and was computed again must be the same. */
+function checkRecomputed({ steps, voided }: RunHistory): AuditCheck {
+  const again = voided.filter(({ step }) => steps[step] !== undefined);
+  const findings = again
+    .filter(({ step, parametersSha256 }) => steps[step]?.parametersSha256 !== parametersSha256)
+    .map(
+      ({ step, parametersSha256 }) =>
+        `step ${step} led to parameters ${short(parametersSha256)} first and to ${short(steps[step]?.parametersSha256)} after the resume`,
+    );
+  return check('recomputed steps', `${again.length} steps were computed again after a resume, to the same parameters`, findings);
+}
+
+async function checkCheckpoints(folder: string, history: RunHistory, records: readonly JournalRecord[]): Promise<AuditCheck> {
+  const findings: string[] = [];
+  // A checkpoint of a step that was made void and never reached again can't be compared.
+  for (const { step, checkpoint, parametersSha256 } of history.checkpoints) {
+    const expected = sha256After(history, step);
+    if (expected !== undefined && expected !== parametersSha256)
+      findings.push(`${checkpoint}: recorded with parameters ${short(parametersSha256)}, but step ${step} led to ${short(expected)}`);
+  }
+  const files = await checkpointFiles(join(folder, 'checkpoints'));
+  for (const { name, path } of files) {
+    try {
+      const { runId, step, parameters, journalSequence, journalHash } = await loadCheckpoint(path);
+      const expected = sha256After(history, step);
+      const own = parametersHash(parameters);
+      if (runId !== history.runId) findings.push(`${name}: belongs to the run ${runId}`);
+      if (expected === undefined) findings.push(`${name}: the journal has no step ${step}`);
+      else if (own !== expected)
+        findings.push(`${name}: its parameters have the hash ${short(own)}, but step ${step} led to ${short(expected)}`);
+      if (journalSequence > 0 && records[journalSequence - 1]?.hash !== journalHash)
+        findings.push(`${name}: was written behind record ${journalSequence} of another journal`);
+    } catch (error) {
+      if (!isDeepDefenseError(error)) throw error;
+      findings.push(`${name}: ${error.parts.what} (${error.code})`);
+    }
+  }
+  return check('checkpoints', `${files.length} files, ${history.checkpoints.length} records`, findings);
+}
+
+async function checkWeights(folder: string, history: RunHistory): Promise<AuditCheck> {
+  const last = history.steps.length;
+  const expected = sha256After(history, last);
+  const path = join(folder, 'weights.safetensors');
+  const bytes = await readFile(path).catch(() => undefined);
+  const { finished } = history;
+  if (bytes === undefined && finished?.state !== 'completed') return unchecked('weights', 'the run has left no final weights');
+  if (bytes === undefined) return check('weights', 'final weights', ['weights.safetensors is missing']);
+  const findings: string[] = [];
+  const own = weightsHash(bytes, path, history.config);
+  if (own !== expected)
+    findings.push(
+      `weights.safetensors: ${own.length === 64 ? `its hash is ${short(own)}` : own}, step ${last - 1} led to ${short(expected)}`,
+    );
+  if (finished !== undefined && finished.parametersSha256 !== expected)
+    findings.push(
+      `the end of the run is recorded with parameters ${short(finished.parametersSha256)}, the last step with ${short(expected)}`,
+    );
+  const result = await readFile(join(folder, 'result.json'), 'utf8').catch(() => undefined);
+  const claimed = result === undefined ? undefined : claimedHash(result);
+  if (claimed !== undefined && claimed !== expected)
+    findings.push(`result.json names weights ${short(claimed)}, step ${last - 1} led to ${short(expected)}`);
+  return check('weights', `final weights ${short(expected)}`, findings);
+}
+
+/** The hash of a weights file's parameters, or what is wrong with the file. */
+function weightsHash(bytes: Buffer, path: string, config: Config): string {
+  try {
+    const { tensors } = decodeSafetensors(bytes, path);
+    const specs = parameterSpecs(config.model.name);
+    const flat = new Float32Array(specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
+    let at = 0;
+    for (const { name, shape } of specs) {
+      const tensor = tensors.get(name);
+      if (tensor?.dtype !== 'float32' || tensor.shape.join() !== shape.join()) return `"${name}" is missing or has another shape`;
+      flat.set(tensor.data, at);
+      at += tensor.data.length;
+    }
+    return parametersHash(flat);
+  } catch (error) {
+    if (!isDeepDefenseError(error)) throw error;
+    return `it can't be read (${error.code})`;
+  }
+}
+
+function claimedHash(result: string): string {
+  try {
+    return String((JSON.parse(result) as { weightsSha256?: unknown }).weightsSha256);
+  } catch {
+    return 'that are no JSON';
+  }
+}
+
+async function checkDataset(folder: string, history: RunHistory, dataset: Dataset | undefined): Promise<AuditCheck> {
+  const findings: string[] = [];
+  const hashes = await readFile(join(folder, SAMPLE_HASHES_FILE)).catch(() => undefined);
+  if (hashes === undefined) findings.push(`${SAMPLE_HASHES_FILE} is missing`);
+  else if (sha256(hashes) !== history.sampleHashesSha256) findings.push(`${SAMPLE_HASHES_FILE} is not the file that the journal names`);
+  if (dataset === undefined) {
+    if (findings.length > 0) return check('dataset', 'hashes of the samples', findings);
+    return unchecked('dataset', 'no dataset was at hand; give --data PATH to check the samples');
+  }
+  if (dataset.contentHash !== history.datasetHash) {
+    findings.push(`the dataset at hand has the content ${short(dataset.contentHash)}, the run used ${short(history.datasetHash)}`);
+    if (hashes !== undefined && findings.length === 1) {
+      const changed = await changedSamples(dataset, hashes).catch((error: unknown) => {
+        if (!isDeepDefenseError(error)) throw error;
+        findings.push(error.message);
+        return [];
+      });
+      for (const { set, index } of changed)
+        findings.push(`${set === 'train' ? 'training' : 'test'} sample ${index} is not the one that the run had`);
+    }
+  }
+  return check(
+    'dataset',
+    `${dataset.train.count} training and ${dataset.test.count} test samples, content ${short(history.datasetHash)}`,
+    findings,
+  );
+}
+
+/** Hash of the parameters after so many steps; undefined where the journal has no such step. */
+export function sha256After({ initialSha256, steps }: RunHistory, count: number): string | undefined {
+  return count === 0 ? initialSha256 : steps[count - 1]?.parametersSha256;
+}
+
+const short = (hash: string | undefined): string => (hash === undefined ? 'nothing' : hash.slice(0, 12));
