@@ -1,4 +1,4 @@
-/** @file Ctrl-C: once asks for a clean stop, twice ends at once. SIGTERM counts like Ctrl-C. */
+/** @file Ctrl-C and SIGTERM: once asks for a clean stop, twice ends at once. */
 import { EXIT_CODES } from '../core/index.ts';
 
 /** Handlers of {@link onInterrupt}. */
@@ -9,17 +9,19 @@ export interface InterruptHandlers {
   readonly abandon: () => void;
 }
 
-/** Installs the handlers; the returned function removes them. `interrupted()` says whether a signal has come. */
+/** Installs the handlers; the returned function removes them. `signal()` is the first signal that has come. */
 export function onInterrupt(
   { stop, abandon }: InterruptHandlers,
   exit: (code: number) => void = (code) => process.exit(code),
 ): {
-  readonly interrupted: () => boolean;
+  readonly signal: () => NodeJS.Signals | undefined;
   readonly remove: () => void;
 } {
   let count = 0;
-  const onSignal = (): void => {
+  let first: NodeJS.Signals | undefined;
+  const onSignal = (signal: NodeJS.Signals): void => {
     count += 1;
+    first ??= signal;
     if (count === 1) stop();
     else {
       abandon();
@@ -29,7 +31,7 @@ export function onInterrupt(
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   return {
-    interrupted: () => count > 0,
+    signal: () => first,
     remove: () => {
       process.removeListener('SIGINT', onSignal);
       process.removeListener('SIGTERM', onSignal);

@@ -12,6 +12,16 @@ export function integerIn(min: number, max: number): (text: string) => number {
   };
 }
 
+/** A parser of numbers in [min, max]. */
+export function numberIn(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isFinite(value) || value < min || value > max)
+      throw new InvalidArgumentError(`expected a number in ${min}..${max}, got "${text}"`);
+    return value;
+  };
+}
+
 /** A parser of `HOST:PORT`; IPv6 hosts stand in brackets. */
 export function hostAndPort(text: string): string {
   const match = /^(?:\[[0-9a-fA-F:.%]+\]|[^:\s]+):(\d{1,5})$/.exec(text);

@@ -4,6 +4,7 @@ import { PACKAGE_VERSION } from '../core/index.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import { auditCommand } from './commands/audit.ts';
 import { benchCommand } from './commands/bench.ts';
+import { chaosCommand } from './commands/chaos.ts';
 import { configCommand } from './commands/config.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { dataCommand } from './commands/data.ts';
@@ -25,6 +26,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   exportCommand,
   dataCommand,
   configCommand,
+  chaosCommand,
   benchCommand,
   doctorCommand,
 ];

@@ -49,6 +49,7 @@ export async function quickstart(context: CommandContext, { data, workers, runsF
       strategy: { name: strategy },
     };
     const outcome = await trainHere({
+      isNew: true,
       context,
       config: resolveConfig(input, 'quick start'),
       dataset: opened.dataset,

@@ -7,11 +7,13 @@ import { DeepDefenseError } from '../core/index.ts';
 import { type ConfigOptions, configFromOptions } from './config-options.ts';
 import { createRunId } from './run-id.ts';
 
-/** A run that is ready to start. */
+/** A run that is ready to start. Without `resume` it begins at its first step, also in the folder of a run that was lost before its first checkpoint. */
 export interface RunSource {
   readonly config: Config;
   readonly runId: string;
   readonly runFolder: string;
+  /** False for a run that goes on in its folder. */
+  readonly isNew: boolean;
   readonly resume?: Checkpoint;
   /** File that `resume` was read from. */
   readonly resumePath?: string;
@@ -30,16 +32,19 @@ export async function runFromOptions(
   if (resume === undefined) {
     const config = await configFromOptions(options);
     const runId = createRunId(config.name);
-    return { config, runId, runFolder: join(config.runsFolder, runId) };
+    return { config, runId, runFolder: join(config.runsFolder, runId), isNew: true };
   }
   const runFolder = await findRunFolder(resume);
-  const { loadNewestCheckpoint } = await import('../coordinator/index.ts');
+  const { findResumePoint } = await import('../coordinator/index.ts');
   const named = options.config !== undefined || options.preset !== undefined;
   const config = await configFromOptions(named ? options : { ...options, config: join(runFolder, 'config.yaml') });
-  const { path, checkpoint, skipped } = await loadNewestCheckpoint(join(runFolder, 'checkpoints'), { config });
-  for (const { path: damaged, error } of skipped)
-    notice(`passed over the damaged checkpoint ${damaged} (${error.code}); resuming from ${path}`);
-  return { config, runId: checkpoint.runId, runFolder, resume: checkpoint, resumePath: path };
+  const { runId, path, checkpoint, skipped } = await findResumePoint(runFolder, config);
+  for (const { path: damaged, error } of skipped) notice(`passed over the checkpoint ${damaged} (${error.code}); resuming from ${path}`);
+  if (checkpoint === undefined || path === undefined) {
+    notice(`${runFolder} has no checkpoint yet: computing its steps again from the first`);
+    return { config, runId, runFolder, isNew: false };
+  }
+  return { config, runId, runFolder, isNew: false, resume: checkpoint, resumePath: path };
 }
 
 /** A run by its folder, or by its id below `runs/`. */

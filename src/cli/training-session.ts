@@ -19,6 +19,8 @@ export interface TrainingOptions {
   readonly dataset: Dataset;
   readonly runId: string;
   readonly runFolder: string;
+  /** False for a run that goes on in its folder, which must stay whatever happens. */
+  readonly isNew: boolean;
   readonly resume?: Checkpoint;
   /** File that `resume` was read from. */
   readonly resumePath?: string;
@@ -31,7 +33,7 @@ export interface TrainingOptions {
 /** How a run ended here. */
 export interface TrainingOutcome {
   readonly result: RunResult;
-  /** True when a signal stopped it. */
+  /** True when Ctrl-C stopped it; SIGTERM asks for a clean end, which is a success. */
   readonly interrupted: boolean;
 }
 
@@ -63,7 +65,7 @@ export async function trainHere(options: TrainingOptions): Promise<TrainingOutco
     metrics: createMetrics('coordinator'),
   }).catch(async (error: unknown) => {
     // A run that never began, for example because its port is taken, leaves nothing behind.
-    if (resume === undefined) await rm(runFolder, { recursive: true, force: true });
+    if (options.isNew) await rm(runFolder, { recursive: true, force: true });
     throw error;
   });
   const shown = showProgress(handle.progress, progress, config.strategy.name);
@@ -84,7 +86,7 @@ export async function trainHere(options: TrainingOptions): Promise<TrainingOutco
       throw workersLost(lost);
     }
     const result = await handle.result;
-    return { result, interrupted: interrupt.interrupted() && result.state === 'stopped' };
+    return { result, interrupted: interrupt.signal() === 'SIGINT' && result.state === 'stopped' };
   } finally {
     await processes?.stop(WORKER_GRACE_MS);
     await shown;
@@ -93,7 +95,7 @@ export async function trainHere(options: TrainingOptions): Promise<TrainingOutco
 }
 
 function startWorkers(
-  { context, runFolder, workers, workerArgs = [] }: TrainingOptions,
+  { context, config, runFolder, workers, workerArgs = [] }: TrainingOptions,
   address: string,
   note: (text: string) => void,
 ): WorkerProcesses {
@@ -102,6 +104,8 @@ function startWorkers(
     count: workers,
     args: ['--coordinator', address, '--log-level', level, ...workerArgs],
     logFolder: join(runFolder, 'logs'),
+    errors: config.cluster.workerErrors,
+    preemptions: config.cluster.workerPreemptions,
     onExit: (exit) => {
       if (exit.exitCode !== EXIT_CODES.OK)
         note(

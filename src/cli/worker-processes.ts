@@ -16,9 +16,11 @@ export interface WorkerProcessesOptions {
   readonly args: readonly string[] | ((worker: number) => readonly string[]);
   /** Folder for `worker-<n>.log`; without it the workers write to this process's stderr. */
   readonly logFolder?: string;
-  /** Restarts of one worker before it is given up. Default 3. */
-  readonly restarts?: number;
-  /** Wait before the first restart; doubles each time. Default 500 ms. */
+  /** Restarts of one worker after errors before it is given up. Default 3. */
+  readonly errors?: number;
+  /** Restarts of one worker after signals: something else ended it. Default 50. */
+  readonly preemptions?: number;
+  /** Wait before a restart; doubles with each error, at most 64 times. Default 500 ms. */
   readonly backoffMs?: number;
   /** Called for each end of a worker that nobody asked for. */
   readonly onExit?: (event: WorkerExit) => void;
@@ -44,7 +46,8 @@ interface Slot {
   readonly logFile: string | undefined;
   child: ChildProcess | undefined;
   timer: NodeJS.Timeout | undefined;
-  started: number;
+  errors: number;
+  preemptions: number;
   givenUp: boolean;
 }
 
@@ -84,7 +87,8 @@ export class WorkerProcesses {
       logFile: logFolder === undefined ? undefined : join(logFolder, `worker-${index + 1}.log`),
       child: undefined,
       timer: undefined,
-      started: 0,
+      errors: 0,
+      preemptions: 0,
       givenUp: false,
     }));
     process.once('exit', this.#killAll);
@@ -127,7 +131,6 @@ export class WorkerProcesses {
   }
 
   #start(slot: Slot): void {
-    slot.started += 1;
     const log = slot.logFile === undefined ? undefined : openSync(slot.logFile, 'a');
     const { args } = this.#options;
     const output = log ?? 2;
@@ -152,12 +155,15 @@ export class WorkerProcesses {
   }
 
   #ended(slot: Slot, processId: number | undefined, exitCode: number | null, signal: NodeJS.Signals | null): void {
-    const { restarts = 3, backoffMs = 500, onExit } = this.#options;
+    const { errors = 3, preemptions = 50, backoffMs = 500, onExit } = this.#options;
     const lasting = exitCode !== null && LASTING_FAILURES.has(exitCode);
-    const restart = !lasting && exitCode !== EXIT_CODES.OK && slot.started <= restarts;
+    if (signal === null) slot.errors += 1;
+    else slot.preemptions += 1;
+    const within = signal === null ? slot.errors <= errors : slot.preemptions <= preemptions;
+    const restart = !lasting && exitCode !== EXIT_CODES.OK && within;
     const event: WorkerExit = { worker: slot.number, processId, exitCode, signal, logFile: slot.logFile, restarts: restart };
     this.#lastExits[slot.number - 1] = event;
-    if (restart) slot.timer = setTimeout(() => this.#start(slot), backoffMs * 2 ** (slot.started - 1));
+    if (restart) slot.timer = setTimeout(() => this.#start(slot), backoffMs * 2 ** Math.min(6, Math.max(0, slot.errors - 1)));
     else slot.givenUp = true;
     onExit?.(event);
     if (!this.#slots.every(({ givenUp }) => givenUp)) return;

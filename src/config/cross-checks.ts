@@ -122,7 +122,31 @@ const timeoutsAreOrdered: CrossCheck = {
   },
 };
 
-const CROSS_CHECKS: readonly CrossCheck[] = [gfaLayersExist, gfaLayersDiffer, gfaLengthsAgree, batchDividesIntoShards, timeoutsAreOrdered];
+const workersSuffice: CrossCheck = {
+  sections: ['cluster'],
+  check({ cluster: { minWorkers, maxWorkers } }) {
+    if (maxWorkers === undefined || maxWorkers >= minWorkers) return [];
+    return [
+      {
+        code: 'CONFIG_INVALID',
+        path: 'cluster.maxWorkers',
+        what: 'cluster.maxWorkers is below cluster.minWorkers: steps would wait for workers that get no work',
+        expected: 'maxWorkers >= minWorkers',
+        got: `maxWorkers ${maxWorkers}, minWorkers ${minWorkers}`,
+        todo: `for example cluster.maxWorkers ${minWorkers}, or leave it out for no limit`,
+      },
+    ];
+  },
+};
+
+const CROSS_CHECKS: readonly CrossCheck[] = [
+  gfaLayersExist,
+  gfaLayersDiffer,
+  gfaLengthsAgree,
+  batchDividesIntoShards,
+  timeoutsAreOrdered,
+  workersSuffice,
+];
 
 /** All cross-key problems, leaving out rules that read a section in `skipSections`. */
 export function crossCheck(config: Config, skipSections: ReadonlySet<string> = new Set()): readonly ConfigProblem[] {

@@ -139,6 +139,13 @@ export const trainSchema = z.strictObject({
 
 export const checkpointSchema = z.strictObject({
   everySteps: positiveInt.default(200).describe('Checkpoint every N steps, besides each epoch and the end.'),
+  everySeconds: z
+    .number()
+    .positive()
+    .default(10)
+    .describe(
+      'Also when the last checkpoint is so old, so that a crash costs little; later where checkpoints would take more than 5 % of the time.',
+    ),
   keep: positiveInt.default(3).describe('Newest checkpoints kept, besides the best.'),
 });
 
@@ -159,6 +166,22 @@ export const clusterSchema = z.strictObject({
   port: z.int().min(0).max(65535).default(0).describe('gRPC port of the coordinator; 0 = any free port.'),
   httpPort: z.int().min(0).max(65535).default(0).describe('HTTP port of /metrics, /livez, /readyz; 0 = any free port.'),
   minWorkers: positiveInt.default(1).describe('Steps wait until this many workers are ready.'),
+  maxWorkers: positiveInt
+    .optional()
+    .describe(
+      'At most so many workers compute at a time; further ones are spares that take over when one leaves. Must be at least minWorkers.',
+    ),
+  workerErrors: z
+    .int()
+    .min(0)
+    .default(3)
+    .describe('Times that `train` starts one of its worker processes again after it ended with an error.'),
+  workerPreemptions: z
+    .int()
+    .min(0)
+    .default(50)
+    .describe('Times that `train` starts one of its worker processes again after it was ended by a signal: a preemption is not its fault.'),
+  graceMs: positiveInt.default(20000).describe('After Ctrl-C or SIGTERM the step in progress gets so long before it is given up.'),
   heartbeatMs: positiveInt.default(500).describe('Interval of worker heartbeats; must be below leaseMs/2.'),
   leaseMs: positiveInt.default(3000).describe('A worker silent for this long loses its leases; must be below stepDeadlineMs.'),
   stepDeadlineMs: positiveInt.default(120000).describe('A step that takes longer has its outstanding shards leased again.'),

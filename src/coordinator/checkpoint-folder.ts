@@ -115,7 +115,8 @@ function stepOf(name: string): number {
   return Number(FILE_NAME.exec(name)?.[1]);
 }
 
-function isDamage(error: unknown): error is DeepDefenseError {
+/** True for an error that an older checkpoint can make up for. */
+export function isDamage(error: unknown): error is DeepDefenseError {
   return isDeepDefenseError(error) && (error.code === 'CHECKPOINT_TRUNCATED' || error.code === 'CHECKPOINT_CORRUPT');
 }
 

@@ -15,7 +15,7 @@ import {
   writeFileAtomic,
 } from '../core/index.ts';
 import { type Dataset, hashSamples } from '../data/index.ts';
-import { FileJournal } from '../journal/index.ts';
+import { FileJournal, type JournalRecord } from '../journal/index.ts';
 import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
 import { type Checkpoint, parametersHash } from './checkpoint.ts';
@@ -102,7 +102,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   // Two writers would break the journal's chain and each other's checkpoints.
   const release = await takeFileLock(join(runFolder, 'run.lock'), { purpose: `with the run in "${runFolder}"`, code: 'RUN_IN_USE' });
   const checkpoints = await CheckpointFolder.open(join(runFolder, 'checkpoints'), config.checkpoint.keep);
-  const { journal, cut } = await FileJournal.open(join(runFolder, 'journal.jsonl'));
+  const { journal, cut, records } = await FileJournal.open(join(runFolder, 'journal.jsonl'));
+  const isNew = records.length === 0;
   if (cut !== null) logger.warn({ cut }, 'the journal ended in a torn line, which was cut off');
   const ledger = new Ledger(journal);
 
@@ -117,7 +118,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     const kind = pool.runningJob?.kind;
     // Only a step in progress is worth waiting for, and only while someone computes it.
     if (times > 1 || kind !== 'train' || pool.membership.ready().length === 0) pool.abandon(reason);
-    else deadline ??= setTimeout(() => pool.abandon(reason), config.cluster.stepDeadlineMs).unref();
+    else deadline ??= setTimeout(() => pool.abandon(reason), config.cluster.graceMs).unref();
   });
   const { observer, tally } = watchPool({
     metrics,
@@ -136,7 +137,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     leaseMs: config.cluster.leaseMs,
     stepDeadlineMs: config.cluster.stepDeadlineMs,
     workersLostMs: config.cluster.workersLostMs,
-    identity: { schemaHash: schema, datasetHash: dataset.contentHash, engineFingerprint: resume?.engineFingerprint || undefined },
+    maxWorkers: config.cluster.maxWorkers,
+    identity: {
+      schemaHash: schema,
+      datasetHash: dataset.contentHash,
+      engineFingerprint: resume?.engineFingerprint || firstFingerprint(records),
+    },
     welcome: {
       runId,
       configJson: JSON.stringify(config),
@@ -174,7 +180,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     });
     // Only now: a resume that can't start leaves the folder as it was.
     await writeFileAtomic(join(runFolder, 'config.yaml'), stringify(config));
-    if (resume === undefined) {
+    if (isNew) {
       const hashes = await hashSamples(dataset);
       await writeFileAtomic(join(runFolder, SAMPLE_HASHES_FILE), hashes);
       sampleHashesSha256 = sha256(hashes);
@@ -211,11 +217,13 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       cleanAccuracy: resume?.cleanAccuracy ?? null,
       lastCheckpoint: options.resumePath,
       lastCheckpointStep: resume?.step,
+      lastCheckpointAtMs: performance.now(),
+      lastCheckpointSeconds: 0,
       trainedSamples: 0,
       trainedSeconds: 0,
     },
   };
-  recordStart(context, options, sampleHashesSha256);
+  recordStart(context, options, isNew ? { sampleHashesSha256 } : undefined);
   const onAbort = () => stop.request(signal?.reason instanceof Error ? signal.reason.message : 'asked to stop');
   if (signal?.aborted === true) onAbort();
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -291,6 +299,7 @@ async function drive(
       datasetHash: options.dataset.contentHash,
       seconds: (performance.now() - startedAtMs) / 1000,
       workers: { ...tally },
+      goodput: pool.goodput(),
       config,
     };
     await writeFileAtomic(join(options.runFolder, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`);
@@ -323,9 +332,9 @@ async function drive(
 function recordStart(
   { config, plan, state, ledger, metrics, emit, runId }: RunContext,
   { runFolder, dataset, resume }: CoordinatorOptions,
-  sampleHashesSha256: string,
+  fresh: { readonly sampleHashesSha256: string } | undefined,
 ): void {
-  if (resume === undefined) {
+  if (fresh !== undefined) {
     ledger.record({
       type: 'run-started',
       runId,
@@ -335,12 +344,12 @@ function recordStart(
       samplesPerEpoch: plan.samplesPerEpoch,
       datasetName: dataset.name,
       datasetHash: dataset.contentHash,
-      sampleHashesSha256,
+      ...fresh,
       schemaHash: schemaHash(parameterSpecs(config.model.name)),
     });
   } else {
-    const checkpoint = `checkpoints/step-${String(resume.step).padStart(8, '0')}.safetensors`;
-    ledger.record({ type: 'run-resumed', fromStep: resume.step, checkpoint });
+    const checkpoint = resume === undefined ? '' : `checkpoints/step-${String(resume.step).padStart(8, '0')}.safetensors`;
+    ledger.record({ type: 'run-resumed', fromStep: resume?.step ?? 0, checkpoint });
   }
   metrics.runInfo.set(
     { run: runId, strategy: config.strategy.name, model: config.model.name, dataset: dataset.name, engine: config.engine.name },
@@ -351,14 +360,22 @@ function recordStart(
   emit({ kind: 'started', runId, runFolder, totalSteps: plan.totalSteps, firstStep: state.step, samplesPerEpoch: plan.samplesPerEpoch });
 }
 
+/** Engine of the steps that a journal has, also of those before any checkpoint. */
+function firstFingerprint(records: readonly JournalRecord[]): string | undefined {
+  for (const { event } of records) if (event.type === 'worker-joined') return event.engineFingerprint;
+  return undefined;
+}
+
 function copyInto(vector: Float32Array, values: Float32Array): Float32Array {
   vector.set(values);
   return vector;
 }
 
-/** Sets the gauges that follow from the pool's state when they are asked for. */
+/** Sets what follows from the pool's state when it is asked for. */
 function renderWithWorkers(metrics: CoordinatorMetrics, pool: WorkerPool<ParameterSnapshot>): Promise<string> {
   for (const [state, count] of Object.entries(pool.counts())) metrics.workers.set({ state }, count);
+  metrics.workerSeconds.reset();
+  for (const [state, seconds] of Object.entries(pool.goodput().seconds)) metrics.workerSeconds.inc({ state }, seconds);
   metrics.workerLastHeartbeat.reset();
   for (const { workerId, lastHeardMs } of pool.membership.present())
     metrics.workerLastHeartbeat.set({ worker: workerId }, lastHeardMs / 1000);

@@ -11,7 +11,9 @@ export {
 export { CheckpointFolder, checkpointFiles, loadNewestCheckpoint, type SkippedCheckpoint } from './checkpoint-folder.ts';
 export { type ConfigDifference, differingKeys, FREE_KEYS } from './config-difference.ts';
 export { type CoordinatorHandle, type CoordinatorOptions, startCoordinator } from './coordinator.ts';
+export type { GoodputReport, WorkerTime } from './goodput.ts';
 export { createOptimizer, type Optimizer, type OptimizerSlot, type UpdateReport } from './optimizer.ts';
 export { type Attack, type RobustResult, type RunEvent, type RunResult, type StepEvent } from './run-events.ts';
+export { findResumePoint, type ResumePoint } from './resume.ts';
 export { createRunPlan, type RunPlan } from './run-plan.ts';
 export { gfaScaleAt, learningRateAt } from './schedule.ts';

@@ -36,6 +36,12 @@ export class Ledger {
     this.check();
   }
 
+  /** Waits for all appends and forces them to disk. @throws DeepDefenseError STORAGE_FAILED */
+  async sync(): Promise<void> {
+    await this.flush();
+    await this.#journal.sync();
+  }
+
   async close(): Promise<void> {
     await this.#last;
     await this.#journal.close();

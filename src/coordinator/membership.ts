@@ -74,6 +74,16 @@ export class Membership {
     return [...this.#members.values()];
   }
 
+  /**
+   * The member with this id.
+   * @throws DeepDefenseError INTERNAL when it is gone.
+   */
+  get(id: number): Member {
+    const member = this.#members.get(id);
+    if (member === undefined) throw new DeepDefenseError('INTERNAL', { what: `member ${id} is gone` });
+    return member;
+  }
+
   /** Members that are ready and not silent, by id. */
   ready(): Member[] {
     return this.all().filter(({ state, silent }) => state === 'ready' && !silent);

@@ -24,11 +24,16 @@ export type LeaveReason = 'goodbye' | 'disconnected' | 'silent' | 'refused' | 'f
 /** Why leases were taken back: `lost` = their worker is gone or silent, `deadline` = it took too long, `failed` = it said so. */
 export type ExpiryReason = 'lost' | 'deadline' | 'failed';
 
+/** Why a worker is quarantined. */
+export type QuarantineReason = Exclude<ExpiryReason, 'lost'> | 'silent';
+
 /** All methods are optional and must not call back into the pool. */
 export interface PoolObserver {
   workerJoined?(member: Member, hello: Hello): void;
   workerReady?(member: Member, ready: Ready): void;
   workerSilent?(member: Member): void;
+  /** The worker gets no new lease for this long, unless nobody else is ready. */
+  workerQuarantined?(member: Member, lengthMs: number, reason: QuarantineReason): void;
   workerRefused?(member: Member, error: DeepDefenseError): void;
   workerLeft?(member: Member, reason: LeaveReason, detail: string): void;
   leaseGranted?(member: Member, job: Job, grant: Grant): void;
@@ -36,6 +41,8 @@ export interface PoolObserver {
   leaseExpired?(member: Member, job: Job, revocation: Revocation, reason: ExpiryReason): void;
   answerAccepted?(member: Member, answer: Answer): void;
   answerDuplicate?(member: Member): void;
+  /** Somebody else was faster with the same units; nothing is wrong with either. */
+  answerSuperseded?(member: Member): void;
   answerRefused?(member: Member, code: ErrorCode, why: string): void;
   waiting?(waiting: Waiting): void;
   waitingEnded?(): void;

@@ -53,6 +53,11 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
       logger.warn({ worker: member.workerId }, 'a worker is silent; its leases go to others');
       emit('silent', member);
     },
+    workerQuarantined: (member, lengthMs, reason) => {
+      metrics.quarantines.inc({ reason });
+      logger.warn({ worker: member.workerId, seconds: lengthMs / 1000, reason }, 'a worker gets no new lease for a while');
+      emit('quarantined', member, `${reason}, for ${lengthMs / 1000} s`);
+    },
     workerRefused: (member, error) => {
       metrics.refusals.inc({ code: error.code });
       logger.warn({ worker: member.workerId, err: error }, 'a worker was refused');
@@ -68,7 +73,10 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
       if (reason !== 'finished') logger.info({ worker: member.workerId, reason, detail }, 'a worker has left');
       emit('left', member, reason);
     },
-    leaseGranted: () => metrics.leasesGranted.inc(),
+    leaseGranted: (_member, _job, { speculative }) => {
+      metrics.leasesGranted.inc();
+      if (speculative) metrics.speculativeLeases.inc();
+    },
     leaseExpired: (member, job, { epoch, ranges }, reason) => {
       tally.leasesExpired += 1;
       metrics.leasesExpired.inc({ reason });
@@ -77,6 +85,10 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
       ledger.record({ type: 'lease-expired', workerId: member.workerId, step: job.step, leaseEpoch: epoch, blocks: ranges, reason });
     },
     answerDuplicate: (member) => logger.debug({ worker: member.workerId }, 'an answer came twice'),
+    answerSuperseded: (member) => {
+      metrics.answersSuperseded.inc();
+      logger.debug({ worker: member.workerId }, 'another worker answered before');
+    },
     answerRefused: (member, code, why) => {
       tally.answersRefused += 1;
       metrics.refusals.inc({ code });

@@ -23,6 +23,9 @@ export interface TrainingState {
   lastCheckpoint: string | undefined;
   /** Committed steps of the last checkpoint. */
   lastCheckpointStep: number | undefined;
+  /** Monotonic time of the last checkpoint, or of the start, and what it cost. */
+  lastCheckpointAtMs: number;
+  lastCheckpointSeconds: number;
   /** Samples and seconds of the steps of this process, waits for workers left out. */
   trainedSamples: number;
   trainedSeconds: number;

@@ -1,5 +1,6 @@
 /** @file What a run tells whoever watches it, and its result. */
 import type { Config } from '../config/index.ts';
+import type { GoodputReport } from './goodput.ts';
 
 /** Progress of a run; the order is that of the run. */
 export type RunEvent =
@@ -14,7 +15,7 @@ export type RunEvent =
     }
   | {
       readonly kind: 'worker';
-      readonly change: 'joined' | 'ready' | 'silent' | 'refused' | 'left';
+      readonly change: 'joined' | 'ready' | 'silent' | 'quarantined' | 'refused' | 'left';
       readonly workerId: string;
       readonly host: string;
       /** Ready workers after the change. */
@@ -112,5 +113,7 @@ export interface RunResult {
     readonly leasesExpired: number;
     readonly answersRefused: number;
   };
+  /** Where the workers' time went. */
+  readonly goodput: GoodputReport;
   readonly config: Config;
 }

@@ -48,7 +48,7 @@ async function* runEpoch(context: RunContext, steps: StepRunner): AsyncGenerator
     yield await steps.run();
     const done = state.step;
     if (plan.evaluatesAfter(done) && !stop.requested) yield await evaluateClean(context);
-    if (plan.checkpointsAfter(done)) yield* checkpointIfTrained(context);
+    if (plan.checkpointsAfter(done) || isCheckpointOld(context)) yield* checkpointIfTrained(context);
     if (plan.endsEpoch(done) || done >= plan.totalSteps) return;
   }
 }
@@ -63,9 +63,17 @@ async function initialise({ pool, parameterCount, state, ledger, logger }: RunCo
   logger.debug({ parameters: parameterCount }, 'initial parameters are here');
 }
 
+/** Share of the run time that checkpoints which no step asks for may take. */
+const CHECKPOINT_SHARE = 0.05;
+
+function isCheckpointOld({ config, state }: RunContext): boolean {
+  const seconds = (performance.now() - state.lastCheckpointAtMs) / 1000;
+  return seconds >= Math.max(config.checkpoint.everySeconds, state.lastCheckpointSeconds / CHECKPOINT_SHARE);
+}
+
 async function* checkpointIfTrained(context: RunContext): AsyncGenerator<RunEvent, void, undefined> {
   if (context.state.parameters.length === 0) return;
-  const event = await writeCheckpoint(context);
+  const event = await context.pool.whileCheckpointing(() => writeCheckpoint(context));
   if (event !== undefined) yield event;
 }
 

@@ -2,6 +2,7 @@
 import type { DeepDefenseError } from '../core/index.ts';
 import type { ShardBlock } from '../wire/index.ts';
 import type { Job } from './job.ts';
+import type { Pace } from './pace.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 /** A task that a worker hasn't fully answered; kept after its leases were taken away, because the worker is still busy with it. */
@@ -10,6 +11,11 @@ export interface Task {
   readonly job: Job;
   readonly epoch: number;
   readonly parts: readonly ShardBlock[];
+  /** Units of its grant. */
+  readonly units: number;
+  readonly grantedAtMs: number;
+  /** Time of the last answer to it, of the grant before the first. */
+  answeredAtMs: number;
   /** First units of the parts that haven't been answered. */
   readonly open: Set<number>;
   cancelled: boolean;
@@ -26,6 +32,7 @@ export interface Seat<Snapshot> {
 /** The pool's job with the promise that waits for it. */
 export interface RunningJob {
   readonly job: Job;
+  readonly pace: Pace;
   /** True once a lease was granted: from then on minWorkers doesn't hold it up. */
   granted: boolean;
   /** Workers on which it failed. */

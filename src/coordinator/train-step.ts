@@ -201,7 +201,8 @@ export async function writeCheckpoint({
   metrics,
 }: RunContext): Promise<Extract<RunEvent, { kind: 'checkpoint' }> | undefined> {
   if (state.lastCheckpointStep === state.step) return undefined;
-  await ledger.flush();
+  // A checkpoint must not outlive the lines that lead to it, also when the machine stops.
+  await ledger.sync();
   const { sequence, hash } = ledger.position;
   const receipt = await checkpoints.write({
     runId,
@@ -218,6 +219,8 @@ export async function writeCheckpoint({
   });
   state.lastCheckpoint = receipt.path;
   state.lastCheckpointStep = state.step;
+  state.lastCheckpointAtMs = performance.now();
+  state.lastCheckpointSeconds = receipt.seconds;
   const checkpoint = `checkpoints/${receipt.path.split(/[\\/]/).at(-1)}`;
   const { bytes, seconds, parametersSha256 } = receipt;
   ledger.record({

@@ -29,6 +29,8 @@ export interface WorkerPoolOptions<Snapshot> {
   readonly leaseMs: number;
   /** A lease that is out for longer is given to an idle worker, where there is one. */
   readonly stepDeadlineMs: number;
+  /** At most so many workers hold leases at a time, the others wait as spares; default all. */
+  readonly maxWorkers?: number | undefined;
   /** Once a worker has joined: with none for this long, the job fails with WORKERS_LOST. */
   readonly workersLostMs: number;
   readonly identity: RunIdentity;

@@ -5,9 +5,13 @@
  */
 import { type Clock, DeepDefenseError, errorCodeOr, isDeepDefenseError } from '../core/index.ts';
 import { coordinatorMessage, type CoordinatorMessage, type Hello, type ShardBlock, type TaskFailure } from '../wire/index.ts';
+import { type Activity, Goodput, type GoodputReport } from './goodput.ts';
 import type { Answer, Job } from './job.ts';
+import { LeaseGrants } from './lease-grants.ts';
 import { type Member, Membership } from './membership.ts';
-import type { ExpiryReason, LeaveReason, PoolObserver } from './pool-observer.ts';
+import { Pace } from './pace.ts';
+import type { LeaveReason, PoolObserver } from './pool-observer.ts';
+import { Quarantine } from './quarantine.ts';
 import type { RunningJob, Seat, Task } from './seat.ts';
 import { WakeUp } from './wake-up.ts';
 import type { WorkerLink, WorkerPoolOptions, WorkerReport } from './worker-link.ts';
@@ -24,8 +28,12 @@ export class WorkerPool<Snapshot> {
   readonly #clock: Clock;
   readonly #observer: PoolObserver;
   readonly #seats = new Map<number, Seat<Snapshot>>();
-  #nextTaskId: number;
-  #parameters: { readonly version: number; readonly snapshot: Snapshot } | undefined;
+  readonly #quarantine = new Quarantine();
+  readonly #grants: LeaseGrants<Snapshot>;
+  /** Of training steps, from step to step. */
+  readonly #trainingPace = new Pace();
+  readonly #goodput = new Goodput();
+  #checkpointing = false;
   #running: RunningJob | undefined;
   readonly #wakeUp: WakeUp;
   #everJoined = false;
@@ -38,9 +46,17 @@ export class WorkerPool<Snapshot> {
     this.#options = options;
     this.#clock = options.clock;
     this.#observer = options.observer;
-    this.#nextTaskId = options.firstTaskId ?? 1;
     this.#wakeUp = new WakeUp(options.clock, () => this.#tick());
     this.membership = new Membership(options.identity);
+    this.#grants = new LeaseGrants({
+      clock: options.clock,
+      membership: this.membership,
+      seats: this.#seats,
+      observer: options.observer,
+      quarantine: this.#quarantine,
+      maxWorkers: options.maxWorkers ?? Number.POSITIVE_INFINITY,
+      firstTaskId: options.firstTaskId ?? 1,
+    });
   }
 
   /** The job in progress, if any. */
@@ -51,13 +67,30 @@ export class WorkerPool<Snapshot> {
   /** Members by what they do, as the metric deepdefense_workers counts them. */
   counts(): { readonly joining: number; readonly idle: number; readonly busy: number; readonly lost: number } {
     const members = this.membership.all();
-    const idle = this.#idle().length;
+    const idle = this.#grants.idle().length;
     return {
       joining: members.filter(({ state, silent }) => state !== 'ready' && !silent).length,
       idle,
       busy: this.membership.ready().length - idle,
       lost: members.filter(({ silent }) => silent).length,
     };
+  }
+
+  /** Where the workers' time went so far. */
+  goodput(): GoodputReport {
+    return this.#goodput.report(this.#clock.nowMs());
+  }
+
+  /** Counts the time that workers wait for this work as that of a checkpoint. */
+  async whileCheckpointing<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#checkpointing = true;
+    this.#account();
+    try {
+      return await work();
+    } finally {
+      this.#checkpointing = false;
+      this.#account();
+    }
   }
 
   /** A worker opened a stream. Returns the id to report under. */
@@ -82,7 +115,7 @@ export class WorkerPool<Snapshot> {
           break;
         case 'ready':
           this.membership.becomeReady(id, report.message);
-          this.#observer.workerReady?.(this.#member(id), report.message);
+          this.#observer.workerReady?.(this.membership.get(id), report.message);
           break;
         case 'alive':
           if (returned) break;
@@ -125,10 +158,9 @@ export class WorkerPool<Snapshot> {
     this.#turn();
   }
 
-  /** A new version of the parameters: idle members get it at once, the others before their next task. */
+  /** A new version of the parameters: who waits for work gets it at once, the others before their next task. */
   publish(version: number, values: Float32Array): void {
-    this.#parameters = { version, snapshot: this.#options.encodeParameters(version, values) };
-    for (const member of this.#idle()) this.#ensureParameters(member.id);
+    this.#grants.publish(version, this.#options.encodeParameters(version, values));
   }
 
   /**
@@ -138,8 +170,11 @@ export class WorkerPool<Snapshot> {
    */
   run(job: Job): Promise<void> {
     if (this.#running !== undefined) throw new DeepDefenseError('INTERNAL', { what: 'a job was started before the last one had ended' });
+    // Evaluations differ too much from each other for a common pace.
+    const pace = job.kind === 'train' ? this.#trainingPace : new Pace();
+    pace.fade();
     return new Promise((resolve, reject) => {
-      this.#running = { job, granted: false, failures: 0, deadlineMs: this.#options.stepDeadlineMs, resolve, reject };
+      this.#running = { job, pace, granted: false, failures: 0, deadlineMs: this.#options.stepDeadlineMs, resolve, reject };
       this.#turn();
     });
   }
@@ -164,31 +199,48 @@ export class WorkerPool<Snapshot> {
     if (replaced !== undefined) this.#drop(replaced.id, 'disconnected', 'the worker has reconnected');
     this.#everJoined = true;
     seat.link.send(coordinatorMessage('welcome', { ...this.#options.welcome, engineFingerprint: this.membership.engineFingerprint ?? '' }));
-    this.#observer.workerJoined?.(this.#member(id), hello);
+    this.#observer.workerJoined?.(this.membership.get(id), hello);
   }
 
   #answer(id: number, seat: Seat<Snapshot>, answer: Answer): void {
     const running = this.#running;
+    const nowMs = this.#clock.nowMs();
     const task = seat.tasks.get(answer.message.taskId);
     if (task === undefined) return this.#refuseAnswer(id, answer, 'the task is not open');
     const { range, epoch } = task.job.locate(answer, task.parts, task.epoch);
-    if (task.job !== running?.job) {
-      this.#closePart(seat, task, range);
-      return this.#refuseAnswer(id, answer, 'its step has been committed');
-    }
     const verdict = task.job.leases.judge(range, id, epoch);
-    if (verdict === 'valid') {
-      if (answer.kind === 'block' && answer.message.metricSums.length !== this.membership.metricNames?.length) {
-        throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', { what: 'a block result has the wrong number of metrics' });
-      }
-      task.job.accept(range, answer, this.#member(id).workerId);
-      task.job.leases.settle(range);
-      this.#observer.answerAccepted?.(this.#member(id), answer);
-    }
+    const committed = task.job !== running?.job;
+    const counts = verdict === 'valid' && !committed;
+    const rivals = counts ? this.#count(running, id, task, range, answer) : [];
+    const computeMs = answer.kind === 'initial' ? 0 : answer.message.computeMs;
+    this.#goodput.answered(id, computeMs, counts, nowMs);
     // An answer under an epoch that isn't the task's own is no answer to it: the task stays open.
-    if (epoch === task.epoch) this.#closePart(seat, task, range);
-    if (verdict === 'duplicate') this.#observer.answerDuplicate?.(this.#member(id));
-    if (verdict === 'stale') this.#refuseAnswer(id, answer, 'its lease has been given to another worker');
+    if (committed || epoch === task.epoch) this.#closePart(seat, task, range);
+    // What the coordinator does with the answer is its time.
+    if (seat.tasks.size === 0) this.#goodput.turn(id, 'coordinator', nowMs);
+    // The rest of its own task may have been done by others, too.
+    if (counts) this.#grants.cancelSuperseded(task.job, [id, ...rivals]);
+    if (verdict === 'superseded') this.#observer.answerSuperseded?.(this.membership.get(id));
+    else if (committed) this.#refuseAnswer(id, answer, 'its step has been committed');
+    else if (verdict === 'duplicate') this.#observer.answerDuplicate?.(this.membership.get(id));
+    else if (verdict === 'stale') this.#refuseAnswer(id, answer, 'its lease has been given to another worker');
+  }
+
+  /** Takes a valid answer. Returns who else computes the same. */
+  #count({ job, pace }: RunningJob, id: number, task: Task, range: ShardBlock, answer: Answer): number[] {
+    if (answer.kind === 'block' && answer.message.metricSums.length !== this.membership.metricNames?.length) {
+      throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', { what: 'a block result has the wrong number of metrics' });
+    }
+    const member = this.membership.get(id);
+    job.accept(range, answer, member.workerId);
+    const rivals = job.leases.settle(range, id);
+    const nowMs = this.#clock.nowMs();
+    pace.add(nowMs - task.answeredAtMs, range.count);
+    task.answeredAtMs = nowMs;
+    // Its last open part.
+    if (task.open.size === 1) this.#quarantine.answered(member.workerId);
+    this.#observer.answerAccepted?.(member, answer);
+    return rivals;
   }
 
   #closePart(seat: Seat<Snapshot>, task: Task, { first }: Readonly<ShardBlock>): void {
@@ -198,7 +250,7 @@ export class WorkerPool<Snapshot> {
 
   #refuseAnswer(id: number, answer: Answer, why: string): void {
     const { taskId } = answer.message;
-    this.#observer.answerRefused?.(this.#member(id), 'PROTOCOL_STALE_LEASE', why);
+    this.#observer.answerRefused?.(this.membership.get(id), 'PROTOCOL_STALE_LEASE', why);
     this.#seats.get(id)?.link.send(coordinatorMessage('answerRefused', { taskId, code: 'PROTOCOL_STALE_LEASE', message: why }));
   }
 
@@ -211,8 +263,8 @@ export class WorkerPool<Snapshot> {
     const error = new DeepDefenseError(errorCodeOr(failure.code, 'ENGINE_FAILED'), {
       what:
         task === undefined
-          ? `worker "${this.#member(id).workerId}" can't start`
-          : `worker "${this.#member(id).workerId}" failed to ${task.job.kind}`,
+          ? `worker "${this.membership.get(id).workerId}" can't start`
+          : `worker "${this.membership.get(id).workerId}" failed to ${task.job.kind}`,
       got: failure.message,
       todo: "see the worker's log",
     });
@@ -223,82 +275,52 @@ export class WorkerPool<Snapshot> {
     if (running.failures >= MAX_TASK_FAILURES) this.#end(error);
   }
 
-  // --- leases
+  // --- what follows
 
-  /** Everything that may follow from a change, in one place: completion, new leases, notices and the next wake-up. */
+  /** Everything that may follow from a change, in one place. */
   #turn(): void {
     if (this.#finished) return;
+    this.#proceed();
+    this.#account();
+  }
+
+  /** Completion, new leases, notices and the next wake-up. */
+  #proceed(): void {
     const nowMs = this.#clock.nowMs();
     this.#emptySinceMs = this.membership.present().length > 0 ? undefined : (this.#emptySinceMs ?? nowMs);
     const running = this.#running;
     if (running === undefined) return;
     if (running.job.leases.complete) return this.#end(undefined);
-    this.#grant(running, nowMs);
+    this.#grants.grant(running);
     this.#notice(running, nowMs);
     if (this.#everJoined && this.#emptySinceMs !== undefined) this.#wakeUp.at(this.#emptySinceMs + this.#options.workersLostMs);
-    const oldestMs = running.job.leases.oldestGrantMs();
-    // An overdue lease that nobody can take over is looked at again when a worker becomes idle, not by a timer.
-    if (oldestMs !== undefined && oldestMs + running.deadlineMs > nowMs) this.#wakeUp.at(oldestMs + running.deadlineMs);
+    const nextGrantMs = this.#grants.nextGrantMs(running);
+    if (nextGrantMs !== undefined) this.#wakeUp.at(nextGrantMs);
   }
 
-  #grant(running: RunningJob, nowMs: number): void {
-    const { job } = running;
-    if (!running.granted && this.membership.ready().length < job.minWorkers) return;
-    const idle = this.#idle();
-    if (idle.length === 0) return;
-    if (job.leases.freeUnits === 0) {
-      const overdue = job.leases.heldSince(nowMs - running.deadlineMs);
-      for (const holder of overdue) this.#revoke(holder, 'deadline');
-      if (overdue.length > 0) running.deadlineMs *= 2;
-    }
-    const grants = job.leases.grant(
-      idle.map(({ id }) => id),
-      job.unitsPerWorker,
-      nowMs,
-    );
-    for (const grant of grants) {
-      running.granted = true;
-      const seat = this.#seats.get(grant.holder);
-      if (seat === undefined) continue;
-      this.#ensureParameters(grant.holder);
-      for (const { taskId, message, parts } of job.plan(grant, () => this.#nextTaskId++)) {
-        seat.tasks.set(taskId, {
-          id: taskId,
-          job,
-          epoch: grant.epoch,
-          parts,
-          open: new Set(parts.map(({ first }) => first)),
-          cancelled: false,
-        });
-        seat.link.send(message);
-      }
-      this.#observer.leaseGranted?.(this.#member(grant.holder), job, grant);
+  /** Tells {@link Goodput} what each member does now. */
+  #account(): void {
+    const nowMs = this.#clock.nowMs();
+    const takers = new Set(this.#grants.takers());
+    for (const member of this.membership.all()) {
+      if (member.silent || member.state === 'connected') this.#goodput.leave(member.id, nowMs);
+      else this.#goodput.turn(member.id, this.#activity(member, takers.has(member)), nowMs);
     }
   }
 
-  /** Takes the leases of a holder away; what it is computing will be refused as stale. */
-  #revoke(id: number, reason: ExpiryReason): void {
+  #activity({ id, state }: Member, mayTakeLeases: boolean): Activity {
     const running = this.#running;
-    const revocation = running?.job.leases.release(id);
-    const seat = this.#seats.get(id);
-    for (const task of seat?.tasks.values() ?? []) {
-      if (task.cancelled) continue;
-      task.cancelled = true;
-      seat?.link.send(coordinatorMessage('cancelTask', { taskId: task.id }));
+    if (state === 'preparing' || running?.job.kind === 'initialise') return 'preparing';
+    const tasks = [...(this.#seats.get(id)?.tasks.values() ?? [])];
+    if (tasks.length > 0) {
+      // A task that was cancelled is still computed.
+      if (tasks.every(({ cancelled }) => cancelled)) return 'recomputed';
+      return running?.job.kind === 'evaluate' ? 'evaluating' : 'training';
     }
-    if (running !== undefined && revocation !== undefined) this.#observer.leaseExpired?.(this.#member(id), running.job, revocation, reason);
-  }
-
-  /** Ready members that owe no answer, in order of joining. */
-  #idle(): Member[] {
-    return this.membership.ready().filter(({ id }) => this.#seats.get(id)?.tasks.size === 0);
-  }
-
-  #ensureParameters(id: number): void {
-    const seat = this.#seats.get(id);
-    if (seat === undefined || this.#parameters === undefined || seat.version === this.#parameters.version) return;
-    seat.version = this.#parameters.version;
-    seat.link.sendParameters(this.#parameters.snapshot);
+    if (!mayTakeLeases) return 'idle';
+    if (running === undefined) return this.#checkpointing ? 'checkpointing' : 'coordinator';
+    if (running.job.kind === 'evaluate') return 'evaluation';
+    return running.granted ? 'stragglers' : 'idle';
   }
 
   // --- ends
@@ -309,13 +331,8 @@ export class WorkerPool<Snapshot> {
     this.#running = undefined;
     this.#noticeAtMs = undefined;
     if (error === undefined) return running.resolve();
-    for (const seat of this.#seats.values()) {
-      for (const task of seat.tasks.values()) {
-        if (task.cancelled) continue;
-        task.cancelled = true;
-        seat.link.send(coordinatorMessage('cancelTask', { taskId: task.id }));
-      }
-    }
+    this.#grants.cancelAll();
+    this.#account();
     running.reject(error);
   }
 
@@ -323,17 +340,12 @@ export class WorkerPool<Snapshot> {
     const seat = this.#seats.get(id);
     if (seat === undefined) return;
     this.#seats.delete(id);
-    this.#revoke(id, reason === 'refused' ? 'failed' : 'lost');
+    this.#grants.revoke(id, this.#running, reason === 'refused' ? 'failed' : 'lost');
     const member = this.membership.leave(id);
+    this.#goodput.leave(id, this.#clock.nowMs());
     if (lastWord !== undefined) seat.link.send(lastWord);
     seat.link.close();
     if (member !== undefined) this.#observer.workerLeft?.(member, reason, detail);
-  }
-
-  #member(id: number): Member {
-    const member = this.membership.all().find((candidate) => candidate.id === id);
-    if (member === undefined) throw new DeepDefenseError('INTERNAL', { what: `member ${id} is gone` });
-    return member;
   }
 
   // --- time
@@ -366,7 +378,9 @@ export class WorkerPool<Snapshot> {
     const nowMs = this.#clock.nowMs();
     for (const member of this.membership.findSilent(nowMs, this.#options.leaseMs)) {
       this.#observer.workerSilent?.(member);
-      this.#revoke(member.id, 'lost');
+      this.#grants.revoke(member.id, this.#running, 'lost');
+      // A worker that prepares may be too busy to speak.
+      if (member.state === 'ready') this.#grants.isolate(member, 'silent', nowMs);
     }
     for (const { id, silent, lastHeardMs } of this.membership.all()) {
       if (silent && nowMs - lastHeardMs >= Math.max(this.#options.workersLostMs, this.#options.leaseMs * 2))

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { diskFault } from './disk-faults.ts';
 import { DeepDefenseError } from './errors.ts';
 
 /** Writes `content` to `path` through a temporary file, fsync and rename; makes the folder where missing. */
@@ -9,6 +10,7 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
   const temporary = `${path}.tmp-${process.pid}-${Date.now().toString(36)}`;
   try {
     await mkdir(dirname(path), { recursive: true });
+    await diskFault();
     const handle = await open(temporary, 'wx');
     try {
       for (const part of isParts(content) ? content : [content]) await handle.writeFile(part);

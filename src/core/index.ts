@@ -1,3 +1,4 @@
+export { type DiskFaults, diskFault } from './disk-faults.ts';
 export { packBfloat16, roundToBfloat16 } from './bfloat16.ts';
 export { type Clock, systemClock } from './clock.ts';
 export {

@@ -35,7 +35,7 @@ export interface RunResumed {
   readonly type: 'run-resumed';
   /** Committed steps in the checkpoint; the next step to commit. */
   readonly fromStep: number;
-  /** File name of the checkpoint inside the run folder. */
+  /** File name of the checkpoint inside the run folder; empty when the run begins again. */
   readonly checkpoint: string;
 }
 

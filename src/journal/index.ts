@@ -19,6 +19,8 @@ export {
   type FileJournalOptions,
   type FsyncPolicy,
   type JournalContent,
+  type JournalDisk,
+  type JournalFile,
   type JournalRecord,
   readJournal,
 } from './file-journal.ts';

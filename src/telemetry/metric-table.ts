@@ -191,7 +191,14 @@ export const METRICS = {
   workers: {
     name: 'deepdefense_workers',
     type: 'gauge',
-    help: 'Workers by state: joining (has said Hello), idle, busy, lost (silent, not yet removed).',
+    help: 'Workers by state: joining (has said Hello), idle (spares and quarantined ones included), busy, lost (silent, not yet removed).',
+    labels: ['state'],
+    roles: COORDINATOR,
+  },
+  workerSeconds: {
+    name: 'deepdefense_worker_seconds_total',
+    type: 'counter',
+    help: 'Time of all workers by state: useful (computation of training answers that were counted), recomputed (work that did not count), stragglers (waits for the rest of a step), coordinator (messages, waits between steps), checkpointing, evaluation, preparing, idle.',
     labels: ['state'],
     roles: COORDINATOR,
   },
@@ -214,6 +221,27 @@ export const METRICS = {
     type: 'counter',
     help: 'Leases on shards given to workers.',
     labels: [],
+    roles: COORDINATOR,
+  },
+  speculativeLeases: {
+    name: 'deepdefense_speculative_leases_total',
+    type: 'counter',
+    help: 'Leases on units that a straggler is computing already; the first answer counts.',
+    labels: [],
+    roles: COORDINATOR,
+  },
+  answersSuperseded: {
+    name: 'deepdefense_answers_superseded_total',
+    type: 'counter',
+    help: 'Answers that came after that of another worker to the same speculatively leased units.',
+    labels: [],
+    roles: COORDINATOR,
+  },
+  quarantines: {
+    name: 'deepdefense_quarantines_total',
+    type: 'counter',
+    help: 'Times that a worker got no new lease for a while, by reason: deadline, failed (its leases were taken back), silent.',
+    labels: ['reason'],
     roles: COORDINATOR,
   },
   leasesExpired: {

@@ -104,6 +104,17 @@ describe('train', () => {
     });
   });
 
+  it('train: drains on SIGTERM: the step in progress, a checkpoint, code 0', async () => {
+    const { child, seen, done } = folder.start('train', ...SMALL, '--workers', '2');
+    await seen(`step 1/${TOTAL_STEPS}`);
+    child.kill('SIGTERM');
+    const { code, stdout } = await done;
+    expect(code).toBe(0);
+    const run = /go on with: deepdefense train --resume (\S+)/.exec(stdout)?.[1] as string;
+    const { steps } = parsed(await readFile(join(folder.path, run, 'result.json'), 'utf8'));
+    expect(await readdir(join(folder.path, run, 'checkpoints'))).toContain(`step-${String(steps).padStart(8, '0')}.safetensors`);
+  });
+
   it('workers: end when their parent is killed', async () => {
     const command = folder.start('train', ...SMALL, '--set', 'train.epochs=100', '--workers', '2', '--json');
     await command.seen(/(a worker is ready[\s\S]*){2}/);
@@ -202,6 +213,27 @@ describe('other commands', () => {
     expect(code).toBe(11);
     expect(stdout).toMatch(/FAILED +journal[^]*the hash of line \d+ doesn't fit[^]*NOT verified/);
   });
+
+  it('chaos: finds the weights of an undisturbed run after a worker and the coordinator were killed', async () => {
+    const settings = [
+      'data.trainSamples=512',
+      'data.testSamples=50',
+      'train.batchSize=32',
+      'train.maxSteps=120',
+      'checkpoint.everySeconds=1',
+    ];
+    const { code, stdout } = await folder.run(
+      'chaos',
+      '--preset',
+      'smoke',
+      ...settings.flatMap((setting) => ['--set', setting]),
+      ...['--workers', '2', '--minutes', '0.2', '--faults-per-minute', '10', '--coordinator-kills', '1', '--json'],
+    );
+    const report = parsed(stdout);
+    expect(report).toMatchObject({ passed: true, steps: 120, faults: { 'kill-coordinator': 1 }, reference: { sameWeights: true } });
+    expect(report.coordinatorRestarts).toBeGreaterThan(0);
+    expect(code).toBe(0);
+  }, 120_000);
 
   it('report and export: write files from a run folder', async () => {
     const run = reference.runFolder as string;

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startCoordinator } from '../../src/coordinator/index.ts';
 import { createMetrics } from '../../src/telemetry/index.ts';
 import { logger, TestCluster, tinyConfig, tinyDataset } from './support/cluster.ts';
-import { parameterCount } from './support/fake-computer.ts';
+import { type FakeOptions, parameterCount } from './support/fake-computer.ts';
 import { RawWorker } from './support/raw-worker.ts';
 
 let cluster: TestCluster;
@@ -32,12 +32,12 @@ async function referenceHash(): Promise<string> {
 }
 
 /** A raw worker that has joined a run with one fake worker and holds shards of some step. */
-async function holdShards(): Promise<{
+async function holdShards(options: FakeOptions = { blockMs: 10 }): Promise<{
   readonly zombie: RawWorker;
   readonly task: Extract<Awaited<ReturnType<RawWorker['receive']>>, { body: 'trainTask' }>['trainTask'];
 }> {
   const handle = await cluster.start(tinyConfig());
-  cluster.worker({ blockMs: 10 });
+  cluster.worker(options);
   await cluster.event('step');
   const zombie = raw(handle.grpcAddress);
   zombie.hello();
@@ -64,7 +64,11 @@ describe('a lost worker', () => {
 
   it('is told PROTOCOL_STALE_LEASE when it answers after its lease was given away', async () => {
     const expected = await referenceHash();
-    const { zombie, task } = await holdShards();
+    // The other worker is busy with its half when the zombie loses the other half, else it would help before.
+    const onBlock = async (_step: number, { count }: { readonly count: number }) => {
+      await new Promise((resolve) => setTimeout(resolve, count === 4 ? 450 : 10));
+    };
+    const { zombie, task } = await holdShards({ onBlock });
     // Silent for longer than leaseMs = 300; then the late answer comes, with a gradient that would change the weights.
     const cancel = await zombie.receive('cancelTask');
     expect(cancel.cancelTask.taskId).toBe(task.taskId);
@@ -75,6 +79,20 @@ describe('a lost worker', () => {
     expect(result?.weightsSha256).toBe(expected);
     expect(result?.workers.answersRefused).toBe(1);
     expect(await cluster.metrics.render()).toContain('deepdefense_refusals_total{code="PROTOCOL_STALE_LEASE"} 1');
+  });
+
+  it('is superseded without a word when an idle worker was faster with its shards', async () => {
+    const expected = await referenceHash();
+    const { zombie, task } = await holdShards();
+    expect((await zombie.receive('cancelTask')).cancelTask.taskId).toBe(task.taskId);
+    zombie.answer(task, task.blocks[0] as { first: number; count: number }, new Float32Array(parameterCount(tinyConfig())).fill(1e6));
+    const result = await cluster.handle?.result;
+    expect(result?.weightsSha256).toBe(expected);
+    expect(result?.workers).toMatchObject({ leasesExpired: 0, answersRefused: 0 });
+    expect(await cluster.metrics.render()).toContain('deepdefense_answers_superseded_total 1');
+    expect((await cluster.journal()).find(({ type }) => type === 'lease-expired')).toBeUndefined();
+    expect(result?.goodput.seconds.useful).toBeGreaterThan(0);
+    expect(result?.goodput.seconds.recomputed).toBeGreaterThan(0);
   });
 
   it('is refused when its gradient has another length or its block is none of the task', async () => {

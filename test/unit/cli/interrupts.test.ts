@@ -9,11 +9,11 @@ describe('onInterrupt', () => {
     const calls: (string | number)[] = [];
     const interrupt = onInterrupt({ stop: () => calls.push('stop'), abandon: () => calls.push('abandon') }, (code) => calls.push(code));
     remove = interrupt.remove;
-    expect(interrupt.interrupted()).toBe(false);
-    process.emit('SIGINT');
-    expect(interrupt.interrupted()).toBe(true);
+    expect(interrupt.signal()).toBeUndefined();
+    process.emit('SIGINT', 'SIGINT');
+    expect(interrupt.signal()).toBe('SIGINT');
     expect(calls).toEqual(['stop']);
-    process.emit('SIGTERM');
+    process.emit('SIGTERM', 'SIGTERM');
     expect(calls).toEqual(['stop', 'abandon', 130]);
   });
 

@@ -16,7 +16,10 @@ afterEach(async () => {
 });
 
 /** A pool whose workers run `script` in Node. */
-function start(script: string, options: { count?: number; restarts?: number; onExit?: (event: WorkerExit) => void } = {}): WorkerProcesses {
+function start(
+  script: string,
+  options: { count?: number; errors?: number; preemptions?: number; onExit?: (event: WorkerExit) => void } = {},
+): WorkerProcesses {
   pool = new WorkerProcesses({
     count: 1,
     args: [],
@@ -66,11 +69,22 @@ describe('WorkerProcesses', () => {
 
   it('worker: is given up when the budget of restarts is spent', async () => {
     const exits: WorkerExit[] = [];
-    const workers = start('process.exit(1)', { restarts: 2, onExit: (event) => exits.push(event) });
+    const workers = start('process.exit(1)', { errors: 2, onExit: (event) => exits.push(event) });
     const last = await workers.givenUp;
     expect(exits.map(({ restarts }) => restarts)).toEqual([true, true, false]);
     expect(last).toHaveLength(1);
     expect(last[0]).toMatchObject({ exitCode: 1, restarts: false });
+  });
+
+  it('worker: has a budget of its own for ends by signals', async () => {
+    const exits: WorkerExit[] = [];
+    const workers = start("process.kill(process.pid, 'SIGKILL')", { errors: 0, preemptions: 2, onExit: (event) => exits.push(event) });
+    await workers.givenUp;
+    expect(exits.map(({ signal, restarts }) => [signal, restarts])).toEqual([
+      ['SIGKILL', true],
+      ['SIGKILL', true],
+      ['SIGKILL', false],
+    ]);
   });
 
   it('worker: is not started again when starting can not mend it', async () => {
@@ -85,7 +99,7 @@ describe('WorkerProcesses', () => {
       args: [],
       logFolder: folder,
       backoffMs: 1,
-      restarts: 1,
+      errors: 1,
       command: [join(folder, 'no-such-program')],
     });
     const [last] = await pool.givenUp;

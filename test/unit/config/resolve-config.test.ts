@@ -53,7 +53,7 @@ describe('resolveConfig', () => {
   });
 
   it('unknown key: lists the keys of its section', () => {
-    expect(failure({ checkpoint: { every: 5 } }).parts.expected).toBe('one of everySteps, keep');
+    expect(failure({ checkpoint: { every: 5 } }).parts.expected).toBe('one of everySteps, everySeconds, keep');
   });
 
   it.each([
@@ -132,6 +132,14 @@ describe('resolveConfig', () => {
 
   it('timeouts: are accepted just inside the order', () => {
     expect(resolveConfig({ cluster: { heartbeatMs: 1499, leaseMs: 3000, stepDeadlineMs: 3001 } }).cluster.heartbeatMs).toBe(1499);
+  });
+
+  it('maxWorkers: is refused below minWorkers', () => {
+    const error = failure({ cluster: { minWorkers: 3, maxWorkers: 2 } });
+    expect(error.code).toBe('CONFIG_INVALID');
+    expect(error.parts.got).toBe('maxWorkers 2, minWorkers 3');
+    expect(resolveConfig({ cluster: { minWorkers: 3, maxWorkers: 3 } }).cluster.maxWorkers).toBe(3);
+    expect(resolveConfig({}).cluster.maxWorkers).toBeUndefined();
   });
 
   it('problems: are reported together, misspelt keys first', () => {

@@ -174,9 +174,8 @@ export class SimulatedWorker implements WorkerLink<Snapshot> {
   }
 
   #duration(): number {
-    return this.#chance(this.#o.faults.slow)
-      ? this.#o.stepDeadlineMs + this.#o.random.integer(this.#o.stepDeadlineMs)
-      : this.#o.random.integer(60);
+    // A slow one ends before or after the deadline.
+    return this.#o.random.integer(this.#chance(this.#o.faults.slow) ? this.#o.stepDeadlineMs * 2 : 60);
   }
 
   #train(task: TrainTask, index: number): void {

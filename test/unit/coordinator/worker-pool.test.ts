@@ -1,12 +1,13 @@
 /** @file Interleavings by name; most are taken from bugs of other orchestrators. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { PACKAGE_VERSION } from '../../../src/core/index.ts';
+import { EvaluationQueue } from '../../../src/coordinator/evaluation-queue.ts';
 import { Initialisation } from '../../../src/coordinator/initialisation.ts';
 import type { Waiting } from '../../../src/coordinator/pool-observer.ts';
 import { StepBarrier } from '../../../src/coordinator/step-barrier.ts';
 import type { WorkerLink } from '../../../src/coordinator/worker-link.ts';
 import { WorkerPool } from '../../../src/coordinator/worker-pool.ts';
-import { type CoordinatorMessage, type ShardBlock, sumTree, type TrainTask } from '../../../src/wire/index.ts';
+import { type CoordinatorMessage, type EvaluationTask, type ShardBlock, sumTree, type TrainTask } from '../../../src/wire/index.ts';
 import { GRADIENT_LENGTH, IDENTITY, METRIC_NAMES, shardGradient } from './simulated-worker.ts';
 import { settle, VirtualClock } from './virtual-clock.ts';
 
@@ -16,12 +17,22 @@ const LOST_MS = 5_000;
 
 let clock: VirtualClock;
 let waits: Waiting[];
+let quarantines: [string, number, string][];
+let superseded: number;
+let refused: number;
 let pool: WorkerPool<number>;
 
 beforeEach(() => {
   clock = new VirtualClock();
   waits = [];
-  pool = new WorkerPool<number>({
+  quarantines = [];
+  superseded = 0;
+  refused = 0;
+  pool = createPool();
+});
+
+function createPool(maxWorkers?: number): WorkerPool<number> {
+  return new WorkerPool<number>({
     clock,
     leaseMs: LEASE_MS,
     stepDeadlineMs: DEADLINE_MS,
@@ -29,9 +40,19 @@ beforeEach(() => {
     identity: IDENTITY,
     welcome: { runId: 'r', configJson: '{}', ...IDENTITY, heartbeatMs: 20, trainSamples: 1 },
     encodeParameters: (version) => version,
-    observer: { waiting: (waiting) => waits.push(waiting) },
+    maxWorkers,
+    observer: {
+      waiting: (waiting) => waits.push(waiting),
+      workerQuarantined: ({ workerId }, lengthMs, reason) => quarantines.push([workerId, lengthMs, reason]),
+      answerSuperseded: () => {
+        superseded += 1;
+      },
+      answerRefused: () => {
+        refused += 1;
+      },
+    },
   });
-});
+}
 
 /** A worker that does only what the test says; `beats` keeps it alive. */
 class ScriptedWorker implements WorkerLink<number> {
@@ -91,12 +112,22 @@ class ScriptedWorker implements WorkerLink<number> {
     const task = this.tasks.at(-1) as TrainTask;
     for (const block of task.blocks) this.answerBlock(task, block);
   }
+  /** Answers its last task of an evaluation: all images are right. */
+  evaluate(): void {
+    const tasks = this.messages.flatMap((message) => (message.body === 'evaluationTask' ? [message.evaluationTask] : []));
+    const { taskId, count } = tasks.at(-1) as EvaluationTask;
+    pool.receive(this.id, { kind: 'evaluation', message: { taskId, correct: Buffer.alloc(count, 1), lossSum: 0, computeMs: 1 } });
+  }
   answerBlock(task: TrainTask, block: ShardBlock): void {
     const { taskId, step, leaseEpoch } = task;
     const leaves = Array.from({ length: block.count }, (_, i) => shardGradient(step, block.first + i));
     const message = { taskId, step, leaseEpoch, block, transferId: 0, metricSums: [block.count, 0], computeMs: 1 };
     pool.receive(this.id, { kind: 'block', message, gradients: sumTree(leaves) });
   }
+}
+
+function readyWorkers<Names extends string[]>(...names: Names): { [Key in keyof Names]: ScriptedWorker } {
+  return names.map((name) => new ScriptedWorker(name).ready()) as { [Key in keyof Names]: ScriptedWorker };
 }
 
 function step(number: number, options: { readonly shards?: number; readonly minWorkers?: number } = {}) {
@@ -192,6 +223,8 @@ describe('worker pool', () => {
     expect(a.said('answerRefused')).toBe(1);
     b.answer();
     await expectExact();
+    // Its quarantine ends.
+    await clock.advance(2_000);
     step(1);
     expect(a.tasks.at(-1)?.step).toBe(1);
     expect(a.versions).toEqual([0, 1]);
@@ -336,5 +369,283 @@ describe('worker pool', () => {
     pool.receive(a.id, { kind: 'block', message, gradients: new Float32Array(GRADIENT_LENGTH) });
     expect(a.messages.at(-1)).toMatchObject({ body: 'refusal', refusal: { code: 'PROTOCOL_BAD_MESSAGE' } });
     expect(a.closed).toBe(true);
+  });
+
+  describe('with a straggler', () => {
+    const LATE_MS = 100;
+
+    it('leases its units a second time and counts the first answer', async () => {
+      const [a, b] = readyWorkers('a', 'b');
+      const { expectExact, barrier } = step(0);
+      await clock.advance(10);
+      b.answer();
+      await clock.advance(LATE_MS - 11);
+      expect(b.tasks).toHaveLength(1);
+      await clock.advance(1);
+      expect(b.tasks.at(-1)).toMatchObject({ leaseEpoch: 2, blocks: [{ first: 0, count: 2 }] });
+      expect(a.said('cancelTask')).toBe(0);
+      b.answer();
+      await expectExact();
+      expect(a.said('cancelTask')).toBe(1);
+      expect(barrier.blocks).toMatchObject([
+        { first: 0, count: 2, workerId: 'b' },
+        { first: 2, count: 2, workerId: 'b' },
+      ]);
+      // Its answer was on the way: no fault of anybody, and it is free again.
+      a.answer();
+      expect([superseded, refused, a.said('answerRefused')]).toEqual([1, 0, 0]);
+      expect(quarantines).toEqual([]);
+      const next = step(1);
+      a.answer();
+      b.answer();
+      await next.expectExact();
+    });
+
+    it("cancels the helper's task when the straggler is faster after all", async () => {
+      const [a, b] = readyWorkers('a', 'b');
+      const { expectExact, barrier } = step(0);
+      b.answer();
+      await clock.advance(LATE_MS);
+      a.answer();
+      await expectExact();
+      expect(b.said('cancelTask')).toBe(1);
+      expect(barrier.blocks.map(({ workerId }) => workerId)).toEqual(['a', 'b']);
+      // Until the helper says that it has stopped, it takes nothing.
+      step(1);
+      expect(b.tasks).toHaveLength(2);
+      pool.receive(b.id, {
+        kind: 'failure',
+        message: { taskId: b.tasks[1]?.taskId as number, code: 'PROTOCOL_STALE_LEASE', message: '' },
+      });
+      expect(b.closed).toBe(false);
+    });
+
+    it('gives each helper another part of its task, the last ones first, and cuts none', async () => {
+      const [a, b, c] = readyWorkers('a', 'b', 'c');
+      // a: [0, 4) [4, 5); b: [5, 6) [6, 8) [8, 10); c: the rest of 16.
+      const { expectExact, barrier } = step(0, { shards: 16 });
+      a.answer();
+      c.answer();
+      await clock.advance(LATE_MS);
+      const parts = b.blocks;
+      expect(parts.length).toBeGreaterThan(2);
+      expect([a.tasks[1]?.blocks, c.tasks[1]?.blocks]).toEqual([[parts.at(-1)], [parts.at(-2)]]);
+      // Both end a part of the other's, and the helpers go on with what is left.
+      a.answer();
+      expect(b.said('cancelTask')).toBe(0);
+      b.answerBlock(b.tasks[0] as TrainTask, parts.at(-2) as ShardBlock);
+      expect(c.said('cancelTask')).toBe(1);
+      expect(a.tasks.at(-1)?.blocks).toEqual([parts.at(-3)]);
+      a.answer();
+      await expectExact();
+      expect(barrier.blocks.reduce((sum, { count }) => sum + count, 0)).toBe(16);
+    });
+
+    it('cancels what is left of a task when others have done it', async () => {
+      const [a, b] = readyWorkers('a', 'b');
+      const { expectExact } = step(0, { shards: 6 });
+      b.answer();
+      await clock.advance(LATE_MS);
+      const task = a.tasks[0] as TrainTask;
+      const [head, tail] = task.blocks as [ShardBlock, ShardBlock];
+      expect(b.tasks.at(-1)?.blocks).toEqual([tail]);
+      b.answer();
+      expect(a.said('cancelTask')).toBe(0);
+      a.answerBlock(task, head);
+      expect(a.said('cancelTask')).toBe(1);
+      await expectExact();
+    });
+
+    it('keeps the second lease when the straggler dies, and the first when the helper does', async () => {
+      const [a, b, c] = readyWorkers('a', 'b', 'c');
+      const { expectExact } = step(0, { shards: 3 });
+      b.answer();
+      await clock.advance(LATE_MS);
+      expect(b.tasks.at(-1)?.blocks).toEqual(a.blocks);
+      pool.disconnect(a.id, 'killed');
+      expect(b.tasks).toHaveLength(2);
+      c.answer();
+      await clock.advance(LATE_MS);
+      // Now the helper is late: c helps it, and dies.
+      expect(c.tasks.at(-1)?.blocks).toEqual([{ first: 0, count: 1 }]);
+      pool.disconnect(c.id, 'killed');
+      b.answer();
+      await expectExact();
+      expect(refused).toBe(0);
+    });
+
+    it('refuses an answer under an old epoch, of either holder', async () => {
+      const [a, b] = readyWorkers('a', 'b');
+      const { outcome, expectExact } = step(0);
+      b.answer();
+      await clock.advance(LATE_MS);
+      const [mine, second] = [a.tasks[0] as TrainTask, b.tasks[1] as TrainTask];
+      const [block] = mine.blocks as [ShardBlock];
+      a.answerBlock({ ...mine, leaseEpoch: second.leaseEpoch }, block);
+      b.answerBlock({ ...second, leaseEpoch: mine.leaseEpoch }, block);
+      await settle();
+      expect([outcome.done, refused, superseded]).toEqual([false, 2, 0]);
+      b.answer();
+      await expectExact();
+    });
+
+    it('waits as long as such units took before', async () => {
+      const [a, b] = readyWorkers('a', 'b');
+      const { outcome } = step(0);
+      await clock.advance(300);
+      b.answer();
+      // 150 ms a unit, two units, twice that.
+      await clock.advance(299);
+      expect(b.tasks).toHaveLength(1);
+      await clock.advance(1);
+      expect(b.tasks).toHaveLength(2);
+      a.answer();
+      await settle();
+      expect(outcome.done).toBe(true);
+    });
+
+    it('does the same for an evaluation', async () => {
+      const [a, b] = readyWorkers('a', 'b');
+      const queue = new EvaluationQueue({ attack: 'clean', epsLinf: 0, samples: 3, batchSize: 2, parameterVersion: 0 });
+      const done = pool.run(queue);
+      b.evaluate();
+      await clock.advance(LATE_MS);
+      b.evaluate();
+      await done;
+      a.evaluate();
+      expect([...queue.correct]).toEqual([1, 1, 1]);
+      expect([superseded, refused, a.said('cancelTask')]).toEqual([1, 0, 1]);
+    });
+  });
+
+  describe('quarantine', () => {
+    it('gives no lease to a worker that exceeded the deadline, until it is over', async () => {
+      const [a, b, c] = readyWorkers('a', 'b', 'c');
+      const first = step(0, { shards: 3 });
+      // At this pace a lease is late only after the deadline.
+      await clock.advance(DEADLINE_MS - 1);
+      b.answer();
+      c.answer();
+      await clock.advance(1);
+      expect(quarantines).toEqual([['a', 2_000, 'deadline']]);
+      c.answer();
+      await first.expectExact();
+      a.answer();
+      const second = step(1, { shards: 3 });
+      expect(a.tasks).toHaveLength(1);
+      b.answer();
+      c.answer();
+      await second.expectExact();
+      await clock.advance(2_000);
+      step(2, { shards: 3 });
+      expect(a.tasks).toHaveLength(2);
+    });
+
+    it('starts work by itself when a quarantine ends', async () => {
+      const [a, b] = readyWorkers('a', 'b');
+      a.freeze();
+      await clock.advance(LEASE_MS * 1.5);
+      a.thaw();
+      await clock.advance(LEASE_MS);
+      expect(quarantines).toEqual([['a', 2_000, 'silent']]);
+      const { expectExact } = step(0);
+      // A busy worker that nobody may help...
+      expect([a.tasks.length, b.tasks.length]).toEqual([0, 1]);
+      await clock.advance(2_000);
+      // ...until a may again; the deadline has passed meanwhile.
+      expect(a.tasks).toHaveLength(1);
+      a.answer();
+      await expectExact();
+    });
+
+    it('lets a quarantined worker work when no other is ready', async () => {
+      const [a, b] = readyWorkers('a', 'b');
+      a.freeze();
+      await clock.advance(LEASE_MS * 2);
+      a.thaw();
+      await clock.advance(LEASE_MS);
+      const { expectExact } = step(0);
+      expect(a.tasks).toHaveLength(0);
+      pool.disconnect(b.id, 'killed');
+      a.answer();
+      await expectExact();
+    });
+
+    it('is for workers that fail, by name, and not for those that are gone', () => {
+      const [a, b] = readyWorkers('a', 'b');
+      step(0);
+      pool.receive(a.id, { kind: 'failure', message: { taskId: a.tasks[0]?.taskId as number, code: 'ENGINE_FAILED', message: '' } });
+      expect(quarantines).toEqual([['a', 2_000, 'failed']]);
+      const again = new ScriptedWorker('a').ready();
+      b.answer();
+      expect(again.tasks).toEqual([]);
+      pool.disconnect(b.id, 'killed');
+      expect(again.tasks).toHaveLength(1);
+      expect(quarantines).toHaveLength(1);
+    });
+  });
+
+  it('classes the time of its workers', async () => {
+    const preparing = new ScriptedWorker('a');
+    await clock.advance(10_000);
+    const a = preparing.ready();
+    await clock.advance(1_000);
+    const first = step(0, { minWorkers: 2 });
+    // Too few workers.
+    await clock.advance(2_000);
+    const b = new ScriptedWorker('b').ready();
+    await clock.advance(400);
+    // Both say that they computed for 1 ms.
+    a.answer();
+    await clock.advance(100);
+    b.answer();
+    await first.expectExact();
+    await pool.whileCheckpointing(() => clock.advance(3_000));
+    step(1);
+    a.answer();
+    await clock.advance(400);
+    pool.disconnect(b.id, 'killed');
+    const { seconds, usefulShare } = pool.goodput();
+    const rounded = Object.fromEntries(Object.entries(seconds).map(([state, value]) => [state, Math.round(value * 1000) / 1000]));
+    expect(rounded).toEqual({
+      preparing: 10,
+      coordinator: 1.898,
+      idle: 2,
+      useful: 0.002,
+      stragglers: 0.1 + 0.4,
+      checkpointing: 6,
+      evaluation: 0,
+      recomputed: 0.4,
+    });
+    expect(usefulShare).toBeCloseTo(0.002 / 20, 3);
+  });
+
+  describe('with maxWorkers', () => {
+    beforeEach(() => {
+      pool = createPool(2);
+    });
+
+    it('leases to so many workers, and to a spare when one of them leaves', async () => {
+      const [a, b, c] = readyWorkers('a', 'b', 'c');
+      const { expectExact } = step(0);
+      expect([a.blocks, b.blocks, c.blocks]).toEqual([[{ first: 0, count: 2 }], [{ first: 2, count: 2 }], []]);
+      expect(c.versions).toEqual([]);
+      pool.disconnect(a.id, 'killed');
+      expect(c.blocks).toEqual([{ first: 0, count: 2 }]);
+      c.answer();
+      b.answer();
+      await expectExact();
+    });
+
+    it('takes overdue leases back for a spare', async () => {
+      const [a, b, c] = readyWorkers('a', 'b', 'c');
+      const { expectExact } = step(0);
+      await clock.advance(DEADLINE_MS);
+      // Nobody was idle but the spare.
+      expect([a.said('cancelTask'), b.said('cancelTask')]).toEqual([1, 1]);
+      expect(c.blocks).toEqual([{ first: 0, count: 4 }]);
+      c.answer();
+      await expectExact();
+    });
   });
 });

@@ -3,7 +3,7 @@ import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { effectiveSteps, FileJournal, type JournalEvent, readJournal } from '../../../src/journal/index.ts';
+import { effectiveSteps, FileJournal, type JournalDisk, type JournalEvent, type JournalFile, readJournal } from '../../../src/journal/index.ts';
 
 let folder: string;
 let path: string;
@@ -50,7 +50,8 @@ describe('file journal', () => {
     await journal.close();
     const content = await readJournal(path);
     expect(content.cut).toBeNull();
-    expect(content.records.at(-1)).toEqual(record);
+    const last = content.records.at(-1);
+    expect({ sequence: last?.sequence, at: last?.at, event: last?.event, hash: last?.hash }).toEqual(record);
     expect(content.records.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5]);
   });
 
@@ -63,6 +64,33 @@ describe('file journal', () => {
     expect(records.map(({ event }) => (event.type === 'worker-joined' ? event.workerId : ''))).toEqual(
       Array.from({ length: 50 }, (_, i) => `w${i}`),
     );
+  });
+
+  it('sync: waits for appends and forces them to disk; after a failed append it fails too', async () => {
+    const calls: string[] = [];
+    let full = false;
+    const file: JournalFile = {
+      appendFile: async (text) => {
+        if (full) throw new Error('ENOSPC');
+        calls.push(text.slice(0, 13));
+      },
+      datasync: async () => void calls.push('datasync'),
+      sync: async () => {},
+      close: async () => {},
+    };
+    const disk: JournalDisk = {
+      openForAppend: async () => file,
+      readFile: async () => Buffer.alloc(0),
+      writeFile: async () => {},
+      truncate: async () => {},
+    };
+    const { journal } = await FileJournal.open(path, { disk });
+    void journal.append({ ...committed, step: 0 });
+    await journal.sync();
+    expect(calls).toEqual(['{"sequence":1', 'datasync']);
+    full = true;
+    await expect(journal.append(joined('a'))).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+    await expect(journal.sync()).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
   });
 
   it('reader: stops at the last whole line wherever the file is torn', async () => {

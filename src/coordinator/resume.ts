@@ -1,0 +1,67 @@
+/** @file Where a run goes on: the newest checkpoint that is whole and agrees with the journal, or the first step. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../config/index.ts';
+import { DeepDefenseError } from '../core/index.ts';
+import { type JournalContent, readJournal } from '../journal/index.ts';
+import { type Checkpoint, loadCheckpoint, missing } from './checkpoint.ts';
+import { checkpointFiles, isDamage, type SkippedCheckpoint } from './checkpoint-folder.ts';
+
+/** How a run goes on. */
+export interface ResumePoint {
+  readonly runId: string;
+  /** Undefined when the run was lost before its first checkpoint: all steps are computed again. */
+  readonly checkpoint: Checkpoint | undefined;
+  /** File of the checkpoint. */
+  readonly path: string | undefined;
+  readonly skipped: readonly SkippedCheckpoint[];
+}
+
+/**
+ * Older checkpoints lead to the same weights, so one that is damaged, or that the journal knows nothing of because the machine stopped
+ * before its lines were on disk, is passed over and reported.
+ * @throws DeepDefenseError CHECKPOINT_MISSING when the folder holds no run; CHECKPOINT_TRUNCATED or CHECKPOINT_CORRUPT when there are
+ * checkpoints and none can be used; CHECKPOINT_OTHER_MODEL, CHECKPOINT_OTHER_CONFIG
+ */
+export async function findResumePoint(runFolder: string, config: Config): Promise<ResumePoint> {
+  const folder = join(runFolder, 'checkpoints');
+  const files = await checkpointFiles(folder);
+  const journal = await journalOf(runFolder);
+  const skipped: SkippedCheckpoint[] = [];
+  for (const { path } of files.reverse()) {
+    try {
+      const checkpoint = await loadCheckpoint(path, { config });
+      if (journal !== undefined) assertKnown(checkpoint, path, journal);
+      return { runId: checkpoint.runId, checkpoint, path, skipped };
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      skipped.push({ path, error });
+    }
+  }
+  // Never silently from the beginning where there was a checkpoint.
+  if (skipped[0] !== undefined) throw skipped[0].error;
+  const started = journal?.records[0]?.event;
+  if (started?.type !== 'run-started') throw missing(folder);
+  return { runId: started.runId, checkpoint: undefined, path: undefined, skipped };
+}
+
+/** The run's journal, as far as it is good; undefined where there is none. Its lines are checked, not decoded: there may be a million. */
+async function journalOf(runFolder: string): Promise<JournalContent | undefined> {
+  const path = join(runFolder, 'journal.jsonl');
+  if ((await stat(path).catch(() => undefined)) === undefined) return undefined;
+  const journal = await readJournal(path);
+  return journal.records[0]?.event.type === 'run-started' ? journal : undefined;
+}
+
+/** The journal's seal at the place that the checkpoint names covers every step up to it. */
+function assertKnown({ step, journalSequence, journalHash }: Checkpoint, path: string, { records }: JournalContent): void {
+  const record = records[journalSequence - 1];
+  if (record?.hash === journalHash) return;
+  throw new DeepDefenseError('CHECKPOINT_CORRUPT', {
+    what: `the checkpoint "${path}" isn't one of this run's journal`,
+    expected: `line ${journalSequence} of the journal with the hash ${journalHash.slice(0, 12)}`,
+    got: record === undefined ? `a journal of ${records.length} lines` : `the hash ${record.hash.slice(0, 12)}`,
+    todo: 'put the journal.jsonl that belongs to it back, or remove the checkpoint',
+    fields: { path, step },
+  });
+}
