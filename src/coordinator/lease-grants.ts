@@ -83,8 +83,9 @@ export class LeaseGrants<Snapshot> {
     );
     for (const grant of grants) this.#hand(running, grant, nowMs);
     if (job.leases.freeUnits > 0) return;
+    const served = new Set(grants.map(({ holder }) => holder));
     for (const { id } of takers) {
-      if (grants.some(({ holder }) => holder === id)) continue;
+      if (served.has(id)) continue;
       const late = this.#mostLate(running);
       if (late === undefined || late.lateAtMs > nowMs) return;
       this.#hand(running, job.leases.speculate(id, late.part, nowMs), nowMs);

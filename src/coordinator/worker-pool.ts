@@ -18,6 +18,9 @@ import type { WorkerLink, WorkerPoolOptions, WorkerReport } from './worker-link.
 
 /** How often a wait for workers is said again. */
 export const WAITING_NOTICE_MS = 10_000;
+/** So many members are looked at after each of their answers; with more, once per {@link TURN_INTERVAL_MS}. */
+const FEW_MEMBERS = 32;
+const TURN_INTERVAL_MS = 25;
 /** The same job failing on this many workers is the job's fault, not theirs. */
 const MAX_TASK_FAILURES = 3;
 
@@ -137,7 +140,8 @@ export class WorkerPool<Snapshot> {
     } catch (error) {
       this.refuse(id, error);
     }
-    this.#turn();
+    if (report.kind === 'block' && this.#canWait()) this.#turnSoon(id);
+    else this.#turn();
   }
 
   /** The member's stream is closed. */
@@ -276,6 +280,22 @@ export class WorkerPool<Snapshot> {
   }
 
   // --- what follows
+
+  /**
+   * True when nothing but a second lease can follow from an answer, and looking at all members for each answer of so many would take
+   * time that grows with their square.
+   */
+  #canWait(): boolean {
+    const leases = this.#running?.job.leases;
+    return leases !== undefined && leases.freeUnits === 0 && !leases.complete && this.#seats.size > FEW_MEMBERS;
+  }
+
+  /** Like {@link #turn}, for all answers of the next moment together. */
+  #turnSoon(id: number): void {
+    const nowMs = this.#clock.nowMs();
+    if (this.#seats.has(id)) this.#goodput.turn(id, this.#activity(this.membership.get(id), true), nowMs);
+    this.#wakeUp.at(nowMs + TURN_INTERVAL_MS);
+  }
 
   /** Everything that may follow from a change, in one place. */
   #turn(): void {

@@ -401,6 +401,24 @@ describe('worker pool', () => {
       await next.expectExact();
     });
 
+    it('does so among many workers too, whose answers are looked at together', async () => {
+      const workers = readyWorkers(...Array.from({ length: 40 }, (_, i) => `w${i}`));
+      const [straggler, ...others] = workers as [ScriptedWorker, ...ScriptedWorker[]];
+      const { expectExact } = step(0, { shards: 40 });
+      await clock.advance(10);
+      for (const worker of others) worker.answer();
+      await clock.advance(LATE_MS);
+      const helper = others.find(({ tasks }) => tasks.length > 1) as ScriptedWorker;
+      expect(helper.tasks.at(-1)?.blocks).toEqual(straggler.blocks);
+      helper.answer();
+      await expectExact();
+      expect(others.filter(({ tasks }) => tasks.length > 1)).toEqual([helper]);
+      const next = step(1, { shards: 40 });
+      straggler.answer();
+      for (const worker of workers) if (worker.tasks.at(-1)?.step === 1) worker.answer();
+      await next.expectExact();
+    });
+
     it("cancels the helper's task when the straggler is faster after all", async () => {
       const [a, b] = readyWorkers('a', 'b');
       const { expectExact, barrier } = step(0);

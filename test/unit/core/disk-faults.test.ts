@@ -17,7 +17,10 @@ it('disk faults: delay writes, or fail them as a full disk does, for as long as 
   const target = join(folder, 'target');
   await writeFileAtomic(target, 'no file, no fault');
   await writeFile(faults, '{"full": true}');
-  await expect(writeFileAtomic(target, 'x')).rejects.toMatchObject({ code: 'STORAGE_FAILED', parts: { got: expect.stringContaining('ENOSPC') as string } });
+  await expect(writeFileAtomic(target, 'x')).rejects.toMatchObject({
+    code: 'STORAGE_FAILED',
+    parts: { got: expect.stringContaining('ENOSPC') as string },
+  });
   await writeFile(faults, '{"delayMs": 60}');
   const startMs = performance.now();
   await writeFileAtomic(target, 'y');

@@ -3,7 +3,14 @@ import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { effectiveSteps, FileJournal, type JournalDisk, type JournalEvent, type JournalFile, readJournal } from '../../../src/journal/index.ts';
+import {
+  effectiveSteps,
+  FileJournal,
+  type JournalDisk,
+  type JournalEvent,
+  type JournalFile,
+  readJournal,
+} from '../../../src/journal/index.ts';
 
 let folder: string;
 let path: string;
@@ -15,6 +22,21 @@ afterEach(() => rm(folder, { recursive: true }));
 
 const joined = (workerId: string): JournalEvent => ({ type: 'worker-joined', workerId, host: 'höst', engineFingerprint: 'e' });
 const left = (workerId: string): JournalEvent => ({ type: 'worker-left', workerId, reason: 'goodbye' });
+const step = (number: number, loss: number): JournalEvent => ({
+  type: 'step-committed',
+  step: number,
+  epoch: 0,
+  position: number * 32,
+  samples: 32,
+  loss,
+  metrics: {},
+  learningRate: 0.1,
+  gradientNorm: 1,
+  gfaScale: 0,
+  blocks: [],
+  parametersSha256: '',
+  seconds: 0.1,
+});
 const clock = { nowMs: () => Date.UTC(2026, 1, 3, 4, 5, 6, 7), setTimer: () => () => {} };
 
 /** A journal of four lines. */
@@ -85,7 +107,7 @@ describe('file journal', () => {
       truncate: async () => {},
     };
     const { journal } = await FileJournal.open(path, { disk });
-    void journal.append({ ...committed, step: 0 });
+    void journal.append(step(0, 1));
     await journal.sync();
     expect(calls).toEqual(['{"sequence":1', 'datasync']);
     full = true;
@@ -148,21 +170,6 @@ describe('file journal', () => {
 });
 
 describe('effective steps', () => {
-  const step = (number: number, loss: number): JournalEvent => ({
-    type: 'step-committed',
-    step: number,
-    epoch: 0,
-    position: number * 32,
-    samples: 32,
-    loss,
-    metrics: {},
-    learningRate: 0.1,
-    gradientNorm: 1,
-    gfaScale: 0,
-    blocks: [],
-    parametersSha256: '',
-    seconds: 0.1,
-  });
   const resumed = (fromStep: number): JournalEvent => ({ type: 'run-resumed', fromStep, checkpoint: 'c' });
 
   it('fold: voids steps that a resume takes again, also twice', () => {
