@@ -3,7 +3,10 @@ import { DeepDefenseError } from '../core/index.ts';
 import { createEagerEngine } from './eager-engine.ts';
 import type { Engine, EngineOptions } from './types.ts';
 
-/** Opens an engine. @throws DeepDefenseError ENGINE_UNAVAILABLE when it can't run here; never falls back to another one. */
+/**
+ * Opens an engine; one that doesn't compute on the CPU through ONNX Runtime, or in JavaScript, must first agree with the CPU.
+ * @throws DeepDefenseError ENGINE_UNAVAILABLE when it can't run here or computes something else; never falls back to another one.
+ */
 export async function createEngine({ name, threads, device = 0 }: EngineOptions): Promise<Engine> {
   switch (name) {
     case 'auto': {
@@ -17,15 +20,31 @@ export async function createEngine({ name, threads, device = 0 }: EngineOptions)
       return createEagerEngine();
     case 'tensorflow': {
       const { createTensorflowEngine } = await import('./tensorflow-engine.ts');
-      return createTensorflowEngine({ threads, device });
+      return verified(await createTensorflowEngine({ threads, device }));
     }
     case 'onnx:cpu':
     case 'onnx:webgpu':
     case 'onnx:cuda':
     case 'onnx:tensorrt': {
       const { createOnnxEngine } = await loadOnnxEngine(name);
-      return createOnnxEngine({ name, threads, device });
+      const engine = await createOnnxEngine({ name, threads, device });
+      return name === 'onnx:cpu' ? engine : verified(engine);
     }
+  }
+}
+
+/** The engine, once it has passed its self-test. */
+async function verified(engine: Engine): Promise<Engine> {
+  const { assertComputesLike } = await import('./self-test.ts');
+  const reference = await createEngine({ name: 'onnx:cpu', threads: 1 });
+  try {
+    await assertComputesLike(reference, engine);
+    return engine;
+  } catch (error) {
+    await engine.dispose();
+    throw error;
+  } finally {
+    await reference.dispose();
   }
 }
 
