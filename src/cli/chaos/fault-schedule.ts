@@ -8,7 +8,7 @@ export const COORDINATOR_FAULTS = ['kill-coordinator', 'slow-disk', 'full-disk']
 export type FaultKind = (typeof WORKER_FAULTS)[number] | (typeof COORDINATOR_FAULTS)[number];
 
 export interface Fault {
-  /** Seconds after the first committed step. */
+  /** Seconds into the schedule; a run that is faster or slower meets it at the same share of its steps. */
   readonly atSeconds: number;
   readonly kind: FaultKind;
   /** Number of the worker, from 1; absent for faults of the coordinator. */

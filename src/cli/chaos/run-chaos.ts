@@ -21,6 +21,8 @@ export interface ChaosOptions extends Omit<ScheduleOptions, 'seconds'> {
   readonly notice: (text: string) => void;
 }
 
+/** Time between two looks at what was committed. */
+const LOOK_MS = 10;
 /** Seconds of undisturbed work that tell how many steps fill the time. */
 const PACE_SECONDS = 15;
 
@@ -30,12 +32,14 @@ export async function runChaos(options: ChaosOptions): Promise<ResilienceReport>
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'deepdefense-chaos-')));
   const maxSteps = options.config.train.maxSteps ?? (await stepsOfTime(options, join(folder, 'pace')));
   const config: Config = { ...options.config, train: { ...options.config.train, epochs: 1e6, maxSteps } };
-  const faults = scheduleFaults({ ...options, seconds: minutes * 60 });
-  const disturbed = await play(config, workers, join(folder, 'disturbed'), faults, notice);
+  const seconds = minutes * 60;
+  const faults = scheduleFaults({ ...options, seconds });
+  const stepOf = ({ atSeconds }: Fault): number => Math.floor((atSeconds / seconds) * maxSteps);
+  const disturbed = await play(config, workers, join(folder, 'disturbed'), faults, stepOf, notice);
   notice(`disturbed run: ${disturbed.seconds.toFixed(0)} s; ${options.reference ? 'now undisturbed' : 'auditing'}`);
   const audit = await auditRun(disturbed.runFolder);
   const { history } = await readHistory(disturbed.runFolder);
-  const calm = options.reference ? await play(config, workers, join(folder, 'undisturbed'), [], notice) : undefined;
+  const calm = options.reference ? await play(config, workers, join(folder, 'undisturbed'), [], stepOf, notice) : undefined;
   const applied = withRecovery(disturbed.applied, disturbed.steps);
   const reference = calm && {
     weightsSha256: calm.weightsSha256,
@@ -90,30 +94,38 @@ async function measurePace({ config, workers, notice }: ChaosOptions, folder: st
   }
 }
 
-async function play(config: Config, workers: number, folder: string, faults: readonly Fault[], notice: (text: string) => void) {
+/** One run, each fault applied when the step that `stepOf` gives is committed: at the same place whatever the machine's speed. */
+async function play(
+  config: Config,
+  workers: number,
+  folder: string,
+  faults: readonly Fault[],
+  stepOf: (fault: Fault) => number,
+  notice: (text: string) => void,
+) {
   const cluster = new ChaosCluster({ config, workers, folder });
   const applied: (Fault & { readonly atMs: number })[] = [];
-  const timers: NodeJS.Timeout[] = [];
+  let timer: NodeJS.Timeout | undefined;
   try {
     await cluster.start();
     await Promise.race([until(() => cluster.steps.length > 0), cluster.done]);
     const startMs = cluster.steps[0]?.atMs ?? 0;
-    for (const fault of faults) {
-      const apply = (): void => {
+    const pending = faults.map((fault) => ({ fault, step: stepOf(fault) }));
+    timer = setInterval(() => {
+      const committed = (cluster.steps.at(-1)?.step ?? 0) + 1;
+      while (pending[0] !== undefined && pending[0].step <= committed) {
+        const { fault } = pending.shift() as { fault: Fault };
         applied.push({ ...fault, atMs: performance.now() });
         cluster.apply(fault);
-        notice(
-          `${fault.atSeconds.toFixed(0)} s: ${fault.kind}${fault.worker === undefined ? '' : ` worker ${fault.worker}`}, ${cluster.steps.length} commits so far`,
-        );
-      };
-      timers.push(setTimeout(apply, startMs + fault.atSeconds * 1000 - performance.now()));
-    }
+        notice(`step ${committed}: ${fault.kind}${fault.worker === undefined ? '' : ` worker ${fault.worker}`}`);
+      }
+    }, LOOK_MS);
     await cluster.done;
     const { steps, runFolder = '', coordinatorRestarts } = cluster;
     const { weightsSha256 } = JSON.parse(await readFile(join(runFolder, 'result.json'), 'utf8')) as { weightsSha256: string };
     return { runFolder, weightsSha256, steps, applied, coordinatorRestarts, seconds: ((steps.at(-1)?.atMs ?? 0) - startMs) / 1000 };
   } finally {
-    for (const timer of timers) clearTimeout(timer);
+    clearInterval(timer);
     await cluster.close();
   }
 }
