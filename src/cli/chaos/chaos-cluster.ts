@@ -102,39 +102,35 @@ export class ChaosCluster {
     this.#watch();
   }
 
-  /** Does something bad; what lasts is undone by itself. */
-  apply({ kind, worker: number, seconds }: Fault): void {
-    const worker = number === undefined ? undefined : this.#workers[number - 1];
+  /**
+   * Does something bad; what lasts is undone by itself.
+   * @returns false when there was nothing to hit: the process that it was meant for was not running
+   */
+  apply({ kind, worker: number, seconds }: Fault): boolean {
+    if (kind === 'kill-coordinator') return this.#coordinator?.kill('SIGKILL') ?? false;
+    if (kind === 'slow-disk') return this.#disturbDisk({ delayMs: DISK_DELAY_MS }, seconds);
+    if (kind === 'full-disk') return this.#disturbDisk({ full: true }, seconds);
+    const worker = this.#workers[(number ?? 0) - 1];
+    if (worker === undefined) throw new DeepDefenseError('INTERNAL', { what: `a fault "${kind}" for no worker`, got: String(number) });
+    const { child, gate } = worker;
     switch (kind) {
       case 'kill':
-        worker?.child?.kill('SIGKILL');
-        return;
-      case 'freeze': {
-        const child = worker?.child;
-        child?.kill('SIGSTOP');
+        return child?.kill('SIGKILL') ?? false;
+      case 'freeze':
         this.#after(seconds * 1000, () => child?.kill('SIGCONT'));
-        return;
-      }
+        return child?.kill('SIGSTOP') ?? false;
       case 'disconnect':
-        worker?.gate.cut();
-        return;
+        return gate.cut();
       case 'delay':
-        worker?.gate.delay(NETWORK_DELAY_MS);
-        this.#after(seconds * 1000, () => worker?.gate.delay(0));
-        return;
+        gate.delay(NETWORK_DELAY_MS);
+        this.#after(seconds * 1000, () => gate.delay(0));
+        return true;
       case 'partition':
-        worker?.gate.partition();
-        this.#after(seconds * 1000, () => worker?.gate.heal());
-        return;
-      case 'kill-coordinator':
-        this.#coordinator?.kill('SIGKILL');
-        return;
-      case 'slow-disk':
-        return this.#disturbDisk({ delayMs: DISK_DELAY_MS }, seconds);
-      case 'full-disk':
-        return this.#disturbDisk({ full: true }, seconds);
+        gate.partition();
+        this.#after(seconds * 1000, () => gate.heal());
+        return true;
       default:
-        kind satisfies never;
+        return kind satisfies never;
     }
   }
 
@@ -232,9 +228,10 @@ export class ChaosCluster {
     }
   }
 
-  #disturbDisk(faults: DiskFaults, seconds: number): void {
+  #disturbDisk(faults: DiskFaults, seconds: number): true {
     void writeFile(this.#diskFaultFile, JSON.stringify(faults));
     this.#after(seconds * 1000, () => void writeFile(this.#diskFaultFile, '{}'));
+    return true;
   }
 
   #after(milliseconds: number, then: () => void): void {

@@ -3,7 +3,7 @@ import type { AuditReport } from '../../coordinator/index.ts';
 import type { SeenStep } from './chaos-cluster.ts';
 import type { Fault, FaultKind } from './fault-schedule.ts';
 
-/** A fault that was applied. */
+/** A fault that hit something. */
 export interface AppliedFault extends Fault {
   /** Monotonic milliseconds. */
   readonly atMs: number;
@@ -30,6 +30,7 @@ export interface ResilienceReport {
   readonly recomputedSteps: number;
   /** From the first committed step to the last. */
   readonly seconds: number;
+  /** That hit something, by kind. */
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   readonly coordinatorRestarts: number;
   readonly recovery: Recovery;

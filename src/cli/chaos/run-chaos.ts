@@ -115,9 +115,12 @@ async function play(
       const committed = (cluster.steps.at(-1)?.step ?? 0) + 1;
       while (pending[0] !== undefined && pending[0].step <= committed) {
         const { fault } = pending.shift() as { fault: Fault };
-        applied.push({ ...fault, atMs: performance.now() });
-        cluster.apply(fault);
-        notice(`step ${committed}: ${fault.kind}${fault.worker === undefined ? '' : ` worker ${fault.worker}`}`);
+        const atMs = performance.now();
+        const hit = cluster.apply(fault);
+        if (hit) applied.push({ ...fault, atMs });
+        notice(
+          `step ${committed}: ${fault.kind}${fault.worker === undefined ? '' : ` worker ${fault.worker}`}${hit ? '' : ' (not running: nothing hit)'}`,
+        );
       }
     }, LOOK_MS);
     await cluster.done;

@@ -6,9 +6,11 @@ export class TcpGate {
   readonly #server: Server;
   readonly #targetPort: number;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
-  readonly #held: (() => void)[] = [];
+  /** In the order of sending: with another delay a later byte must not overtake an earlier one. */
+  readonly #underway: { readonly dueMs: number; readonly deliver: () => void }[] = [];
+  #timer: NodeJS.Timeout | undefined;
   #delayMs = 0;
-  #closed = false;
+  #partitioned = false;
 
   private constructor(targetPort: number) {
     this.#targetPort = targetPort;
@@ -33,23 +35,27 @@ export class TcpGate {
 
   /** Holds everything back, as a network does that will come back: nothing is lost, {@link heal} delivers it. */
   partition(): void {
-    this.#closed = true;
+    this.#partitioned = true;
   }
 
   heal(): void {
-    this.#closed = false;
-    for (const deliver of this.#held.splice(0)) deliver();
+    this.#partitioned = false;
+    this.#pump();
   }
 
-  /** Ends all connections; new ones are taken. */
-  cut(): void {
+  /** Ends all connections; new ones are taken. Returns false when there was none. */
+  cut(): boolean {
+    const some = this.#pairs.size > 0;
     for (const [near, far] of this.#pairs) {
       near.destroy();
       far.destroy();
     }
+    return some;
   }
 
   close(): void {
+    clearTimeout(this.#timer);
+    this.#underway.length = 0;
     this.#server.close();
     this.cut();
   }
@@ -71,11 +77,17 @@ export class TcpGate {
   }
 
   #send(deliver: () => void): void {
-    const due = (): void => {
-      if (this.#closed) this.#held.push(deliver);
-      else deliver();
-    };
-    if (this.#delayMs === 0) due();
-    else setTimeout(due, this.#delayMs);
+    const dueMs = Math.max(performance.now() + this.#delayMs, this.#underway.at(-1)?.dueMs ?? 0);
+    this.#underway.push({ dueMs, deliver });
+    this.#pump();
+  }
+
+  /** Delivers what is due, and comes back for the rest. */
+  #pump(): void {
+    clearTimeout(this.#timer);
+    if (this.#partitioned) return;
+    while (this.#underway[0] !== undefined && this.#underway[0].dueMs <= performance.now()) this.#underway.shift()?.deliver();
+    const next = this.#underway[0];
+    if (next !== undefined) this.#timer = setTimeout(() => this.#pump(), next.dueMs - performance.now());
   }
 }

@@ -35,6 +35,20 @@ it('tcp gate: forwards, later when it is told to', async () => {
   socket.destroy();
 });
 
+it('tcp gate: keeps the order of bytes when a delay ends', async () => {
+  const socket = await join();
+  const received: string[] = [];
+  socket.on('data', (data) => received.push(data.toString()));
+  gate.delay(60);
+  socket.write('a');
+  await after(20);
+  gate.delay(0);
+  socket.write('b');
+  await after(200);
+  expect(received.join('')).toBe('ab');
+  socket.destroy();
+});
+
 it('tcp gate: loses nothing in a partition that heals', async () => {
   const socket = await join();
   gate.partition();
