@@ -2,6 +2,7 @@
 const FOLDERS = [
   'core',
   'config',
+  'optimizers',
   'engine',
   'data',
   'nn',

@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { configSchema } from '../src/config/index.ts';
 import { collectYoungObjects, DeepDefenseError, WasmVectorMath } from '../src/core/index.ts';
-import { createOptimizer } from '../src/coordinator/index.ts';
+import { createOptimizer } from '../src/optimizers/index.ts';
 import { encodeParameters } from '../src/coordinator/parameter-snapshot.ts';
 import {
   bindServer,
@@ -118,7 +118,7 @@ export async function measureAggregation({ clients, elements, steps, delayMs }: 
       });
       const startMs = performance.now();
       const allGathered = gathered.start(clients);
-      const task = { taskId: step, step, firstPosition: 0, blocks: [], leaseEpoch: 0, gfaScale: 0 };
+      const task = { taskId: step, step, firstPosition: 0, blocks: [], leaseEpoch: 0, schedule: [] };
       for (const stream of streams) stream.write(coordinatorMessage('trainTask', task));
       await allGathered;
       const gatheredMs = performance.now();

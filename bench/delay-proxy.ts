@@ -1,5 +1,5 @@
 /**
- * @file A TCP proxy that holds every byte back for a while in each direction, as a long way would. As a program it serves one port until
+ * @file A TCP proxy that holds every byte back for a while in each direction, as a long or a narrow way would. As a program it serves one port until
  * its parent goes away: a process of its own, so that its work isn't counted as the server's.
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -13,8 +13,11 @@ export interface DelayProxy {
   close(): void;
 }
 
-/** Forwards connections on a free loopback port to `targetPort`, each byte `delayMs` later in either direction. */
-export async function startDelayProxy(targetPort: number, delayMs: number): Promise<DelayProxy> {
+/**
+ * Forwards connections on a free loopback port to `targetPort`, each byte `delayMs` later in either direction.
+ * @param bytesPerSecond of each connection and direction
+ */
+export async function startDelayProxy(targetPort: number, delayMs: number, bytesPerSecond = Number.POSITIVE_INFINITY): Promise<DelayProxy> {
   const sockets = new Set<Socket>();
   const server: Server = createServer({ noDelay: true, allowHalfOpen: true }, (near) => {
     const far = connect({ port: targetPort, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
@@ -26,8 +29,8 @@ export async function startDelayProxy(targetPort: number, delayMs: number): Prom
       });
       socket.on('close', () => sockets.delete(socket));
     }
-    forward(near, far, delayMs);
-    forward(far, near, delayMs);
+    forward(near, far, delayMs, bytesPerSecond);
+    forward(far, near, delayMs, bytesPerSecond);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -39,10 +42,12 @@ export async function startDelayProxy(targetPort: number, delayMs: number): Prom
   };
 }
 
-function forward(from: Socket, to: Socket, delayMs: number): void {
+function forward(from: Socket, to: Socket, delayMs: number, bytesPerSecond: number): void {
   /** An empty buffer stands for the end. */
   const waiting: { readonly dueMs: number; readonly data: Buffer }[] = [];
   let bytes = 0;
+  /** When the way is free again. */
+  let freeMs = 0;
   let timer: NodeJS.Timeout | undefined;
   const deliver = (): void => {
     timer = undefined;
@@ -58,18 +63,19 @@ function forward(from: Socket, to: Socket, delayMs: number): void {
     if (waiting[0] !== undefined) timer = setTimeout(deliver, Math.max(0, waiting[0].dueMs - nowMs));
   };
   const take = (data: Buffer): void => {
-    waiting.push({ dueMs: performance.now() + delayMs, data });
+    freeMs = Math.max(freeMs, performance.now()) + (data.length / bytesPerSecond) * 1000;
+    waiting.push({ dueMs: freeMs + delayMs, data });
     bytes += data.length;
     if (bytes >= MOST_BYTES) from.pause();
-    timer ??= setTimeout(deliver, delayMs);
+    timer ??= setTimeout(deliver, freeMs - performance.now() + delayMs);
   };
   from.on('data', take);
   from.on('end', () => take(Buffer.alloc(0)));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [targetPort, delayMs] = process.argv.slice(2).map(Number) as [number, number];
-  const { port } = await startDelayProxy(targetPort, delayMs);
+  const [targetPort, delayMs, bytesPerSecond] = process.argv.slice(2).map(Number) as [number, number, number?];
+  const { port } = await startDelayProxy(targetPort, delayMs, bytesPerSecond);
   process.on('disconnect', () => process.exit());
   process.send?.({ port });
 }

@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { fillUniformNoise } from '../src/attacks/index.ts';
 import { parameterSpecs } from '../src/config/index.ts';
-import { createOptimizer } from '../src/coordinator/index.ts';
+import { createOptimizer } from '../src/optimizers/index.ts';
 import { Random, type TensorValue } from '../src/core/index.ts';
 import { createPredict } from '../src/evaluation/index.ts';
 import { type CompiledProgram, createEngine, type Engine } from '../src/engine/index.ts';

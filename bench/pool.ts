@@ -65,9 +65,9 @@ async function measure(workers: number, repeats: number): Promise<Row> {
     const barrier = new StepBarrier({
       step,
       firstPosition: 0,
-      gfaScale: 1,
+      schedule: [{ learningRate: 0.1, gfaScale: 1 }],
       shards: workers,
-      parameterCount: LENGTH,
+      vectorLength: LENGTH,
       metricCount: () => 1,
     });
     const done = pool.run(barrier);

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { configSchema } from '../src/config/index.ts';
 import { DeepDefenseError, isDeepDefenseError, plainVectorMath, type VectorMath, WasmVectorMath } from '../src/core/index.ts';
-import { createOptimizer } from '../src/coordinator/index.ts';
+import { createOptimizer } from '../src/optimizers/index.ts';
 import { TreeReducer } from '../src/wire/index.ts';
 import { measureAggregation } from './aggregation.ts';
 import { describeMachine } from './machine.ts';

@@ -3,9 +3,9 @@ import { type Command, Option } from 'commander';
 import type { Config, ConfigInput } from '../config/index.ts';
 import { ENGINE_NAMES, type EngineWish } from '../core/index.ts';
 import { collect } from './command-definition.ts';
-import { integerIn } from './option-parsers.ts';
+import { integerFrom, integerIn } from './option-parsers.ts';
 
-/** Parsed values of {@link addConfigOptions}. */
+/** Parsed values of {@link addConfigOptions} and {@link addClusterOptions}. */
 export interface ConfigOptions {
   readonly config?: string;
   readonly preset?: string;
@@ -13,6 +13,8 @@ export interface ConfigOptions {
   readonly data?: string;
   readonly engine?: EngineWish;
   readonly device?: number;
+  readonly minWorkers?: number;
+  readonly maxWorkers?: number;
 }
 
 /** Adds `-c`, `--preset`, `--set`, `--data`, `--engine` and `--device`. */
@@ -26,18 +28,41 @@ export function addConfigOptions(command: Command): Command {
     .option('--device <index>', 'device of that engine, see `deepdefense doctor`; short for --set engine.device', integerIn(0, 1023));
 }
 
+/** Adds `--min-workers` and `--max-workers`. */
+export function addClusterOptions(command: Command): Command {
+  return command
+    .option('--min-workers <count>', 'steps wait until so many are ready; short for --set cluster.minWorkers', integerFrom(1))
+    .option(
+      '--max-workers <count>',
+      'at most so many compute at a time, further ones are spares; short for --set cluster.maxWorkers',
+      integerFrom(1),
+    );
+}
+
 /** `--engine`. */
 export function engineOption(description = 'tensor engine, see `deepdefense doctor`; short for --set engine.name'): Option {
   return new Option('--engine <name>', description).choices(['auto', ...ENGINE_NAMES]);
 }
 
 /** Loads the config that the options name. */
-export async function configFromOptions({ config, preset, set, data, engine, device }: ConfigOptions): Promise<Config> {
+export async function configFromOptions({
+  config,
+  preset,
+  set,
+  data,
+  engine,
+  device,
+  minWorkers,
+  maxWorkers,
+}: ConfigOptions): Promise<Config> {
   const { loadConfig } = await import('../config/index.ts');
   const options: ConfigInput = {
     ...(data !== undefined && { data: { path: data } }),
     ...((engine !== undefined || device !== undefined) && {
       engine: { ...(engine !== undefined && { name: engine }), ...(device !== undefined && { device }) },
+    }),
+    ...((minWorkers !== undefined || maxWorkers !== undefined) && {
+      cluster: { ...(minWorkers !== undefined && { minWorkers }), ...(maxWorkers !== undefined && { maxWorkers }) },
     }),
   };
   return loadConfig({ file: config, preset, options, assignments: set });

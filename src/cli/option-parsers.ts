@@ -12,6 +12,17 @@ export function integerIn(min: number, max: number): (text: string) => number {
   };
 }
 
+/** A parser of integers from `min` up to the largest exact one. */
+export function integerFrom(min: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isSafeInteger(value) || value < min) {
+      throw new InvalidArgumentError(`expected an integer >= ${min}, got "${text}"`);
+    }
+    return value;
+  };
+}
+
 /** A parser of numbers in [min, max]. */
 export function numberIn(min: number, max: number): (text: string) => number {
   return (text) => {

@@ -1,8 +1,10 @@
 /** @file Computes steps of a run once more, from its checkpoints or its seed, and compares what they lead to with the journal. */
 import { parameterSpecs } from '../config/index.ts';
-import { checkpointFiles, createOptimizer, learningRateAt, loadCheckpoint, parametersHash, type RunHistory } from '../coordinator/index.ts';
+import { checkpointFiles, loadCheckpoint, parametersHash, type RunHistory, scheduleOf, stepsAfter } from '../coordinator/index.ts';
 import { DeepDefenseError, Random, sizeOf } from '../core/index.ts';
-import { TreeReducer } from '../wire/index.ts';
+import type { StepCommitted } from '../journal/index.ts';
+import { createRunOptimizer, startVector, vectorLength } from '../optimizers/index.ts';
+import { type StepSettings, TreeReducer } from '../wire/index.ts';
 import { type ComputeClient, createThreadComputeClient } from '../worker/index.ts';
 
 export interface ReplayOptions {
@@ -20,7 +22,7 @@ export interface ReplayOptions {
 }
 
 export interface ReplayReport {
-  /** The chosen steps, ascending. */
+  /** The chosen steps, ascending; with local steps the first of each choice. */
   readonly steps: readonly number[];
   /** Steps that were computed, those on the way from a checkpoint included. */
   readonly computed: number;
@@ -39,10 +41,10 @@ interface Start {
   readonly path: string | undefined;
 }
 
-/** Steps to compute one after the other. */
+/** Records of the ledger to compute one after the other. */
 interface Stretch {
   readonly start: Start;
-  readonly until: number;
+  readonly records: readonly StepCommitted[];
 }
 
 /**
@@ -52,42 +54,40 @@ export async function replaySteps(options: ReplayOptions): Promise<ReplayReport>
   const { history, checkpointFolder, count, seed, onProgress } = options;
   const files = await checkpointFiles(checkpointFolder);
   const starts: Start[] = [{ step: 0, path: undefined }, ...files.filter(({ step }) => step > 0)];
-  const steps = chooseSteps(history.steps.length, starts, count, seed);
-  const stretches = planStretches(starts, steps);
-  const total = stretches.reduce((sum, { start, until }) => sum + until - start.step, 0);
+  const chosen = chooseRecords(history.steps, starts, count, seed);
+  const stretches = planStretches(history.steps, starts, chosen);
+  const stepsOf = (record: StepCommitted) => stepsAfter(history, record) - record.step;
+  const total = stretches.flatMap(({ records }) => records.map(stepsOf)).reduce((sum, steps) => sum + steps, 0);
   const compute = createThreadComputeClient();
   try {
     const engine = await open(compute, options);
     const findings: string[] = [];
     let computed = 0;
     for (const stretch of stretches)
-      await replayStretch(compute, history, stretch, findings, () => {
+      await replayStretch(compute, history, stretch, findings, (record) => {
         onProgress?.(computed, total);
-        computed += 1;
+        computed += stepsOf(record);
       });
-    return { steps, computed, engine, findings };
+    return { steps: chosen.map(({ step }) => step), computed, engine, findings };
   } finally {
     await compute.dispose();
   }
 }
 
-/** Random steps that lie close enough behind a start. */
-function chooseSteps(committed: number, starts: readonly Start[], count: number, seed: number): number[] {
-  const reachable = Array.from({ length: committed }, (_, step) => step).filter((step) => {
-    const start = startOf(starts, step);
-    return step - start.step < MOST_STEPS_FROM_CHECKPOINT;
-  });
-  const shuffled = [...new Random('order', seed).permutation(reachable.length)].map((i) => reachable[i] as number);
-  return shuffled.slice(0, count).sort((a, b) => a - b);
+/** Random records that lie close enough behind a start. */
+function chooseRecords(committed: readonly StepCommitted[], starts: readonly Start[], count: number, seed: number): StepCommitted[] {
+  const reachable = committed.filter(({ step }) => step - startOf(starts, step).step < MOST_STEPS_FROM_CHECKPOINT);
+  const shuffled = [...new Random('order', seed).permutation(reachable.length)].map((i) => reachable[i] as StepCommitted);
+  return shuffled.slice(0, count).sort((a, b) => a.step - b.step);
 }
 
 /** The latest start at or before a step. */
 const startOf = (starts: readonly Start[], step: number): Start => starts.findLast((start) => start.step <= step) as Start;
 
-function planStretches(starts: readonly Start[], steps: readonly number[]): Stretch[] {
-  const until = new Map<Start, number>();
-  for (const step of steps) until.set(startOf(starts, step), step + 1);
-  return [...until].map(([start, end]) => ({ start, until: end }));
+function planStretches(committed: readonly StepCommitted[], starts: readonly Start[], chosen: readonly StepCommitted[]): Stretch[] {
+  const last = new Map<Start, number>();
+  for (const { step } of chosen) last.set(startOf(starts, step), step);
+  return [...last].map(([start, end]) => ({ start, records: committed.filter(({ step }) => step >= start.step && step <= end) }));
 }
 
 /** Data and engine as a worker has them; returns the engine's fingerprint. */
@@ -117,36 +117,37 @@ async function open(compute: ComputeClient, { history, dataPath }: ReplayOptions
 async function replayStretch(
   compute: ComputeClient,
   history: RunHistory,
-  { start, until }: Stretch,
+  { start, records }: Stretch,
   findings: string[],
-  onStep: () => void,
+  onRecord: (record: StepCommitted) => void,
 ): Promise<void> {
   const { config, totalSteps } = history;
   const specs = parameterSpecs(config.model.name);
-  const length = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  const optimizer = createOptimizer(config, specs);
+  const parameterCount = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const length = vectorLength(config, parameterCount);
+  const optimizer = createRunOptimizer(config, specs);
   let parameters: Float32Array;
-  if (start.path === undefined) parameters = await compute.initialParameters();
+  if (start.path === undefined) parameters = (await compute.initialParameters()).subarray(0, parameterCount);
   else {
     const checkpoint = await loadCheckpoint(start.path);
     parameters = checkpoint.parameters;
     optimizer.restore(checkpoint.optimizer.slots, checkpoint.optimizer.updates);
   }
-  for (let step = start.step; step < until; step++) {
-    onStep();
-    const recorded = history.steps[step];
-    if (recorded === undefined) return;
+  for (const recorded of records) {
+    onRecord(recorded);
+    const { step, position: firstPosition } = recorded;
+    const schedule = scheduleOf(config, step, stepsAfter(history, recorded) - step, totalSteps);
     const { shards } = config.train;
     const reducer = new TreeReducer({ root: { first: 0, count: shards }, length, metrics: 0, precision: config.train.gradients });
-    await compute.setParameters(step, parameters.slice());
+    await compute.setParameters(step, startVector(config, parameters, optimizer).slice());
     for (const { first, count, workerId, gradientsSha256 } of recorded.blocks) {
       const block = { first, count };
-      const { gradients } = await compute.trainBlock(step, recorded.position, block, recorded.gfaScale);
+      const { gradients } = await compute.trainBlock({ step, firstPosition, schedule }, block);
       if (parametersHash(gradients) !== gradientsSha256)
         findings.push(`step ${step}, shards [${first}, ${first + count}): worker ${workerId} answered with other gradients than they have`);
       reducer.add(block, gradients, []);
     }
-    optimizer.apply(parameters, reducer.takeMean().gradients, learningRateAt(config, step, totalSteps));
+    optimizer.apply(parameters, reducer.takeMean().gradients, (schedule[0] as StepSettings).learningRate);
     const own = parametersHash(parameters);
     if (own === recorded.parametersSha256) continue;
     findings.push(`step ${step}: leads to parameters ${own.slice(0, 12)}, recorded are ${recorded.parametersSha256.slice(0, 12)}`);

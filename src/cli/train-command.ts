@@ -1,6 +1,7 @@
 /** @file What `train` and `coordinator` share: from options to the printed result. */
+import type { Config } from '../config/index.ts';
 import type { GoodputReport } from '../coordinator/index.ts';
-import { EXIT_CODES } from '../core/index.ts';
+import { DeepDefenseError, EXIT_CODES } from '../core/index.ts';
 import type { CommandTools } from './command-definition.ts';
 import type { ConfigOptions } from './config-options.ts';
 
@@ -20,6 +21,8 @@ export async function runTrainCommand(
   const surroundings = context();
   const { runFromOptions } = await import('./run-source.ts');
   const run = await runFromOptions(options, options.resume, (text) => surroundings.notice(text));
+  const shortage = checkWorkerCount(run.config.cluster, workers);
+  if (shortage !== undefined) surroundings.notice(shortage);
   const { openDataset } = await import('../data/index.ts');
   const { dataProgressPrinter } = await import('./data-progress.ts');
   const { source, path, label } = run.config.data;
@@ -38,6 +41,30 @@ export async function runTrainCommand(
     lines.push(`stopped after step ${result.steps}; go on with: deepdefense train --resume ${result.runFolder}`);
   surroundings.result(result, lines.join('\n'));
   if (interrupted) setExitCode(EXIT_CODES.INTERRUPTED);
+}
+
+/**
+ * Fewer worker processes than `cluster.minWorkers` never start a step by themselves.
+ * @param workers worker processes to start; 0 = all come from elsewhere, which is what the user asked for.
+ * @returns a warning where workers may join from elsewhere, as the coordinator has an address of its own there; else undefined.
+ * @throws DeepDefenseError USAGE where nobody else is expected: on any free port of this machine alone.
+ */
+export function checkWorkerCount({ host, port, minWorkers }: Config['cluster'], workers: number): string | undefined {
+  if (workers === 0 || workers >= minWorkers) return undefined;
+  const missing = minWorkers - workers;
+  if (port !== 0 || !isLoopback(host))
+    return `warning: steps wait for ${minWorkers} workers and ${workers} are started here: ${missing} must join from elsewhere`;
+  throw new DeepDefenseError('USAGE', {
+    what: 'no step could start: the run needs more workers than "train" starts',
+    expected: `--workers of at least ${minWorkers}, as many as --min-workers (cluster.minWorkers) asks for`,
+    got: `--workers ${workers}`,
+    todo: `give --workers ${minWorkers} or --min-workers ${workers}; where others are to join, set cluster.port, or cluster.host for those on other machines`,
+    fields: { workers, minWorkers },
+  });
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
 /** `worker time 83 % useful, 9 % coordinator, 8 % evaluation`; what rounds to 0 % is left out. */

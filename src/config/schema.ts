@@ -137,6 +137,27 @@ export const trainSchema = z.strictObject({
     ),
 });
 
+export const syncSchema = z.strictObject({
+  everySteps: positiveInt
+    .default(1)
+    .describe(
+      'Steps from one synchronisation to the next. 1 = gradients are averaged in every step. K > 1 = local SGD (DiLoCo): each shard trains K steps on its own samples with its own optimiser, then the changes are averaged; for slow networks.',
+    ),
+  outerLearningRate: z
+    .number()
+    .positive()
+    .default(0.7)
+    .describe('Local SGD: factor on the averaged change. 1 with outerMomentum 0 = plain averaging.'),
+  outerMomentum: z.number().min(0).lt(1).default(0.9).describe('Local SGD: momentum of the averaged changes.'),
+  outerNesterov: z.boolean().default(true).describe('Local SGD: Nesterov form of the outer momentum.'),
+  innerState: z
+    .enum(['average', 'reset'])
+    .default('average')
+    .describe(
+      "Local SGD: what becomes of the optimiser's state vectors at a synchronisation: averaged over the shards (sent along, so adam sends three vectors), or started anew.",
+    ),
+});
+
 export const checkpointSchema = z.strictObject({
   everySteps: positiveInt.default(200).describe('Checkpoint every N steps, besides each epoch and the end.'),
   everySeconds: z
@@ -222,6 +243,7 @@ export const configSchema = z.strictObject({
   optimizer: optimizerSchema.prefault({}),
   schedule: scheduleSchema.prefault({}),
   train: trainSchema.prefault({}),
+  sync: syncSchema.prefault({}),
   checkpoint: checkpointSchema.prefault({}),
   evaluation: evaluationSchema.prefault({}),
   cluster: clusterSchema.prefault({}),

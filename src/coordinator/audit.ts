@@ -132,7 +132,7 @@ export async function auditRun(folder: string, { dataset }: { readonly dataset?:
   return {
     runId: history.runId,
     state: history.finished?.state ?? 'unfinished',
-    steps: history.steps.length,
+    steps: committedSteps(history),
     passed: checks.every(({ passed }) => passed !== false),
     checks,
   };
@@ -155,16 +155,19 @@ function checkJournal({ records, cut }: JournalContent): AuditCheck {
 }
 
 /** Every position once, and every sample of every whole epoch once. */
-function checkSamples({ config, samplesPerEpoch, steps }: RunHistory): AuditCheck {
+function checkSamples({ config, samplesPerEpoch, totalSteps, steps }: RunHistory): AuditCheck {
   const { batchSize } = config.train;
+  const { everySteps } = config.sync;
   const findings: string[] = [];
+  let next = 0;
   const order = new SampleOrder(config.seed, samplesPerEpoch);
   const consumed = new Map<number, Uint16Array>();
   for (const [index, { step, position, samples }] of steps.entries()) {
-    if (step !== index) findings.push(`record ${index + 1} of the committed steps is step ${step}, expected step ${index}`);
-    if (position !== step * batchSize || samples !== batchSize)
+    if (step !== next) findings.push(`record ${index + 1} of the committed steps is step ${step}, expected step ${next}`);
+    next = Math.min(step + everySteps, totalSteps);
+    if (position !== step * batchSize || position + samples !== next * batchSize)
       findings.push(
-        `step ${step} says that it consumed positions [${position}, ${position + samples}), expected [${step * batchSize}, ${(step + 1) * batchSize})`,
+        `step ${step} says that it consumed positions [${position}, ${position + samples}), expected [${step * batchSize}, ${next * batchSize})`,
       );
     for (const { epoch, sample } of order.range(position, samples)) {
       const counts = consumed.get(epoch) ?? new Uint16Array(samplesPerEpoch);
@@ -172,17 +175,13 @@ function checkSamples({ config, samplesPerEpoch, steps }: RunHistory): AuditChec
       counts[sample] = (counts[sample] as number) + 1;
     }
   }
-  const wholeEpochs = Math.floor((steps.length * batchSize) / samplesPerEpoch);
+  const total = steps.reduce((sum, { samples }) => sum + samples, 0);
+  const wholeEpochs = Math.floor(total / samplesPerEpoch);
   for (const [epoch, counts] of consumed)
     for (const [sample, count] of counts.entries())
       if (count > 1 || (count === 0 && epoch < wholeEpochs))
         findings.push(`sample ${sample} of epoch ${epoch} was consumed ${count} times`);
-  const total = steps.reduce((sum, { samples }) => sum + samples, 0);
-  return check(
-    'samples',
-    `${total} samples in ${steps.length} steps, ${wholeEpochs} whole epoch(s) of ${samplesPerEpoch}, each once`,
-    findings,
-  );
+  return check('samples', `${total} samples in ${next} steps, ${wholeEpochs} whole epoch(s) of ${samplesPerEpoch}, each once`, findings);
 }
 
 /** Every shard of every step once. */
@@ -204,13 +203,14 @@ function checkShards({ config, steps }: RunHistory): AuditCheck {
 }
 
 /** What a crash made void and was computed again must be the same. */
-function checkRecomputed({ steps, voided }: RunHistory): AuditCheck {
-  const again = voided.filter(({ step }) => steps[step] !== undefined);
+function checkRecomputed(history: RunHistory): AuditCheck {
+  const hashes = new Map(history.steps.map(({ step, parametersSha256 }) => [step, parametersSha256]));
+  const again = history.voided.filter(({ step }) => hashes.has(step));
   const findings = again
-    .filter(({ step, parametersSha256 }) => steps[step]?.parametersSha256 !== parametersSha256)
+    .filter(({ step, parametersSha256 }) => hashes.get(step) !== parametersSha256)
     .map(
       ({ step, parametersSha256 }) =>
-        `step ${step} led to parameters ${short(parametersSha256)} first and to ${short(steps[step]?.parametersSha256)} after the resume`,
+        `step ${step} led to parameters ${short(parametersSha256)} first and to ${short(hashes.get(step))} after the resume`,
     );
   return check('recomputed steps', `${again.length} steps were computed again after a resume, to the same parameters`, findings);
 }
@@ -244,7 +244,7 @@ async function checkCheckpoints(folder: string, history: RunHistory, records: re
 }
 
 async function checkWeights(folder: string, history: RunHistory): Promise<AuditCheck> {
-  const last = history.steps.length;
+  const last = committedSteps(history);
   const expected = sha256After(history, last);
   const path = join(folder, 'weights.safetensors');
   const bytes = await readFile(path).catch(() => undefined);
@@ -324,9 +324,21 @@ async function checkDataset(folder: string, history: RunHistory, dataset: Datase
   );
 }
 
-/** Hash of the parameters after so many steps; undefined where the journal has no such step. */
-export function sha256After({ initialSha256, steps }: RunHistory, count: number): string | undefined {
-  return count === 0 ? initialSha256 : steps[count - 1]?.parametersSha256;
+/** Steps of the run after a record of the ledger: with local steps it holds several. */
+export function stepsAfter({ config }: Pick<RunHistory, 'config'>, { step, samples }: Pick<StepCommitted, 'step' | 'samples'>): number {
+  return step + samples / config.train.batchSize;
+}
+
+function committedSteps(history: RunHistory): number {
+  const last = history.steps.at(-1);
+  return last === undefined ? 0 : stepsAfter(history, last);
+}
+
+/** Hash of the parameters after so many steps; undefined where the journal has no such state. */
+export function sha256After(history: RunHistory, count: number): string | undefined {
+  if (count === 0) return history.initialSha256;
+  const record = history.steps[Math.ceil(count / history.config.sync.everySteps) - 1];
+  return record !== undefined && stepsAfter(history, record) === count ? record.parametersSha256 : undefined;
 }
 
 const short = (hash: string | undefined): string => (hash === undefined ? 'nothing' : hash.slice(0, 12));

@@ -3,7 +3,7 @@
  * needs. Any safetensors reader opens it. Files are written atomically and carry a checksum of their whole content.
  */
 import { readFile } from 'node:fs/promises';
-import { type Config, MODEL_NAMES, parameterSpecs } from '../config/index.ts';
+import { type Config, configSchema, MODEL_NAMES, parameterSpecs } from '../config/index.ts';
 import { DeepDefenseError, PACKAGE_VERSION, sha256, sizeOf, writeFileAtomic } from '../core/index.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor, type SafetensorsFile, schemaHash } from '../wire/index.ts';
 import { differingKeys } from './config-difference.ts';
@@ -168,7 +168,7 @@ function decodeCheckpoint(file: SafetensorsFile, path: string): Checkpoint {
   if (checksum(metadata, [file.data]) !== metadata.checksum) throw corrupt(path, 'content that fits its checksum', 'changed content');
   // From here on the content is what was written; what doesn't fit comes from another version.
   const text = (key: string): string => metadata[key] ?? fail(path, `metadata "${key}"`);
-  const config = JSON.parse(text('config')) as Config;
+  const config = readConfig(text('config'));
   if (!MODEL_NAMES.includes(config.model.name))
     throw otherModel(path, config.model.name, `one of ${MODEL_NAMES.join(', ')}`, `"${config.model.name}"`);
   if (schemaHash(parameterSpecs(config.model.name)) !== text('schemaHash'))
@@ -190,6 +190,13 @@ function decodeCheckpoint(file: SafetensorsFile, path: string): Checkpoint {
     parameters: flatten(config, '', file, path),
     optimizer: { updates: Number(text('optimizerUpdates')), slots },
   };
+}
+
+/** With the defaults of keys that are younger than the file. */
+function readConfig(json: string): Config {
+  const written = JSON.parse(json) as Config;
+  const parsed = configSchema.safeParse(written);
+  return parsed.success ? parsed.data : written;
 }
 
 function flatten(config: Config, prefix: string, { tensors }: SafetensorsFile, path: string): Float32Array {

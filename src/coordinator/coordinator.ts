@@ -15,14 +15,15 @@ import {
   writeFileAtomic,
 } from '../core/index.ts';
 import { type Dataset, hashSamples } from '../data/index.ts';
+import { createRunOptimizer, vectorLength } from '../optimizers/index.ts';
 import { FileJournal, type JournalRecord } from '../journal/index.ts';
 import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
 import { type Checkpoint, parametersHash } from './checkpoint.ts';
 import { CheckpointFolder } from './checkpoint-folder.ts';
 import { EventChannel } from './event-channel.ts';
+import { earlierGoodput } from './goodput-history.ts';
 import { Ledger } from './ledger.ts';
-import { createOptimizer } from './optimizer.ts';
 import { encodeParameters, type ParameterSnapshot } from './parameter-snapshot.ts';
 import { type PoolTally, watchPool } from './pool-watcher.ts';
 import { runTraining } from './run.ts';
@@ -94,9 +95,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const specs = parameterSpecs(config.model.name);
   const parameterCount = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const math = new WasmVectorMath();
-  const vectors = new VectorPool(parameterCount, { keep: Number.POSITIVE_INFINITY, allocate: (elements) => math.allocate(elements) });
+  const length = vectorLength(config, parameterCount);
+  const vectors = new VectorPool(length, { keep: Number.POSITIVE_INFINITY, allocate: (elements) => math.allocate(elements) });
   const plan = createRunPlan(config, dataset.train.count);
-  const optimizer = createOptimizer(config, specs, math);
+  const optimizer = createRunOptimizer(config, specs, math);
   if (resume !== undefined) optimizer.restore(resume.optimizer.slots, resume.optimizer.updates);
   await mkdir(runFolder, { recursive: true });
   // Two writers would break the journal's chain and each other's checkpoints.
@@ -153,6 +155,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     },
     encodeParameters,
     observer,
+    earlierGoodput: earlierGoodput(records, {
+      fromStep: resume?.step ?? 0,
+      nowMs: systemClock.nowMs(),
+      longestWaitMs: config.cluster.workersLostMs,
+    }),
     // Higher than any id of an earlier process of this run, at up to a million tasks a second.
     firstTaskId: Date.now() * 1000,
   });
@@ -161,7 +168,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       host: config.cluster.host,
       port: config.cluster.port,
       pool,
-      parameterCount,
+      vectorLength: length,
       vectors,
       math,
       precision: config.train.gradients,
@@ -198,6 +205,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     runId,
     specs,
     parameterCount,
+    vectorLength: length,
     math,
     vectors,
     testSamples: Math.min(dataset.test.count, config.data.testSamples ?? dataset.test.count),
@@ -212,7 +220,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     emit,
     state: {
       step: resume?.step ?? 0,
-      parameters: resume === undefined ? new Float32Array(0) : copyInto(vectors.take(), resume.parameters),
+      parameters: resume === undefined ? new Float32Array(0) : copyInto(math.allocate(parameterCount), resume.parameters),
       optimizer,
       cleanAccuracy: resume?.cleanAccuracy ?? null,
       lastCheckpoint: options.resumePath,
@@ -305,7 +313,14 @@ async function drive(
     await writeFileAtomic(join(options.runFolder, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`);
     const reason = outcome.state === 'stopped' ? stop.reason : 'all steps and evaluations are done';
     pool.finish(outcome.state, reason);
-    ledger.record({ type: 'run-finished', state: outcome.state, reason, steps: state.step, parametersSha256: weightsSha256 });
+    ledger.record({
+      type: 'run-finished',
+      state: outcome.state,
+      reason,
+      steps: state.step,
+      parametersSha256: weightsSha256,
+      goodput: pool.goodputSoFar(),
+    });
     await ledger.flush();
     await close(outcome.state, reason);
     return result;
@@ -320,6 +335,7 @@ async function drive(
       reason: `${error.code}: ${error.message}`,
       steps: state.step,
       parametersSha256: hash(),
+      goodput: pool.goodputSoFar(),
     });
     // The error that ended the run is the one to report, even when closing fails too.
     await close('failed', `${error.code}: ${error.parts.what}`).catch((failure: unknown) =>
@@ -330,7 +346,7 @@ async function drive(
 }
 
 function recordStart(
-  { config, plan, state, ledger, metrics, emit, runId }: RunContext,
+  { config, plan, state, pool, ledger, metrics, emit, runId }: RunContext,
   { runFolder, dataset, resume }: CoordinatorOptions,
   fresh: { readonly sampleHashesSha256: string } | undefined,
 ): void {
@@ -349,7 +365,7 @@ function recordStart(
     });
   } else {
     const checkpoint = resume === undefined ? '' : `checkpoints/step-${String(resume.step).padStart(8, '0')}.safetensors`;
-    ledger.record({ type: 'run-resumed', fromStep: resume?.step ?? 0, checkpoint });
+    ledger.record({ type: 'run-resumed', fromStep: resume?.step ?? 0, checkpoint, goodput: pool.goodputSoFar() });
   }
   metrics.runInfo.set(
     { run: runId, strategy: config.strategy.name, model: config.model.name, dataset: dataset.name, engine: config.engine.name },

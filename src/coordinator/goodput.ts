@@ -9,7 +9,7 @@
  * - `useful`: computation of training answers that were counted;
  * - `recomputed`: work on answers that didn't count, as they were refused, superseded, cancelled or lost with their worker;
  * - `stragglers`: without work while others compute the rest of a step;
- * - `coordinator`: messages, and waits for sums and update between two steps;
+ * - `coordinator`: messages, waits for sums and update between two steps, and waits for a coordinator that crashed;
  * - `checkpointing`: waits for a checkpoint;
  * - `evaluation`: evaluations, with the waits inside them;
  * - `preparing`: opens data, compiles, initialises;
@@ -27,13 +27,21 @@ export const WORKER_TIMES = [
 ] as const;
 export type WorkerTime = (typeof WORKER_TIMES)[number];
 
+/** Seconds by class, summed over workers. */
+export type WorkerSeconds = Record<WorkerTime, number>;
+
+/** Nothing of any class. */
+export function noTime(): WorkerSeconds {
+  return Object.fromEntries(WORKER_TIMES.map((name) => [name, 0])) as WorkerSeconds;
+}
+
 /** What a worker does: computes something whose worth isn't known yet, or spends its time in a known way. */
 export type Activity = 'training' | 'evaluating' | Exclude<WorkerTime, 'useful'>;
 
-/** Worker time of a run so far. */
+/** Worker time of a run so far, all its processes together. */
 export interface GoodputReport {
   /** Seconds by class, summed over workers. */
-  readonly seconds: Readonly<Record<WorkerTime, number>>;
+  readonly seconds: Readonly<WorkerSeconds>;
   /** Share of useful seconds in all, 0..1; 0 when there are none. */
   readonly usefulShare: number;
 }
@@ -47,8 +55,14 @@ interface Spell {
 
 /** See the file's header. */
 export class Goodput {
-  readonly #totalsMs = Object.fromEntries(WORKER_TIMES.map((name) => [name, 0])) as Record<WorkerTime, number>;
+  /** By class. */
+  readonly #totalsMs = noTime();
   readonly #spells = new Map<number, Spell>();
+
+  /** @param earlier time of the run's earlier processes */
+  constructor(earlier: Readonly<WorkerSeconds> = noTime()) {
+    for (const name of WORKER_TIMES) this.#totalsMs[name] = earlier[name] * 1000;
+  }
 
   /** The worker does this from now on; nothing changes when it does so already. */
   turn(id: number, activity: Activity, nowMs: number): void {
@@ -97,7 +111,7 @@ export class Goodput {
     }
     const allMs = Object.values(totalsMs).reduce((sum, ms) => sum + ms, 0);
     return {
-      seconds: Object.fromEntries(WORKER_TIMES.map((name) => [name, totalsMs[name] / 1000])) as Record<WorkerTime, number>,
+      seconds: Object.fromEntries(WORKER_TIMES.map((name) => [name, totalsMs[name] / 1000])) as WorkerSeconds,
       usefulShare: allMs === 0 ? 0 : totalsMs.useful / allMs,
     };
   }

@@ -1,4 +1,13 @@
-export { AUDIT_CHECKS, type AuditCheck, type AuditReport, auditRun, readHistory, type RunHistory, sha256After } from './audit.ts';
+export {
+  AUDIT_CHECKS,
+  type AuditCheck,
+  type AuditReport,
+  auditRun,
+  readHistory,
+  type RunHistory,
+  sha256After,
+  stepsAfter,
+} from './audit.ts';
 export {
   type Checkpoint,
   type CheckpointReceipt,
@@ -12,8 +21,7 @@ export { CheckpointFolder, checkpointFiles, loadNewestCheckpoint, type SkippedCh
 export { type ConfigDifference, differingKeys, FREE_KEYS } from './config-difference.ts';
 export { type CoordinatorHandle, type CoordinatorOptions, startCoordinator } from './coordinator.ts';
 export type { GoodputReport, WorkerTime } from './goodput.ts';
-export { createOptimizer, type Optimizer, type OptimizerSlot, type UpdateReport } from './optimizer.ts';
 export { type Attack, type RobustResult, type RunEvent, type RunResult, type StepEvent } from './run-events.ts';
 export { findResumePoint, type ResumePoint } from './resume.ts';
 export { createRunPlan, type RunPlan } from './run-plan.ts';
-export { gfaScaleAt, learningRateAt } from './schedule.ts';
+export { gfaScaleAt, learningRateAt, scheduleOf } from './schedule.ts';

@@ -9,12 +9,12 @@ export class Initialisation implements Job {
   readonly unitsPerWorker = 1;
   readonly minWorkers = 1;
   readonly leases = new LeaseTable(1);
-  readonly #parameterCount: number;
+  readonly #vectorLength: number;
   #parameters: Float32Array | undefined;
 
-  /** @param parameterCount elements of the parameter vector */
-  constructor(parameterCount: number) {
-    this.#parameterCount = parameterCount;
+  /** @param vectorLength elements of the vectors that travel: the parameters, and what is sent along with them */
+  constructor(vectorLength: number) {
+    this.#vectorLength = vectorLength;
   }
 
   /** The vector; undefined before the job is complete. */
@@ -35,8 +35,7 @@ export class Initialisation implements Job {
 
   accept(_range: ShardBlock, answer: Answer): void {
     if (answer.kind !== 'initial') throw badAnswer('initial parameters', answer.kind);
-    if (answer.parameters.length !== this.#parameterCount)
-      throw badAnswer(`${this.#parameterCount} parameters`, String(answer.parameters.length));
+    if (answer.parameters.length !== this.#vectorLength) throw badAnswer(`${this.#vectorLength} values`, String(answer.parameters.length));
     if (!answer.parameters.every(Number.isFinite)) throw badAnswer('finite parameters', 'NaN or infinity');
     this.#parameters = answer.parameters;
   }

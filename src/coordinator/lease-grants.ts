@@ -69,11 +69,7 @@ export class LeaseGrants<Snapshot> {
     if (!running.granted && membership.ready().length < job.minWorkers) return;
     if (this.#candidates().length === 0) return;
     const nowMs = clock.nowMs();
-    if (job.leases.freeUnits === 0) {
-      const overdue = job.leases.heldSince(nowMs - running.deadlineMs);
-      for (const holder of overdue) this.revoke(holder, running, 'deadline');
-      if (overdue.length > 0) running.deadlineMs *= 2;
-    }
+    if (job.leases.freeUnits === 0) this.#revokeOverdue(running, nowMs);
     // Only now: a holder that is told to stop makes room for a spare.
     const takers = this.takers();
     const grants = job.leases.grant(
@@ -105,8 +101,11 @@ export class LeaseGrants<Snapshot> {
     return ahead.length === 0 ? undefined : Math.min(...ahead);
   }
 
-  /** Takes the leases of a holder away; what it is computing will be refused as stale. */
-  revoke(id: number, running: RunningJob | undefined, reason: ExpiryReason): void {
+  /**
+   * Takes the leases of a holder away; what it is computing will be refused as stale.
+   * @param atFault the holder is quarantined
+   */
+  revoke(id: number, running: RunningJob | undefined, reason: ExpiryReason, atFault = reason !== 'lost'): void {
     const { seats, observer, clock } = this.#options;
     const revocation = running?.job.leases.release(id);
     const seat = seats.get(id);
@@ -114,7 +113,7 @@ export class LeaseGrants<Snapshot> {
     if (running === undefined || revocation === undefined) return;
     const member = this.#options.membership.get(id);
     observer.leaseExpired?.(member, running.job, revocation, reason);
-    if (reason !== 'lost') this.isolate(member, reason, clock.nowMs());
+    if (atFault && reason !== 'lost') this.isolate(member, reason, clock.nowMs());
   }
 
   /** The member gets no new lease for a while. */
@@ -137,6 +136,27 @@ export class LeaseGrants<Snapshot> {
   /** Tells everybody to stop. */
   cancelAll(): void {
     for (const seat of this.#options.seats.values()) for (const task of seat.tasks.values()) cancel(seat, task);
+  }
+
+  /** Takes back what is out for longer than the deadline; only holders that others outpace are quarantined. */
+  #revokeOverdue(running: RunningJob, nowMs: number): void {
+    const { job, deadlineMs } = running;
+    const overdue = job.leases.heldSince(nowMs - deadlineMs);
+    if (overdue.length === 0) return;
+    const slow = overdue.filter((holder) => this.#isOutpaced(holder, running, nowMs));
+    for (const holder of overdue) this.revoke(holder, running, 'deadline', slow.includes(holder));
+    running.deadlineMs *= 2;
+    if (slow.length < overdue.length) this.#options.observer.deadlineTooShort?.(job, deadlineMs);
+  }
+
+  /** True when others have answered in this job and the holder hasn't, or a task of it is late at the pace of all. */
+  #isOutpaced(holder: number, { job, pace, answered }: RunningJob, nowMs: number): boolean {
+    if (answered.size > 0 && !answered.has(holder)) return true;
+    const tasks = [...(this.#options.seats.get(holder)?.tasks.values() ?? [])];
+    return tasks.some((task) => {
+      const afterMs = pace.lateAfterMs(task.units);
+      return task.job === job && !task.cancelled && afterMs !== undefined && nowMs - task.grantedAtMs >= afterMs;
+    });
   }
 
   /** Idle members that aren't quarantined; quarantined ones where nobody else is ready. */

@@ -39,6 +39,8 @@ export interface PoolObserver {
   leaseGranted?(member: Member, job: Job, grant: Grant): void;
   /** Units of the job went back to be leased again. */
   leaseExpired?(member: Member, job: Job, revocation: Revocation, reason: ExpiryReason): void;
+  /** Leases were taken back after `deadlineMs` from workers of which nothing says that they are slower than others. */
+  deadlineTooShort?(job: Job, deadlineMs: number): void;
   answerAccepted?(member: Member, answer: Answer): void;
   answerDuplicate?(member: Member): void;
   /** Somebody else was faster with the same units; nothing is wrong with either. */

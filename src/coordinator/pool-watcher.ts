@@ -1,5 +1,6 @@
 /** @file Turns what the worker pool reports into metrics, log lines, journal events and progress. */
 import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
+import type { Job } from './job.ts';
 import type { Ledger } from './ledger.ts';
 import type { Member } from './membership.ts';
 import type { PoolObserver, Waiting } from './pool-observer.ts';
@@ -84,6 +85,7 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
       if (job.step === undefined) return;
       ledger.record({ type: 'lease-expired', workerId: member.workerId, step: job.step, leaseEpoch: epoch, blocks: ranges, reason });
     },
+    deadlineTooShort: (job, deadlineMs) => logger.warn(describeShortDeadline(job, deadlineMs)),
     answerDuplicate: (member) => logger.debug({ worker: member.workerId }, 'an answer came twice'),
     answerSuperseded: (member) => {
       metrics.answersSuperseded.inc();
@@ -110,12 +112,22 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
   return { observer, tally };
 }
 
+/** One line: what took too long and what to set. */
+export function describeShortDeadline({ kind, step, steps = 1 }: Job, deadlineMs: number): string {
+  const work = step === undefined ? kind : `step ${step}`;
+  return (
+    `${work}: leases were taken back after ${deadlineMs} ms, though no worker is known to be slower than the others; ` +
+    `cluster.stepDeadlineMs is too short for this work: set it to ${Math.ceil((4 * deadlineMs) / steps)} or more`
+  );
+}
+
 /** One line: what is missing and what to do. */
 export function describeWaiting({ job, needed, ready, preparing, silent, lastFailure }: Waiting, address: string): string {
   const work = job.step === undefined ? job.kind : `step ${job.step}`;
-  const parts = [`${work} waits for workers: ${needed} needed, ${ready} ready, ${preparing} preparing`];
+  const missing = Math.max(0, needed - ready);
+  const parts = [`${work} waits for workers: ${ready} of ${needed} ready, ${missing} missing, ${preparing} preparing`];
   if (silent > 0) parts.push(`${silent} silent`);
   if (lastFailure !== undefined) parts.push(`last failure ${lastFailure}`);
-  if (preparing === 0) parts.push(`start some with: deepdefense worker --coordinator ${address}`);
+  if (preparing < missing) parts.push(`start some with: deepdefense worker --coordinator ${address}`);
   return parts.join('; ');
 }

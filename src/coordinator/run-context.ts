@@ -2,10 +2,10 @@
 import type { Config } from '../config/index.ts';
 import type { Logger, CoordinatorMetrics } from '../telemetry/index.ts';
 import type { TensorSpec, VectorMath } from '../core/index.ts';
+import type { Optimizer } from '../optimizers/index.ts';
 import type { VectorPool } from '../wire/index.ts';
 import type { CheckpointFolder } from './checkpoint-folder.ts';
 import type { Ledger } from './ledger.ts';
-import type { Optimizer } from './optimizer.ts';
 import type { ParameterSnapshot } from './parameter-snapshot.ts';
 import type { RunEvent } from './run-events.ts';
 import type { RunPlan } from './run-plan.ts';
@@ -36,6 +36,8 @@ export interface RunContext {
   readonly runId: string;
   readonly specs: readonly TensorSpec[];
   readonly parameterCount: number;
+  /** Elements of the vectors that travel: the parameters, with local steps also the state that is averaged. */
+  readonly vectorLength: number;
   /** Computes on the parameters, the optimiser's state and the gradients, all of which lie in its memory. */
   readonly math: VectorMath;
   /** Gradient vectors, used again from step to step. */

@@ -113,7 +113,7 @@ export interface RunResult {
     readonly leasesExpired: number;
     readonly answersRefused: number;
   };
-  /** Where the workers' time went. */
+  /** Where the workers' time went, over all processes of the run. */
   readonly goodput: GoodputReport;
   readonly config: Config;
 }

@@ -9,9 +9,11 @@ export interface RunPlan {
   /** Training samples N of one epoch. */
   readonly samplesPerEpoch: number;
   readonly batchSize: number;
+  /** Steps from `step` committed ones to the next synchronisation: sync.everySteps, fewer at the end of the run. */
+  stepsFrom(step: number): number;
   /** Passes over the training set after `step` steps, with fraction. */
   epochsAfter(step: number): number;
-  /** True when the last sample of an epoch was consumed in the last of `step` steps. */
+  /** True when the last sample of an epoch was consumed in the steps of the last synchronisation up to `step`. */
   endsEpoch(step: number): boolean;
   /** True when clean accuracy is due after `step` steps; not for the last step, whose evaluation belongs to the end of the run. */
   evaluatesAfter(step: number): boolean;
@@ -25,16 +27,21 @@ export function createRunPlan(config: Config, trainSamples: number): RunPlan {
   const samplesPerEpoch = Math.min(trainSamples, config.data.trainSamples ?? trainSamples);
   const totalSteps = Math.min(maxSteps ?? Number.POSITIVE_INFINITY, Math.ceil((epochs * samplesPerEpoch) / batchSize));
   const epochsAfter = (step: number) => (step * batchSize) / samplesPerEpoch;
-  // True when a multiple of `period` epochs lies in (step - 1, step].
-  const crosses = (step: number, period: number) => Math.floor(epochsAfter(step) / period) > Math.floor(epochsAfter(step - 1) / period);
+  const { everySteps } = config.sync;
+  // Steps at the synchronisation before.
+  const before = (step: number) => Math.floor((step - 1) / everySteps) * everySteps;
+  // True when a multiple of `period` lies between it and `step`, which counts.
+  const passes = (step: number, period: number) => Math.floor(step / period) > Math.floor(before(step) / period);
+  const crosses = (step: number, period: number) => Math.floor(epochsAfter(step) / period) > Math.floor(epochsAfter(before(step)) / period);
   return {
     totalSteps,
     samplesPerEpoch,
     batchSize,
+    stepsFrom: (step) => Math.min(everySteps, totalSteps - step),
     epochsAfter,
     endsEpoch: (step) => crosses(step, 1),
     evaluatesAfter: (step) => step < totalSteps && crosses(step, config.evaluation.everyEpochs),
-    checkpointsAfter: (step) => step === totalSteps || step % config.checkpoint.everySteps === 0 || crosses(step, 1),
+    checkpointsAfter: (step) => step === totalSteps || passes(step, config.checkpoint.everySteps) || crosses(step, 1),
   };
 }
 

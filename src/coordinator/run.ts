@@ -3,6 +3,7 @@
  * state that they leave is always that after a committed step.
  */
 import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { startVector } from '../optimizers/index.ts';
 import { parametersHash } from './checkpoint.ts';
 import { EvaluationQueue } from './evaluation-queue.ts';
 import { Initialisation } from './initialisation.ts';
@@ -26,7 +27,7 @@ export async function* runTraining(context: RunContext): AsyncGenerator<RunEvent
   const { state, plan, stop } = context;
   try {
     if (state.parameters.length === 0) await initialise(context);
-    context.pool.publish(state.step, state.parameters);
+    context.pool.publish(state.step, startVector(context.config, state.parameters, state.optimizer));
     const steps = new StepRunner(context);
     while (state.step < plan.totalSteps && !stop.requested) yield* runEpoch(context, steps);
     if (!stop.requested) return yield* finalEvaluation(context);
@@ -54,11 +55,11 @@ async function* runEpoch(context: RunContext, steps: StepRunner): AsyncGenerator
 }
 
 /** The first ready worker computes version 0 from the seed. */
-async function initialise({ pool, parameterCount, state, ledger, logger }: RunContext): Promise<void> {
-  const job = new Initialisation(parameterCount);
+async function initialise({ pool, parameterCount, vectorLength, state, ledger, logger }: RunContext): Promise<void> {
+  const job = new Initialisation(vectorLength);
   await pool.run(job);
   if (job.parameters === undefined) throw new DeepDefenseError('INTERNAL', { what: 'the initialisation ended without parameters' });
-  state.parameters = job.parameters;
+  state.parameters = job.parameters.subarray(0, parameterCount);
   ledger.record({ type: 'run-initialised', parametersSha256: parametersHash(state.parameters) });
   logger.debug({ parameters: parameterCount }, 'initial parameters are here');
 }

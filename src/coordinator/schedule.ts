@@ -1,5 +1,6 @@
 /** @file Learning rate and GFA factor of a step: pure functions of the config and the number of steps, equal on every machine. */
 import type { Config } from '../config/index.ts';
+import type { StepSettings } from '../wire/index.ts';
 
 /**
  * Learning rate of a step.
@@ -41,6 +42,14 @@ export function gfaScaleAt(config: Pick<Config, 'strategy'>, step: number, total
   if (name !== 'first' && name !== 'deep') return 0;
   const warmupSteps = Math.round(gfa.warmup * totalSteps);
   return step >= warmupSteps ? 1 : Math.fround(step / warmupSteps);
+}
+
+/** Settings of the steps [first, first + count). */
+export function scheduleOf(config: Config, first: number, count: number, totalSteps: number): StepSettings[] {
+  return Array.from({ length: count }, (_, index) => ({
+    learningRate: learningRateAt(config, first + index, totalSteps),
+    gfaScale: gfaScaleAt(config, first + index, totalSteps),
+  }));
 }
 
 /**

@@ -35,6 +35,8 @@ export interface RunningJob {
   readonly pace: Pace;
   /** True once a lease was granted: from then on minWorkers doesn't hold it up. */
   granted: boolean;
+  /** Members with a valid answer. */
+  readonly answered: Set<number>;
   /** Workers on which it failed. */
   failures: number;
   /** Doubled whenever leases were taken away for it: work that is longer than the deadline must not be handed round for ever. */

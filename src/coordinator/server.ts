@@ -13,7 +13,7 @@ export interface CoordinatorServerOptions {
   /** 0 = any free port. */
   readonly port: number;
   readonly pool: WorkerPool<ParameterSnapshot>;
-  readonly parameterCount: number;
+  readonly vectorLength: number;
   /** Where gradient vectors come from. */
   readonly vectors: VectorPool;
   /** Works on these vectors. */
@@ -41,7 +41,7 @@ export async function startServer({
   host,
   port,
   pool,
-  parameterCount,
+  vectorLength,
   vectors,
   math,
   precision,
@@ -50,7 +50,7 @@ export async function startServer({
   logger,
 }: CoordinatorServerOptions): Promise<RunningServer> {
   const server = createCoordinatorServer({
-    work: (stream) => serveWorkerStream({ stream, pool, parameterCount, vectors, math, precision, metrics, logger }),
+    work: (stream) => serveWorkerStream({ stream, pool, vectorLength, vectors, math, precision, metrics, logger }),
     fetchDataset: createDatasetHandler({ dataset, metrics, logger }),
   });
   const bound = await bindServer(server, host, port);

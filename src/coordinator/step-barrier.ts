@@ -4,7 +4,7 @@
  */
 import { DeepDefenseError, type SumPrecision, type VectorMath } from '../core/index.ts';
 import type { CountedBlock } from '../journal/index.ts';
-import { coordinatorMessage, type ShardBlock, treeBlocks, TreeReducer, type TreeSum } from '../wire/index.ts';
+import { coordinatorMessage, type ShardBlock, type StepSettings, treeBlocks, TreeReducer, type TreeSum } from '../wire/index.ts';
 import { parametersHash } from './checkpoint.ts';
 import { type Answer, badAnswer, type Job, type TaskPlan } from './job.ts';
 import { type Grant, LeaseTable } from './leases.ts';
@@ -14,12 +14,12 @@ export interface StepBarrierOptions {
   readonly step: number;
   /** Position of the batch's first sample in the infinite sequence of epochs. */
   readonly firstPosition: number;
-  /** Factor on the GFA weights, 0..1. */
-  readonly gfaScale: number;
+  /** Settings of the steps up to the next synchronisation; one, or with local steps several. */
+  readonly schedule: readonly StepSettings[];
   /** Logical shards of the batch, >= 1. */
   readonly shards: number;
-  /** Elements of the gradient vector. */
-  readonly parameterCount: number;
+  /** Elements of the vectors that are averaged. */
+  readonly vectorLength: number;
   /** Number of metric sums; asked for at the first answer, because the first ready worker fixes it. */
   readonly metricCount: () => number;
   /** Workers that must be ready before the step starts; default 1. */
@@ -36,13 +36,14 @@ export interface StepBarrierOptions {
   readonly monotonicMs?: () => number;
 }
 
-/** One step as a job of the worker pool. */
+/** One step, or with local steps all up to the next synchronisation, as a job of the worker pool. */
 export class StepBarrier implements Job {
   readonly kind = 'train';
   readonly unitsPerWorker = 'share';
   readonly leases: LeaseTable;
   readonly minWorkers: number;
   readonly step: number;
+  readonly steps: number;
   readonly #options: StepBarrierOptions;
   readonly #monotonicMs: () => number;
   #reducer: TreeReducer | undefined;
@@ -54,6 +55,7 @@ export class StepBarrier implements Job {
   constructor(options: StepBarrierOptions) {
     this.#options = options;
     this.step = options.step;
+    this.steps = options.schedule.length;
     this.minWorkers = options.minWorkers ?? 1;
     this.leases = new LeaseTable(options.shards);
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
@@ -80,11 +82,12 @@ export class StepBarrier implements Job {
   }
 
   plan(grant: Grant, nextTaskId: () => number): TaskPlan[] {
-    const { step, firstPosition, gfaScale, shards } = this.#options;
+    const { step, firstPosition, schedule, shards } = this.#options;
     this.#startedAtMs ??= this.#monotonicMs();
     const parts = grant.ranges.flatMap(({ first, count }) => treeBlocks(first, count, shards));
     const taskId = nextTaskId();
-    const message = coordinatorMessage('trainTask', { taskId, step, firstPosition, blocks: parts, leaseEpoch: grant.epoch, gfaScale });
+    const work = { taskId, step, firstPosition, blocks: parts, leaseEpoch: grant.epoch, schedule: [...schedule] };
+    const message = coordinatorMessage('trainTask', work);
     return [{ taskId, message, parts }];
   }
 
@@ -99,10 +102,10 @@ export class StepBarrier implements Job {
 
   accept(range: ShardBlock, answer: Answer, workerId: string): void {
     if (answer.kind !== 'block') throw badAnswer('a block result', answer.kind);
-    const { shards, parameterCount, metricCount, math, precision, adopt, recycle } = this.#options;
+    const { shards, vectorLength, metricCount, math, precision, adopt, recycle } = this.#options;
     this.#reducer ??= new TreeReducer({
       root: { first: 0, count: shards },
-      length: parameterCount,
+      length: vectorLength,
       metrics: metricCount(),
       ...(math && { math }),
       ...(precision && { precision }),

@@ -1,17 +1,18 @@
-/** @file One training step from leases to the new parameters on their way to the workers. */
+/** @file From leases to the new parameters on their way to the workers: one training step, or with local steps all up to a synchronisation. */
 import { collectYoungObjects, DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { startVector, type UpdateReport } from '../optimizers/index.ts';
 import { recordGfaMetrics, type StepPhase } from '../telemetry/index.ts';
+import type { StepSettings } from '../wire/index.ts';
 import { parametersHash } from './checkpoint.ts';
-import type { UpdateReport } from './optimizer.ts';
 import type { RunContext } from './run-context.ts';
 import type { RunEvent, StepEvent } from './run-events.ts';
-import { gfaScaleAt, learningRateAt } from './schedule.ts';
+import { scheduleOf } from './schedule.ts';
 import { StepBarrier } from './step-barrier.ts';
 
 /** Samples per second are averaged over about this many steps. */
 const RATE_STEPS = 10;
 
-/** Runs steps of one run, one at a time. */
+/** Runs the steps of one run, those between two synchronisations at a time. */
 export class StepRunner {
   readonly #context: RunContext;
   /** Exponential means, so that a hiccup doesn't rule the display. */
@@ -23,19 +24,22 @@ export class StepRunner {
   }
 
   /**
-   * Runs the next step: parameters, optimiser and `state.step` are those after it when it resolves, and untouched when it rejects.
+   * Runs the steps up to the next synchronisation: parameters, optimiser and `state.step` are those after it when it resolves, and untouched when it rejects.
    * @throws DeepDefenseError NON_FINITE_LOSS with a diagnosis; what {@link WorkerPool.run} throws; STORAGE_FAILED
    */
   async run(): Promise<StepEvent> {
     const { config, plan, state, pool, ledger, math, vectors } = this.#context;
     const { step } = state;
     ledger.check();
+    const schedule = scheduleOf(config, step, plan.stepsFrom(step), plan.totalSteps);
+    const [settings] = schedule as [StepSettings];
+    const samples = schedule.length * plan.batchSize;
     const barrier = new StepBarrier({
       step,
       firstPosition: step * plan.batchSize,
-      gfaScale: gfaScaleAt(config, step, plan.totalSteps),
+      schedule,
       shards: config.train.shards,
-      parameterCount: this.#context.parameterCount,
+      vectorLength: this.#context.vectorLength,
       metricCount: () => pool.membership.metricNames?.length ?? 0,
       minWorkers: config.cluster.minWorkers,
       math,
@@ -49,13 +53,12 @@ export class StepRunner {
     const collectedMs = performance.now();
     const arrivalReduceMs = barrier.reduceMs;
     const { gradients, metricSums } = barrier.takeMean();
-    const learningRate = learningRateAt(config, step, plan.totalSteps);
     const metrics = this.#named(metricSums);
     const reducedMs = performance.now();
-    const update = this.#update(gradients, learningRate, metrics);
+    const update = this.#update(gradients, schedule, metrics);
     vectors.give(gradients);
     const updatedMs = performance.now();
-    pool.publish(state.step, state.parameters);
+    pool.publish(state.step, startVector(config, state.parameters, state.optimizer));
     const sentMs = performance.now();
 
     const phases: Readonly<Partial<Record<StepPhase, number>>> = {
@@ -67,18 +70,19 @@ export class StepRunner {
     };
     const seconds = (sentMs - startMs) / 1000;
     const busySeconds = (sentMs - leasedMs) / 1000;
-    state.trainedSamples += plan.batchSize;
+    state.trainedSamples += samples;
     state.trainedSeconds += busySeconds;
-    const event = this.#event({ learningRate, update, metrics, seconds, busySeconds });
-    this.#record(event, phases, barrier);
+    const event = this.#event({ samples, learningRate: settings.learningRate, update, metrics, seconds, busySeconds });
+    this.#record(event, phases, barrier, { step, samples, gfaScale: settings.gfaScale });
     // The workers compute now.
     setImmediate(collectYoungObjects);
     return event;
   }
 
   /** Applies the update or ends the run with a diagnosis. */
-  #update(gradients: Float32Array, learningRate: number, metrics: ReadonlyMap<string, number>): UpdateReport {
+  #update(gradients: Float32Array, schedule: readonly StepSettings[], metrics: ReadonlyMap<string, number>): UpdateReport {
     const { state } = this.#context;
+    const [{ learningRate }] = schedule as [StepSettings];
     const loss = metrics.get('loss') ?? Number.NaN;
     if (!Number.isFinite(loss)) throw this.#diagnosis(learningRate, metrics, gradients, undefined);
     let update: UpdateReport;
@@ -88,7 +92,7 @@ export class StepRunner {
       if (isDeepDefenseError(error) && error.code === 'NON_FINITE_LOSS') throw this.#diagnosis(learningRate, metrics, gradients, error);
       throw error;
     }
-    state.step += 1;
+    state.step += schedule.length;
     state.cleanAccuracy = null;
     return update;
   }
@@ -126,6 +130,7 @@ export class StepRunner {
   }
 
   #event(done: {
+    readonly samples: number;
     readonly learningRate: number;
     readonly update: UpdateReport;
     readonly metrics: ReadonlyMap<string, number>;
@@ -134,7 +139,7 @@ export class StepRunner {
   }): StepEvent {
     const { plan, state, pool } = this.#context;
     const keep = this.#meanSeconds === 0 ? 0 : 1 - 1 / RATE_STEPS;
-    this.#meanSamples = keep * this.#meanSamples + (1 - keep) * plan.batchSize;
+    this.#meanSamples = keep * this.#meanSamples + (1 - keep) * done.samples;
     this.#meanSeconds = keep * this.#meanSeconds + (1 - keep) * done.busySeconds;
     const metrics = Object.fromEntries([...done.metrics].filter(([, value]) => Number.isFinite(value)));
     return {
@@ -152,32 +157,37 @@ export class StepRunner {
     };
   }
 
-  #record(event: StepEvent, phases: Readonly<Partial<Record<StepPhase, number>>>, barrier: StepBarrier): void {
-    const { config, plan, state, ledger, metrics } = this.#context;
-    const step = event.step - 1;
+  #record(
+    event: StepEvent,
+    phases: Readonly<Partial<Record<StepPhase, number>>>,
+    barrier: StepBarrier,
+    { step, samples, gfaScale }: { readonly step: number; readonly samples: number; readonly gfaScale: number },
+  ): void {
+    const { plan, state, ledger, metrics } = this.#context;
     ledger.record({
       type: 'step-committed',
       step,
       epoch: Math.floor(plan.epochsAfter(step)),
       position: step * plan.batchSize,
-      samples: plan.batchSize,
+      samples,
       loss: event.loss,
       metrics: event.metrics,
       learningRate: event.learningRate,
       gradientNorm: event.gradientNorm,
-      gfaScale: gfaScaleAt(config, step, plan.totalSteps),
+      gfaScale,
       blocks: barrier.blocks,
       // The workers compute already.
       parametersSha256: parametersHash(state.parameters),
       seconds: event.seconds,
+      computeSeconds: Math.round(barrier.computeMs * 1000) / 1e6,
     });
     for (const [phase, milliseconds] of Object.entries(phases))
       metrics.stepPhaseSeconds.observe({ phase }, Math.max(0, milliseconds) / 1000);
     metrics.stepSeconds.observe(event.seconds);
     metrics.step.set(event.step);
     metrics.epoch.set(event.epoch);
-    metrics.steps.inc();
-    metrics.samples.inc(plan.batchSize);
+    metrics.steps.inc(event.step - step);
+    metrics.samples.inc(samples);
     metrics.samplesPerSecond.set(event.samplesPerSecond);
     metrics.loss.set(event.loss);
     metrics.lossTerm.set(event.metrics.lossTerm ?? event.loss);
@@ -230,6 +240,7 @@ export async function writeCheckpoint({
     bytes,
     seconds,
     parametersSha256: parametersSha256 || parametersHash(state.parameters),
+    goodput: pool.goodputSoFar(),
   });
   metrics.checkpointSeconds.observe(seconds);
   metrics.stepPhaseSeconds.observe({ phase: 'checkpoint' }, seconds);

@@ -1,6 +1,7 @@
 /** @file How the worker pool meets its surroundings: what it needs of a transport, what it is told, and its settings. */
 import type { Clock } from '../core/index.ts';
 import type { CoordinatorMessage, Hello, Ready, TaskFailure, Welcome } from '../wire/index.ts';
+import type { WorkerSeconds } from './goodput.ts';
 import type { Answer } from './job.ts';
 import type { RunIdentity } from './membership.ts';
 import type { PoolObserver } from './pool-observer.ts';
@@ -39,6 +40,8 @@ export interface WorkerPoolOptions<Snapshot> {
   /** Makes what {@link WorkerLink.sendParameters} sends, once per version; must copy what may change later. */
   readonly encodeParameters: (version: number, values: Float32Array) => Snapshot;
   readonly observer: PoolObserver;
+  /** Worker time of the run's earlier processes; default none. */
+  readonly earlierGoodput?: Readonly<WorkerSeconds> | undefined;
   /** First task id. Start higher than an earlier process of the same run did, and its late answers can't be mistaken. Default 1. */
   readonly firstTaskId?: number;
 }

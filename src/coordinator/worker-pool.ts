@@ -4,8 +4,10 @@
  * thousands of interleavings a minute. One job at a time; everything happens in the caller's turn of the event loop.
  */
 import { type Clock, DeepDefenseError, errorCodeOr, isDeepDefenseError } from '../core/index.ts';
+import type { GoodputSoFar } from '../journal/index.ts';
 import { coordinatorMessage, type CoordinatorMessage, type Hello, type ShardBlock, type TaskFailure } from '../wire/index.ts';
 import { type Activity, Goodput, type GoodputReport } from './goodput.ts';
+import { goodputSoFar } from './goodput-history.ts';
 import type { Answer, Job } from './job.ts';
 import { LeaseGrants } from './lease-grants.ts';
 import { type Member, Membership } from './membership.ts';
@@ -35,7 +37,7 @@ export class WorkerPool<Snapshot> {
   readonly #grants: LeaseGrants<Snapshot>;
   /** Of training steps, from step to step. */
   readonly #trainingPace = new Pace();
-  readonly #goodput = new Goodput();
+  readonly #goodput: Goodput;
   #checkpointing = false;
   #running: RunningJob | undefined;
   readonly #wakeUp: WakeUp;
@@ -51,6 +53,7 @@ export class WorkerPool<Snapshot> {
     this.#observer = options.observer;
     this.#wakeUp = new WakeUp(options.clock, () => this.#tick());
     this.membership = new Membership(options.identity);
+    this.#goodput = new Goodput(options.earlierGoodput);
     this.#grants = new LeaseGrants({
       clock: options.clock,
       membership: this.membership,
@@ -79,9 +82,14 @@ export class WorkerPool<Snapshot> {
     };
   }
 
-  /** Where the workers' time went so far. */
+  /** Where the workers' time went so far, in all processes of the run. */
   goodput(): GoodputReport {
     return this.#goodput.report(this.#clock.nowMs());
+  }
+
+  /** The same for the journal. */
+  goodputSoFar(): GoodputSoFar {
+    return goodputSoFar(this.goodput(), this.membership.all().filter(({ state }) => state === 'ready').length);
   }
 
   /** Counts the time that workers wait for this work as that of a checkpoint. */
@@ -178,7 +186,8 @@ export class WorkerPool<Snapshot> {
     const pace = job.kind === 'train' ? this.#trainingPace : new Pace();
     pace.fade();
     return new Promise((resolve, reject) => {
-      this.#running = { job, pace, granted: false, failures: 0, deadlineMs: this.#options.stepDeadlineMs, resolve, reject };
+      const deadlineMs = this.#options.stepDeadlineMs * (job.steps ?? 1);
+      this.#running = { job, pace, granted: false, answered: new Set(), failures: 0, deadlineMs, resolve, reject };
       this.#turn();
     });
   }
@@ -231,13 +240,14 @@ export class WorkerPool<Snapshot> {
   }
 
   /** Takes a valid answer. Returns who else computes the same. */
-  #count({ job, pace }: RunningJob, id: number, task: Task, range: ShardBlock, answer: Answer): number[] {
+  #count({ job, pace, answered }: RunningJob, id: number, task: Task, range: ShardBlock, answer: Answer): number[] {
     if (answer.kind === 'block' && answer.message.metricSums.length !== this.membership.metricNames?.length) {
       throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', { what: 'a block result has the wrong number of metrics' });
     }
     const member = this.membership.get(id);
     job.accept(range, answer, member.workerId);
     const rivals = job.leases.settle(range, id);
+    answered.add(id);
     const nowMs = this.#clock.nowMs();
     pace.add(nowMs - task.answeredAtMs, range.count);
     task.answeredAtMs = nowMs;

@@ -9,8 +9,8 @@ import type { WorkerPool } from './worker-pool.ts';
 export interface WorkerStreamOptions {
   readonly stream: WorkerStream;
   readonly pool: WorkerPool<ParameterSnapshot>;
-  /** Elements of the parameter vector. */
-  readonly parameterCount: number;
+  /** Elements of the vectors that travel. */
+  readonly vectorLength: number;
   /** Where gradient vectors come from; the training step gives them back. */
   readonly vectors: VectorPool;
   /** Works on these vectors. */
@@ -23,9 +23,9 @@ export interface WorkerStreamOptions {
 
 /** Takes part in the pool until the stream ends. */
 export function serveWorkerStream(options: WorkerStreamOptions): void {
-  const { stream, pool, parameterCount, vectors, math, precision, metrics, logger } = options;
+  const { stream, pool, vectorLength, vectors, math, precision, metrics, logger } = options;
   const receiver = new TensorReceiver({
-    elements: parameterCount,
+    elements: vectorLength,
     allocate: () => vectors.take(),
     widen: (vector) => math.widen(vector),
     recycle: (vector) => vectors.give(vector),
@@ -37,7 +37,7 @@ export function serveWorkerStream(options: WorkerStreamOptions): void {
       pool.receive(id, report);
       // Whoever counts the answer has adopted its vector by now; that of a refused answer is free again.
       if (report.kind !== 'block') return;
-      metrics.gradientBytes.inc(parameterCount * BYTES_PER_VALUE[precision]);
+      metrics.gradientBytes.inc(vectorLength * BYTES_PER_VALUE[precision]);
       vectors.reclaim(report.gradients);
     } catch (error) {
       pool.refuse(id, error);

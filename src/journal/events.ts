@@ -3,6 +3,14 @@
  * Times are in the record around an event (file-journal.ts), not in the event.
  */
 
+/** Worker time of a run, all its processes together, up to the event that has it. */
+export interface GoodputSoFar {
+  /** Seconds by class (see docs/architecture.md), summed over workers; what is 0 is left out. */
+  readonly seconds: Readonly<Record<string, number>>;
+  /** Workers that are ready at the moment. */
+  readonly readyWorkers: number;
+}
+
 /** First event of a run folder. */
 export interface RunStarted {
   readonly type: 'run-started';
@@ -37,6 +45,8 @@ export interface RunResumed {
   readonly fromStep: number;
   /** File name of the checkpoint inside the run folder; empty when the run begins again. */
   readonly checkpoint: string;
+  /** That of the void steps recomputed, the time without a coordinator included. Older versions left it out. */
+  readonly goodput?: GoodputSoFar;
 }
 
 /** A worker was accepted and is ready. */
@@ -99,6 +109,8 @@ export interface StepCommitted {
   readonly parametersSha256: string;
   /** Wall time of the step. */
   readonly seconds: number;
+  /** Pure computation of the counted answers as the workers report it, summed over workers. Older versions left it out. */
+  readonly computeSeconds?: number;
 }
 
 /** A checkpoint is on disk. */
@@ -112,6 +124,8 @@ export interface CheckpointWritten {
   readonly seconds: number;
   /** SHA-256 of the flat parameter vector. */
   readonly parametersSha256: string;
+  /** Older versions left it out. */
+  readonly goodput?: GoodputSoFar;
 }
 
 /** Test images were classified with the parameters after `step` steps. */
@@ -138,6 +152,8 @@ export interface RunFinished {
   readonly steps: number;
   /** SHA-256 of the flat parameter vector; empty when the run failed before it had one. */
   readonly parametersSha256: string;
+  /** Older versions left it out. */
+  readonly goodput?: GoodputSoFar;
 }
 
 export type JournalEvent =

@@ -3,6 +3,7 @@ export {
   type CountedBlock,
   type EvaluationFinished,
   effectiveSteps,
+  type GoodputSoFar,
   type JournalEvent,
   type LeaseExpired,
   type RunFinished,

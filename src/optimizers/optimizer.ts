@@ -16,7 +16,7 @@ export interface UpdateReport {
 
 /** A named state vector as long as the parameters, float32 in schema order. */
 export interface OptimizerSlot {
-  readonly name: 'momentum' | 'firstMoment' | 'secondMoment';
+  readonly name: 'momentum' | 'firstMoment' | 'secondMoment' | 'outerMomentum';
   readonly values: Float32Array;
 }
 
@@ -68,6 +68,25 @@ export function createOptimizer(
   }
 }
 
+/**
+ * Copies saved state vectors into an optimiser's own.
+ * @throws DeepDefenseError CHECKPOINT_CORRUPT when one is missing or has another length; nothing is changed then.
+ */
+export function restoreSlots(slots: readonly OptimizerSlot[], saved: ReadonlyMap<string, Float32Array>): void {
+  for (const { name, values } of slots) {
+    const found = saved.get(name);
+    if (found?.length !== values.length) {
+      throw new DeepDefenseError('CHECKPOINT_CORRUPT', {
+        what: `the checkpoint lacks the optimiser's state "${name}"`,
+        expected: `${values.length} values`,
+        got: found === undefined ? 'none' : `${found.length} values`,
+        todo: 'use another checkpoint of the run',
+      });
+    }
+  }
+  for (const { name, values } of slots) values.set(saved.get(name) as Float32Array);
+}
+
 /** What the optimisers share: clipping, the check for finite gradients, and state. */
 abstract class BaseOptimizer implements Optimizer {
   abstract readonly name: Settings['name'];
@@ -114,18 +133,7 @@ abstract class BaseOptimizer implements Optimizer {
   }
 
   restore(slots: ReadonlyMap<string, Float32Array>, updates: number): void {
-    for (const { name, values } of this.slots) {
-      const saved = slots.get(name);
-      if (saved?.length !== values.length) {
-        throw new DeepDefenseError('CHECKPOINT_CORRUPT', {
-          what: `the checkpoint lacks the optimiser's state "${name}"`,
-          expected: `${values.length} values`,
-          got: saved === undefined ? 'none' : `${saved.length} values`,
-          todo: 'use another checkpoint of the run',
-        });
-      }
-    }
-    for (const { name, values } of this.slots) values.set(slots.get(name) as Float32Array);
+    restoreSlots(this.slots, slots);
     this.#updates = updates;
   }
 

@@ -20,6 +20,7 @@ export {
   type Ready,
   type Refusal,
   type ShardBlock,
+  type StepSettings,
   type TaskFailure,
   type TensorChunk,
   type TrainTask,

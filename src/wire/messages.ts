@@ -69,13 +69,22 @@ export interface ShardBlock {
   count: number;
 }
 
+/** What changes from step to step by plan. */
+export interface StepSettings {
+  /** Of the optimiser on the worker; without local steps nobody reads it. */
+  learningRate: number;
+  /** Factor on the GFA weights, 0..1, a float32 value. */
+  gfaScale: number;
+}
+
 export interface TrainTask {
   taskId: number;
   step: number;
   firstPosition: number;
   blocks: ShardBlock[];
   leaseEpoch: number;
-  gfaScale: number;
+  /** One entry per step until the next synchronisation. */
+  schedule: StepSettings[];
 }
 
 export interface BlockResult {

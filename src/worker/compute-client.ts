@@ -9,7 +9,7 @@ import type { Config } from '../config/index.ts';
 import { DeepDefenseError, type ErrorCode, type ErrorParts } from '../core/index.ts';
 import type { DatasetHeader } from '../data/index.ts';
 import type { ShardBlock } from '../wire/index.ts';
-import type { BlockSum, EvaluationSum } from './compute.ts';
+import type { BlockSum, EvaluationSum, TrainWork } from './compute.ts';
 import { ComputeHost, type CreateComputer, type DataStatus, type OpenDataRequest, type Prepared } from './compute-host.ts';
 
 /** Computes for one run. Calls run one after the other, in the order in which they were made. */
@@ -29,7 +29,7 @@ export interface ComputeClient {
   initialParameters(): Promise<Float32Array>;
   /** `values` is handed over. */
   setParameters(version: number, values: Float32Array): Promise<void>;
-  trainBlock(step: number, firstPosition: number, block: ShardBlock, gfaScale: number): Promise<BlockSum>;
+  trainBlock(work: TrainWork, block: ShardBlock): Promise<BlockSum>;
   evaluate(attack: 'clean' | 'fgsm' | 'pgd', epsLinf: number, first: number, count: number): Promise<EvaluationSum>;
   /** Calls under way reject at once; resolves when the native call in progress is over and the thread gone. */
   dispose(): Promise<void>;

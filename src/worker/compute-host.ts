@@ -12,7 +12,7 @@ import {
   writeFetchedDataset,
 } from '../data/index.ts';
 import type { ShardBlock } from '../wire/index.ts';
-import type { BlockSum, Computer, EvaluationSum } from './compute.ts';
+import type { BlockSum, Computer, EvaluationSum, TrainWork } from './compute.ts';
 
 /** The part of {@link Computer} that a worker uses. */
 export type ComputerLike = Pick<
@@ -102,8 +102,8 @@ export class ComputeHost {
     return this.#inTurn(() => Promise.resolve(this.#ready.setParameters(version, values)));
   }
 
-  trainBlock(step: number, firstPosition: number, block: ShardBlock, gfaScale: number): Promise<BlockSum> {
-    return this.#inTurn(() => this.#ready.trainBlock(step, firstPosition, block, gfaScale));
+  trainBlock(work: TrainWork, block: ShardBlock): Promise<BlockSum> {
+    return this.#inTurn(() => this.#ready.trainBlock(work, block));
   }
 
   evaluate(attack: 'clean' | 'fgsm' | 'pgd', epsLinf: number, first: number, count: number): Promise<EvaluationSum> {

@@ -2,21 +2,35 @@
 import { fillUniformNoise } from '../attacks/index.ts';
 import type { Config } from '../config/index.ts';
 import { MODELS, parameterSpecs } from '../config/index.ts';
-import { Random, sizeOf, type TensorValue } from '../core/index.ts';
+import { DeepDefenseError, isDeepDefenseError, Random, sizeOf, type TensorValue } from '../core/index.ts';
 import { type Dataset, fillTrainBatch, SampleOrder } from '../data/index.ts';
 import { type CompiledProgram, createEngine, type Engine } from '../engine/index.ts';
 import { Evaluator, LabelledBatch, type LayerAlignment } from '../evaluation/index.ts';
-import { initialParameters } from '../nn/index.ts';
+import { initialParameters, parameterCount } from '../nn/index.ts';
+import { LocalReplica, vectorLength } from '../optimizers/index.ts';
 import { createTrainProgram, type TrainProgram } from '../strategies/index.ts';
-import { roundLeaf, type ShardBlock, TreeReducer, VectorPool } from '../wire/index.ts';
+import { roundLeaf, type ShardBlock, type StepSettings, TreeReducer, VectorPool } from '../wire/index.ts';
 
 /** The sum over one block of shards. */
 export interface BlockSum {
-  /** [P] float32: sum in the order of the fixed tree of the shards' mean gradients, in the precision of `train.gradients`. Owned by the receiver. */
+  /**
+   * [P] float32: sum in the order of the fixed tree of the shards' mean gradients, in the precision of `train.gradients`. With local
+   * steps instead the sum of what the shards answer, see {@link LocalReplica}. Owned by the receiver.
+   */
   readonly gradients: Float32Array;
   /** Sums over the block's shards, in the order of `metricNames`. */
   readonly metricSums: Float64Array;
   readonly computeMs: number;
+}
+
+/** The steps up to the next synchronisation: one, or with local steps several. */
+export interface TrainWork {
+  /** Steps of the run before the first of these. */
+  readonly step: number;
+  /** Position of the first step's (not a block's) first sample in the sequence of all epochs. */
+  readonly firstPosition: number;
+  /** One entry per step. */
+  readonly schedule: readonly StepSettings[];
 }
 
 export interface EvaluationSum {
@@ -44,7 +58,10 @@ export class Computer {
   readonly #batch: LabelledBatch;
   readonly #noise: TensorValue | undefined;
   readonly #gfaScale: TensorValue = { shape: [], dtype: 'float32', data: new Float32Array(1) };
+  readonly #replica: LocalReplica | undefined;
   #parameters: TensorValue;
+  /** The parameters as they came, with what workers need besides them. */
+  #start: Float32Array = new Float32Array(0);
   /** Vectors for the shards' gradients; the one that holds a block's sum leaves with it. */
   readonly #vectors: VectorPool;
   #version: number | undefined;
@@ -75,9 +92,10 @@ export class Computer {
     this.#batch = new LabelledBatch(config.train.batchSize / config.train.shards, MODELS[config.model.name].classes);
     const noise = train.program.inputs.find((input) => input.name === 'noise');
     this.#noise = noise && { shape: noise.shape, dtype: 'float32', data: new Float32Array(sizeOf(noise.shape)) };
-    const length = parameterSpecs(config.model.name).reduce((sum, spec) => sum + sizeOf(spec.shape), 0);
-    this.#parameters = { shape: [length], dtype: 'float32', data: new Float32Array(length) };
-    this.#vectors = new VectorPool(length);
+    const length = parameterCount(config.model.name);
+    this.#parameters = parametersOf(new Float32Array(length), length);
+    this.#vectors = new VectorPool(vectorLength(config, length));
+    this.#replica = LocalReplica.create(config, parameterSpecs(config.model.name));
   }
 
   /** Version of the parameters that are set, undefined before the first. */
@@ -85,51 +103,46 @@ export class Computer {
     return this.#version;
   }
 
-  /** The parameters that the config's seed begins with. */
+  /** The parameters that the config's seed begins with; what else travels with parameters is zero. */
   initialParameters(): Float32Array {
     const { model, seed } = this.#config;
-    return initialParameters(model.name, model.initialisation, seed);
+    const initial = initialParameters(model.name, model.initialisation, seed);
+    const length = vectorLength(this.#config, initial.length);
+    if (length === initial.length) return initial;
+    const vector = new Float32Array(length);
+    vector.set(initial);
+    return vector;
   }
 
-  /** Takes over the parameters of the tasks that follow; `flat` [P] must not be changed afterwards. */
-  setParameters(version: number, flat: Float32Array): void {
-    this.#parameters = { shape: [flat.length], dtype: 'float32', data: flat };
+  /** Takes over the parameters of the tasks that follow; `start` [vectorLength] must not be changed afterwards. */
+  setParameters(version: number, start: Float32Array): void {
+    this.#start = start;
+    this.#parameters = parametersOf(start, this.#parameters.data.length);
     this.#version = version;
   }
 
   /**
-   * Shards [first, first + count) of a step.
-   * @param firstPosition position of the step's (not the block's) first sample in the sequence of all epochs
-   * @param block a node of the fixed tree over the step's shards
-   * @param gfaScale warm-up factor in [0,1]
+   * Shards [first, first + count) of a step, or with local steps of all steps up to the next synchronisation.
+   * @param block a node of the fixed tree over the shards
    */
-  async trainBlock(step: number, firstPosition: number, block: ShardBlock, gfaScale: number): Promise<BlockSum> {
+  async trainBlock(work: TrainWork, block: ShardBlock): Promise<BlockSum> {
     const startedMs = performance.now();
-    this.#gfaScale.data[0] = gfaScale;
-    const length = this.#parameters.data.length;
     const precision = this.#config.train.gradients;
     const reducer = new TreeReducer({
       root: block,
-      length,
+      length: vectorLength(this.#config, this.#parameters.data.length),
       metrics: this.metricNames.length,
       precision,
       recycle: (vector) => this.#vectors.give(vector),
     });
     for (let shard = block.first; shard < block.first + block.count; shard++) {
-      this.#fillShard(firstPosition + shard * this.#batch.size);
-      const { gradients, metrics } = await this.#train.run({
-        parameters: this.#parameters,
-        image: this.#batch.image,
-        target: this.#batch.target,
-        gfaScale: this.#gfaScale,
-        ...(this.#noise && { noise: this.#noise }),
-      });
-      if (gradients === undefined || metrics === undefined) throw new Error(`step ${step}: the training program has other outputs`);
       // The reducer adds in place and the sum leaves this thread, so it needs arrays that the engine doesn't share.
       const own = this.#vectors.take();
-      own.set(gradients.data);
+      const metrics = await (this.#replica === undefined
+        ? this.#shardGradient(work, shard, own)
+        : this.#shardSteps(this.#replica, work, shard, own));
       roundLeaf(own, precision);
-      reducer.add({ first: shard, count: 1 }, own, metrics.data);
+      reducer.add({ first: shard, count: 1 }, own, metrics);
     }
     const sum = reducer.sum();
     return { gradients: sum.gradients, metricSums: sum.metricSums, computeMs: performance.now() - startedMs };
@@ -159,6 +172,62 @@ export class Computer {
     await this.#engine.dispose();
   }
 
+  /** Writes the gradient of one shard; returns its metrics. */
+  async #shardGradient({ firstPosition, schedule }: TrainWork, shard: number, out: Float32Array): Promise<ArrayLike<number>> {
+    const [settings] = schedule;
+    if (settings === undefined || schedule.length > 1) throw wrongSchedule('one step: the run has no local steps', schedule.length);
+    const { gradients, metrics } = await this.#differentiate(this.#parameters, firstPosition + shard * this.#batch.size, settings);
+    out.set(gradients);
+    return metrics;
+  }
+
+  /** Writes the answer of one shard after its local steps; returns the means of its metrics over them. */
+  async #shardSteps(
+    replica: LocalReplica,
+    { step, firstPosition, schedule }: TrainWork,
+    shard: number,
+    out: Float32Array,
+  ): Promise<ArrayLike<number>> {
+    const { batchSize } = this.#config.train;
+    if (schedule.length === 0) throw wrongSchedule('at least one step', 0);
+    const sums = new Float64Array(this.metricNames.length);
+    replica.begin(this.#start, step);
+    for (const [index, settings] of schedule.entries()) {
+      const parameters = parametersOf(replica.parameters, replica.parameters.length);
+      const position = firstPosition + index * batchSize + shard * this.#batch.size;
+      const { gradients, metrics } = await this.#differentiate(parameters, position, settings);
+      for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] as number) + (metrics[i] as number);
+      try {
+        replica.update(gradients, settings.learningRate);
+      } catch (error) {
+        if (!isDeepDefenseError(error) || error.code !== 'NON_FINITE_LOSS') throw error;
+        // Divergence is a result of the run, not a fault of this worker: the coordinator ends the run with a diagnosis.
+        out.fill(Number.NaN);
+        return sums.fill(Number.NaN, 0, 1).map((sum) => sum / (index + 1));
+      }
+    }
+    replica.finish(out);
+    return sums.map((sum) => sum / schedule.length);
+  }
+
+  async #differentiate(
+    parameters: TensorValue,
+    position: number,
+    { gfaScale }: StepSettings,
+  ): Promise<{ readonly gradients: Float32Array; readonly metrics: ArrayLike<number> }> {
+    this.#gfaScale.data[0] = gfaScale;
+    this.#fillShard(position);
+    const { gradients, metrics } = await this.#train.run({
+      parameters,
+      image: this.#batch.image,
+      target: this.#batch.target,
+      gfaScale: this.#gfaScale,
+      ...(this.#noise && { noise: this.#noise }),
+    });
+    if (gradients === undefined || metrics === undefined) throw new Error('the training program has other outputs');
+    return { gradients: gradients.data as Float32Array, metrics: metrics.data };
+  }
+
   /** Images, targets and noise of the samples from `position` on; they depend on (seed, epoch, sample) only. */
   #fillShard(position: number): void {
     const { seed, data } = this.#config;
@@ -172,4 +241,18 @@ export class Computer {
     for (const [i, { epoch, sample }] of picks.entries())
       fillUniformNoise(new Random('attack', seed, epoch, sample), noise, i * length, length);
   }
+}
+
+/** The first `length` values as the tensor of the parameters; a new one, because an engine keeps what it derived from the one before. */
+function parametersOf(values: Float32Array, length: number): TensorValue {
+  return { shape: [length], dtype: 'float32', data: values.subarray(0, length) };
+}
+
+function wrongSchedule(expected: string, steps: number): DeepDefenseError {
+  return new DeepDefenseError('PROTOCOL_BAD_MESSAGE', {
+    what: 'a training task has the wrong number of steps',
+    expected,
+    got: String(steps),
+    todo: 'install the same version of deepdefense on both sides',
+  });
 }

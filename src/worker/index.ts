@@ -1,5 +1,5 @@
 // Types only: loading the computer loads the tensor packages, which belong on the compute thread.
-export type { BlockSum, Computer, EvaluationSum } from './compute.ts';
+export type { BlockSum, Computer, EvaluationSum, TrainWork } from './compute.ts';
 export { type ComputeClient, createLocalComputeClient, createThreadComputeClient } from './compute-client.ts';
 export {
   type ComputerLike,

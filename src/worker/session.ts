@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import { type Config, configSchema, parameterSpecs } from '../config/index.ts';
 import { DeepDefenseError, errorCodeOr, isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION, sizeOf } from '../core/index.ts';
+import { vectorLength } from '../optimizers/index.ts';
 import type { Logger, WorkerMetrics } from '../telemetry/index.ts';
 import {
   type CoordinatorClient,
@@ -167,7 +168,8 @@ class Session {
     const ownSchema = schemaHash(specs);
     const { compute, prepared } = await prepare(config, welcome);
     if (this.#over) return;
-    this.#receiver = new TensorReceiver({ elements: specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0) });
+    const parameterCount = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    this.#receiver = new TensorReceiver({ elements: vectorLength(config, parameterCount) });
     this.#queue = new TaskQueue({
       stream: this.#stream,
       compute,

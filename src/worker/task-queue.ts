@@ -111,15 +111,15 @@ export class TaskQueue {
     this.#sendVector(values, 'float32', (transferId) => workerMessage('initialParameters', { taskId, transferId }));
   }
 
-  async #train({ taskId, step, firstPosition, blocks, leaseEpoch, gfaScale }: TrainTask): Promise<void> {
+  async #train({ taskId, step, firstPosition, blocks, leaseEpoch, schedule }: TrainTask): Promise<void> {
     const { compute, metrics, shardSize, precision } = this.#options;
     await this.#useParameters(step);
     for (const block of blocks) {
       if (this.#closed) return;
       if (this.#cancelled.has(taskId)) throw cancelled();
-      const { gradients, metricSums, computeMs } = await compute.trainBlock(step, firstPosition, block, gfaScale);
+      const { gradients, metricSums, computeMs } = await compute.trainBlock({ step, firstPosition, schedule }, block);
       metrics.taskSeconds.observe({ kind: 'train' }, computeMs / 1000);
-      metrics.workerSamples.inc({ kind: 'train' }, block.count * shardSize);
+      metrics.workerSamples.inc({ kind: 'train' }, block.count * shardSize * schedule.length);
       metrics.gradientBytes.inc(gradients.length * BYTES_PER_VALUE[precision]);
       this.#sendVector(gradients, precision, (transferId) =>
         workerMessage('blockResult', { taskId, step, leaseEpoch, block, transferId, metricSums: [...metricSums], computeMs }),

@@ -214,8 +214,9 @@ describe('other commands', () => {
     expect(stdout).toMatch(/FAILED +journal[^]*the hash of line \d+ doesn't fit[^]*NOT verified/);
   });
 
-  it('chaos: finds the weights of an undisturbed run after a worker and the coordinator were killed', async () => {
+  it('chaos: finds the weights of an undisturbed run with local steps after a worker and the coordinator were killed', async () => {
     const settings = [
+      'sync.everySteps=3',
       'data.trainSamples=512',
       'data.testSamples=50',
       'train.batchSize=32',

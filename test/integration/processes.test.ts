@@ -1,6 +1,9 @@
 /** @file Whole runs with real processes, real graphs and real kills. */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { RunResult } from '../../src/coordinator/index.ts';
+import { effectiveSteps, type JournalEvent, readJournal } from '../../src/journal/index.ts';
 import { realConfig, TestCluster } from './support/cluster.ts';
 import { freePort, startCoordinatorProcess, startWorkerProcess, type TestProcess } from './support/processes.ts';
 
@@ -70,6 +73,17 @@ describe('real processes', () => {
     expect(second.output()).toContain(`weights ${expected}`);
     expect(second.output()).not.toContain('step 4\n');
     expect(await survivor.exit).toBe(0);
+    // The goodput is that of both processes: steps that were computed twice count once as useful.
+    const { goodput } = JSON.parse(await readFile(join(runFolder, 'result.json'), 'utf8')) as RunResult;
+    const { records } = await readJournal(join(runFolder, 'journal.jsonl'));
+    const events = records.map(({ event }) => event);
+    const compute = (steps: readonly JournalEvent[]) =>
+      steps.reduce((sum, event) => sum + (event.type === 'step-committed' ? (event.computeSeconds ?? Number.NaN) : 0), 0);
+    const kept = compute(effectiveSteps(events));
+    expect(goodput.seconds.useful).toBeGreaterThan(0.95 * kept);
+    expect(goodput.seconds.useful).toBeLessThan(1.05 * kept);
+    expect(goodput.seconds.recomputed).toBeGreaterThan(0.95 * (compute(events) - kept));
+    expect(events.findLast(({ type }) => type === 'run-resumed')).toMatchObject({ goodput: { readyWorkers: 0 } });
   });
 
   it('let a worker leave with code 0 on SIGTERM when it is asked to', async () => {

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadNewestCheckpoint } from '../../src/coordinator/index.ts';
+import { auditRun, loadNewestCheckpoint } from '../../src/coordinator/index.ts';
 import { TestCluster, tinyConfig } from './support/cluster.ts';
 
 let cluster: TestCluster;
@@ -48,6 +48,39 @@ describe('run', () => {
     }
     expect(hashes[1]).toBe(hashes[0]);
     expect(hashes[0]).not.toBe(await referenceHash());
+  });
+
+  it('with local steps gives the same weights for 1 and 3 workers, and when it is stopped and resumed', async () => {
+    const config = tinyConfig({ sync: { everySteps: 5 } });
+    const runs: { readonly sha: string; readonly steps: readonly unknown[] }[] = [];
+    for (const workers of [1, 3]) {
+      const other = await TestCluster.create();
+      const handle = await other.start({ ...config, cluster: { ...config.cluster, minWorkers: workers } });
+      for (let i = 0; i < workers; i++) other.worker();
+      const { weightsSha256 } = await handle.result;
+      const steps = (await other.journal()).filter(({ type }) => type === 'step-committed');
+      runs.push({ sha: weightsSha256, steps: steps.map(({ step, position, samples }) => [step, position, samples]) });
+      await other.close();
+    }
+    expect(runs[1]).toEqual(runs[0]);
+    expect(runs[0]?.steps).toEqual([
+      [0, 0, 80],
+      [5, 80, 80],
+      [10, 160, 32],
+    ]);
+    expect(runs[0]?.sha).not.toBe(await referenceHash());
+
+    const first = await cluster.start(config);
+    cluster.worker({ blockMs: 20 });
+    await cluster.event('step', ({ step }) => step === 5);
+    await first.stop('test');
+    const { checkpoint } = await loadNewestCheckpoint(join(cluster.runFolder, 'checkpoints'), { config });
+    expect([5, 10]).toContain(checkpoint.step);
+    expect([...checkpoint.optimizer.slots.keys()].sort()).toEqual(['firstMoment', 'outerMomentum', 'secondMoment']);
+    const second = await cluster.start(config, { resume: checkpoint });
+    cluster.worker();
+    expect(await second.result).toMatchObject({ state: 'completed', steps: 12, weightsSha256: runs[0]?.sha });
+    expect(await auditRun(cluster.runFolder)).toMatchObject({ passed: true, steps: 12 });
   });
 
   it('writes result, journal, checkpoints and weights when it completes', async () => {

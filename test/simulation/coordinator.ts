@@ -4,7 +4,8 @@
  */
 import type { Config } from '../../src/config/index.ts';
 import type { CheckpointFolder } from '../../src/coordinator/checkpoint-folder.ts';
-import { createOptimizer, createRunPlan, parametersHash } from '../../src/coordinator/index.ts';
+import { createRunPlan, parametersHash } from '../../src/coordinator/index.ts';
+import { createRunOptimizer, vectorLength } from '../../src/optimizers/index.ts';
 import { Ledger } from '../../src/coordinator/ledger.ts';
 import type { ParameterSnapshot } from '../../src/coordinator/parameter-snapshot.ts';
 import type { PoolObserver } from '../../src/coordinator/pool-observer.ts';
@@ -72,13 +73,14 @@ class CheckedLedger extends Ledger {
 export class CoordinatorLife {
   readonly #o: CoordinatorOptions;
   readonly #clock: Clock;
-  readonly #vectors = new VectorPool(PARAMETERS, { keep: Number.POSITIVE_INFINITY });
+  readonly #vectors: VectorPool;
   #pool: WorkerPool<Snapshot> | undefined;
   #stop: StopControl | undefined;
   #dead = false;
 
   constructor(options: CoordinatorOptions) {
     this.#o = options;
+    this.#vectors = new VectorPool(vectorLength(options.config, PARAMETERS), { keep: Number.POSITIVE_INFINITY });
     // Timers of a dead process never fire.
     this.#clock = {
       nowMs: () => options.clock.nowMs(),
@@ -130,7 +132,7 @@ export class CoordinatorLife {
     const known = names.includes(JOURNAL) ? await readJournal(JOURNAL, { disk }) : undefined;
     const resume = await findResumePoint(disk, known?.records ?? []);
     const plan = createRunPlan(config, trainSamples);
-    const optimizer = createOptimizer(config, SPECS, plainVectorMath);
+    const optimizer = createRunOptimizer(config, SPECS, plainVectorMath);
     if (resume.state !== undefined) optimizer.restore(resume.state.optimizer.slots, resume.state.optimizer.updates);
     const checkpoints = await SimulatedCheckpoints.open(disk, config.checkpoint.keep, this.#o.onCheckpoint);
     const { journal, records, cut } = await FileJournal.open(JOURNAL, { disk, clock: this.#clock });
@@ -200,6 +202,7 @@ export class CoordinatorLife {
       runId: 'run',
       specs: SPECS,
       parameterCount: PARAMETERS,
+      vectorLength: vectorLength(config, PARAMETERS),
       math: plainVectorMath,
       vectors: this.#vectors,
       testSamples: TEST_SAMPLES,

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { auditRun } from '../../src/coordinator/index.ts';
 import { JOURNAL } from './coordinator.ts';
+import type { Recipe } from './arithmetic.ts';
 import type { StopAt } from './disk.ts';
 import { Simulation } from './simulation.ts';
 
@@ -17,11 +18,13 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
+type Stops = ReadonlyMap<number, { readonly at: StopAt; readonly power: boolean }>;
+
 /** The run, stopped at these positions. */
-function small(stops: ReadonlyMap<number, { readonly at: StopAt; readonly power: boolean }>, changes: string[] = []): Simulation {
+function runOf(recipe: Recipe, stops: Stops, changes: string[] = []): Simulation {
   return new Simulation({
     seed: 1,
-    recipe: { shards: 3, optimizer: 'adam', steps: 6 },
+    recipe,
     workers: 2,
     config: (config) => ({ ...config, checkpoint: { ...config.checkpoint, everySteps: 2, keep: 1 } }),
     stopAt: (what) => {
@@ -41,11 +44,24 @@ async function audited(simulation: Simulation): Promise<string[]> {
     .flatMap(({ name, findings }) => findings.map((finding) => `${name}: ${finding}`));
 }
 
-const changes: string[] = [];
-await small(new Map(), changes).finish();
-const positions = changes.map((what, position) => ({ what, position }));
+const RECIPES: readonly Recipe[] = [
+  { shards: 3, optimizer: 'adam', steps: 6, everySteps: 1 },
+  { shards: 3, optimizer: 'adam', steps: 11, everySteps: 2 },
+];
 
-describe('a run that is stopped at any position', () => {
+/** Changes of the disk in undisturbed runs. */
+const changesOf = await Promise.all(
+  RECIPES.map(async (recipe) => {
+    const changes: string[] = [];
+    await runOf(recipe, new Map(), changes).finish();
+    return { recipe, everySteps: recipe.everySteps, changes };
+  }),
+);
+
+describe.each(changesOf)('a run that synchronises every $everySteps step(s) and is stopped at any position', ({ recipe, changes }) => {
+  const positions = changes.map((what, position) => ({ what, position }));
+  const small = (stops: Stops) => runOf(recipe, stops);
+
   it('has positions of every kind', () => {
     for (const what of [
       'open journal',

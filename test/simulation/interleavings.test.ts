@@ -15,7 +15,7 @@ type Cluster = Partial<Config['cluster']>;
 async function prepared(shards: number, cluster: Cluster = {}, trace?: (line: string) => void): Promise<Simulation> {
   const simulation = new Simulation({
     seed: 7,
-    recipe: { shards, optimizer: 'adam', steps: STEPS },
+    recipe: { shards, optimizer: 'adam', steps: STEPS, everySteps: 1 },
     workers: 0,
     config: (config) => ({ ...config, cluster: { ...config.cluster, ...cluster }, checkpoint: { ...config.checkpoint, everySteps: 1 } }),
     trace,

@@ -5,8 +5,8 @@ import type { CoordinatorMessage, TrainTask } from '../../src/wire/index.ts';
 import {
   blockGradient,
   correctness,
-  fingerprint,
-  initialParameters,
+  initialVector,
+  PARAMETERS,
   LOSS_PER_TEST_SAMPLE,
   METRIC_NAMES,
   METRIC_SUMS_PER_SHARD,
@@ -82,11 +82,11 @@ export class ScriptedWorker {
 
   /** Answers a train task; with `wrong`, with values that would show, under another epoch where one is given. */
   train(task: TrainTask, { wrong = false, epoch = task.leaseEpoch }: { readonly wrong?: boolean; readonly epoch?: number } = {}): void {
-    const { taskId, step, firstPosition, blocks } = task;
+    const { taskId, step, blocks } = task;
     const snapshot = this.received.findLast((message): message is Snapshot => 'values' in message && message.version === step);
     for (const block of blocks) {
       const { first, count } = block;
-      const gradients = blockGradient(fingerprint(snapshot?.values ?? new Float32Array(0)), step, firstPosition, first, count);
+      const gradients = blockGradient(snapshot?.values ?? new Float32Array(PARAMETERS), task, first, count);
       const metricSums = METRIC_SUMS_PER_SHARD.map((sum) => sum * count);
       this.say({
         kind: 'block',
@@ -119,7 +119,7 @@ export class ScriptedWorker {
     switch (message.body) {
       case 'initialiseTask': {
         const { taskId } = message.initialiseTask;
-        return this.say({ kind: 'initial', message: { taskId, transferId: 0 }, parameters: initialParameters() });
+        return this.say({ kind: 'initial', message: { taskId, transferId: 0 }, parameters: initialVector(PARAMETERS) });
       }
       case 'trainTask':
         return this.train(message.trainTask);

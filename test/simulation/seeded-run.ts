@@ -14,6 +14,7 @@ export async function runSeed(seed: number, trace?: (line: string) => void): Pro
       shards: [1, 2, 3, 5, 8][random.integer(5)] as number,
       optimizer: (['adam', 'sgd'] as const)[random.integer(2)] as 'adam' | 'sgd',
       steps: 4 + random.integer(7),
+      everySteps: [1, 1, 2, 3][random.integer(4)] as number,
     },
     workers,
     config: (config) => ({

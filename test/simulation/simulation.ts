@@ -114,6 +114,7 @@ export class Simulation {
         faults: this.workerFaults,
         heartbeatMs: cluster.heartbeatMs,
         slowMs: cluster.stepDeadlineMs,
+        vectorLength: this.#reference.vectorLength,
         connect: (self) => this.#connect(self),
         onForged: () => this.count('forged answers'),
         onReconnect: () => this.count('reconnects'),

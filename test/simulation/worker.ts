@@ -2,15 +2,7 @@
 import { type Clock, PACKAGE_VERSION, PROTOCOL_VERSION, type Random } from '../../src/core/index.ts';
 import type { WorkerReport } from '../../src/coordinator/worker-link.ts';
 import type { CoordinatorMessage, EvaluationTask, TrainTask } from '../../src/wire/index.ts';
-import {
-  blockGradient,
-  correctness,
-  fingerprint,
-  initialParameters,
-  LOSS_PER_TEST_SAMPLE,
-  METRIC_NAMES,
-  METRIC_SUMS_PER_SHARD,
-} from './arithmetic.ts';
+import { blockGradient, correctness, initialVector, LOSS_PER_TEST_SAMPLE, METRIC_NAMES, METRIC_SUMS_PER_SHARD } from './arithmetic.ts';
 import type { Connection, Down, Snapshot } from './network.ts';
 
 export const IDENTITY = { schemaHash: 'schema', datasetHash: 'data' };
@@ -35,6 +27,8 @@ export interface WorkerOptions {
   readonly faults: WorkerFaults;
   readonly heartbeatMs: number;
   readonly slowMs: number;
+  /** Elements of the vectors that travel. */
+  readonly vectorLength: number;
   /** A connection to the coordinator; undefined while there is none or it can't be reached. */
   connect(worker: SimulatedWorker): Connection | undefined;
   onForged(): void;
@@ -51,7 +45,7 @@ interface Session {
   readonly cancelled: Set<number>;
   parameters: Snapshot | undefined;
   /** Of them, once a task needs it. */
-  parametersKey: number;
+  start: Float32Array;
   computing: boolean;
   welcomed: boolean;
 }
@@ -147,7 +141,7 @@ export class SimulatedWorker {
       inbox: [],
       cancelled: new Set(),
       parameters: undefined,
-      parametersKey: 0,
+      start: new Float32Array(0),
       computing: false,
       welcomed: false,
     };
@@ -196,7 +190,7 @@ export class SimulatedWorker {
     const before = session.parameters?.version ?? -1;
     if (snapshot.version < before) this.#o.violation(`${this.name}: parameters ${snapshot.version} came after ${before}`);
     session.parameters = snapshot;
-    session.parametersKey = fingerprint(snapshot.values);
+    session.start = snapshot.values;
   }
 
   #handle(session: Session, message: CoordinatorMessage): void {
@@ -216,7 +210,7 @@ export class SimulatedWorker {
       case 'initialiseTask': {
         const { taskId } = message.initialiseTask;
         return this.#task(session, taskId, () => {
-          this.#say(session, { kind: 'initial', message: { taskId, transferId: 0 }, parameters: initialParameters() });
+          this.#say(session, { kind: 'initial', message: { taskId, transferId: 0 }, parameters: initialVector(this.#o.vectorLength) });
         });
       }
       case 'trainTask':
@@ -236,12 +230,12 @@ export class SimulatedWorker {
   #train(session: Session, task: TrainTask, index: number): void {
     const block = task.blocks[index];
     if (block === undefined) return;
-    const { taskId, step, firstPosition, leaseEpoch } = task;
+    const { taskId, step, leaseEpoch } = task;
     this.#checkVersion(session, step);
-    const key = session.parametersKey;
+    const { start } = session;
     this.#task(session, taskId, () => {
       const { first, count } = block;
-      const gradients = blockGradient(key, step, firstPosition, first, count);
+      const gradients = blockGradient(start, task, first, count);
       const metricSums = METRIC_SUMS_PER_SHARD.map((sum) => sum * count);
       const report: WorkerReport = {
         kind: 'block',

@@ -21,7 +21,8 @@ export interface ChaosClusterOptions {
 
 /** A committed step as it was seen. */
 export interface SeenStep {
-  readonly step: number;
+  /** Steps of the run after it. */
+  readonly committed: number;
   /** Monotonic milliseconds. */
   readonly atMs: number;
 }
@@ -212,7 +213,9 @@ export class ChaosCluster {
     await this.#findRunFolder();
     const events = (await this.#tail?.read()) ?? [];
     const atMs = performance.now();
-    for (const event of events) if (event.type === 'step-committed') this.steps.push({ step: event.step, atMs });
+    const { batchSize } = this.#options.config.train;
+    for (const event of events)
+      if (event.type === 'step-committed') this.steps.push({ committed: event.step + event.samples / batchSize, atMs });
   }
 
   async #findRunFolder(): Promise<void> {

@@ -1,5 +1,6 @@
 /** @file What a disturbed run withstood, beside the same run undisturbed. */
-import type { AuditReport } from '../../coordinator/index.ts';
+import type { AuditReport, GoodputReport } from '../../coordinator/index.ts';
+import { describeGoodput } from '../train-command.ts';
 import type { SeenStep } from './chaos-cluster.ts';
 import type { Fault, FaultKind } from './fault-schedule.ts';
 
@@ -37,9 +38,16 @@ export interface ResilienceReport {
   /** After kills of the coordinator alone. */
   readonly coordinatorRecovery: Recovery;
   readonly weightsSha256: string;
+  /** Where the workers' time went, over all processes of the coordinator. */
+  readonly goodput: GoodputReport;
   readonly audit: AuditReport;
   /** The undisturbed run; absent when it was not asked for. */
-  readonly reference?: { readonly weightsSha256: string; readonly seconds: number; readonly sameWeights: boolean };
+  readonly reference?: {
+    readonly weightsSha256: string;
+    readonly seconds: number;
+    readonly sameWeights: boolean;
+    readonly goodput: GoodputReport;
+  };
   /** Steps per second as a share of the undisturbed run's. */
   readonly throughputKept?: number;
   /** True when nothing was lost or doubled and the weights are those of the undisturbed run. */
@@ -80,6 +88,7 @@ export function describeResilience(report: ResilienceReport): string {
     `faults: ${kinds.length === 0 ? 'none' : kinds.join(', ')}`,
     `recovery, from a fault to the next committed step: ${around(recovery)}`,
     `recovery of the coordinator, killed: ${around(coordinatorRecovery)}; started again ${coordinatorRestarts} times, ${recomputedSteps} steps computed again`,
+    `${describeGoodput(report.goodput)}${reference === undefined ? '' : `; undisturbed ${Math.round(reference.goodput.usefulShare * 100)} % useful`}`,
     `ledger: ${audit.passed ? 'every sample of every epoch exactly once, all hashes agree' : `FAILED: ${failed.flatMap(({ findings }) => findings).join('; ')}`}`,
   ];
   if (reference !== undefined && throughputKept !== undefined) {

@@ -3,7 +3,7 @@ import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../../config/index.ts';
-import { auditRun, readHistory } from '../../coordinator/index.ts';
+import { auditRun, readHistory, type RunResult } from '../../coordinator/index.ts';
 import { DeepDefenseError } from '../../core/index.ts';
 import { ChaosCluster } from './chaos-cluster.ts';
 import { type Fault, type ScheduleOptions, scheduleFaults } from './fault-schedule.ts';
@@ -45,19 +45,21 @@ export async function runChaos(options: ChaosOptions): Promise<ResilienceReport>
     weightsSha256: calm.weightsSha256,
     seconds: calm.seconds,
     sameWeights: calm.weightsSha256 === disturbed.weightsSha256,
+    goodput: calm.goodput,
   };
   return {
     runFolder: disturbed.runFolder,
     seed,
     workers,
     steps: audit.steps,
-    recomputedSteps: history.voided.length,
+    recomputedSteps: history.voided.reduce((sum, { samples }) => sum + samples, 0) / config.train.batchSize,
     seconds: disturbed.seconds,
     faults: countKinds(applied),
     coordinatorRestarts: disturbed.coordinatorRestarts,
     recovery: recoveryOf(applied),
     coordinatorRecovery: recoveryOf(applied.filter(({ kind }) => kind === 'kill-coordinator')),
     weightsSha256: disturbed.weightsSha256,
+    goodput: disturbed.goodput,
     audit,
     ...(reference && { reference, throughputKept: reference.seconds / disturbed.seconds }),
     passed: audit.passed && audit.state === 'completed' && (reference?.sameWeights ?? true),
@@ -83,12 +85,13 @@ async function measurePace({ config, workers, notice }: ChaosOptions, folder: st
   try {
     await cluster.start();
     await Promise.race([until(() => cluster.steps.length > 0), cluster.done]);
-    const startMs = cluster.steps[0]?.atMs ?? 0;
+    const first = cluster.steps[0];
+    const startMs = first?.atMs ?? 0;
     await Promise.race([until(() => performance.now() - startMs > PACE_SECONDS * 1000), cluster.done]);
     const last = cluster.steps.at(-1);
-    if (last === undefined || last.atMs === startMs)
+    if (first === undefined || last === undefined || last.atMs === startMs)
       throw new DeepDefenseError('WORKERS_LOST', { what: 'no step was committed', todo: `see ${join(folder, 'logs')}` });
-    return (cluster.steps.length - 1) / ((last.atMs - startMs) / 1000);
+    return (last.committed - first.committed) / ((last.atMs - startMs) / 1000);
   } finally {
     await cluster.close();
   }
@@ -112,7 +115,7 @@ async function play(
     const startMs = cluster.steps[0]?.atMs ?? 0;
     const pending = faults.map((fault) => ({ fault, step: stepOf(fault) }));
     timer = setInterval(() => {
-      const committed = (cluster.steps.at(-1)?.step ?? 0) + 1;
+      const committed = cluster.steps.at(-1)?.committed ?? 0;
       while (pending[0] !== undefined && pending[0].step <= committed) {
         const { fault } = pending.shift() as { fault: Fault };
         const atMs = performance.now();
@@ -125,8 +128,16 @@ async function play(
     }, LOOK_MS);
     await cluster.done;
     const { steps, runFolder = '', coordinatorRestarts } = cluster;
-    const { weightsSha256 } = JSON.parse(await readFile(join(runFolder, 'result.json'), 'utf8')) as { weightsSha256: string };
-    return { runFolder, weightsSha256, steps, applied, coordinatorRestarts, seconds: ((steps.at(-1)?.atMs ?? 0) - startMs) / 1000 };
+    const { weightsSha256, goodput } = JSON.parse(await readFile(join(runFolder, 'result.json'), 'utf8')) as RunResult;
+    return {
+      runFolder,
+      weightsSha256,
+      goodput,
+      steps,
+      applied,
+      coordinatorRestarts,
+      seconds: ((steps.at(-1)?.atMs ?? 0) - startMs) / 1000,
+    };
   } finally {
     clearInterval(timer);
     await cluster.close();

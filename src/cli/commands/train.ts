@@ -1,11 +1,12 @@
 /** @file `train`: coordinator and workers on this machine. */
 import type { CommandDefinition } from '../command-definition.ts';
-import { addConfigOptions } from '../config-options.ts';
+import { addClusterOptions, addConfigOptions } from '../config-options.ts';
 import { integerIn } from '../option-parsers.ts';
 import { runTrainCommand, type TrainCommandOptions } from '../train-command.ts';
 
 export const trainCommand: CommandDefinition = (program, tools) => {
-  addConfigOptions(program.command('train').description('train one model: a coordinator in this process and worker processes beside it'))
+  const command = program.command('train').description('train one model: a coordinator in this process and worker processes beside it');
+  addClusterOptions(addConfigOptions(command))
     .option(
       '--workers <count>',
       'worker processes to start; 0 = wait for workers from elsewhere. Results do not depend on it',

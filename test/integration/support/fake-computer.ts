@@ -1,6 +1,7 @@
 /** @file A computer without tensors: gradients are a hash of (step, shard, element) plus a part of the parameters, in float32. */
 import { MODELS, parameterSpecs, type Config } from '../../../src/config/index.ts';
 import { sizeOf } from '../../../src/core/index.ts';
+import { vectorLength } from '../../../src/optimizers/index.ts';
 import type { Dataset } from '../../../src/data/index.ts';
 import { roundLeaf, type ShardBlock, TreeReducer } from '../../../src/wire/index.ts';
 import type { ComputerLike } from '../../../src/worker/index.ts';
@@ -29,7 +30,8 @@ function noise(a: number, b: number, c: number): number {
 
 export function createFakeComputer(options: FakeOptions = {}): (config: Config, dataset: Dataset) => Promise<ComputerLike> {
   return async (config, dataset) => {
-    const length = parameterCount(config);
+    const trained = parameterCount(config);
+    const length = vectorLength(config, trained);
     let parameters: Float32Array = new Float32Array(length);
     let version = -1;
     const leaf = (step: number, shard: number): Float32Array => {
@@ -43,20 +45,22 @@ export function createFakeComputer(options: FakeOptions = {}): (config: Config, 
       metricNames: ['loss', 'accuracy', 'lossTerm'],
       captureMs: 1,
       compileMs: 2,
-      initialParameters: () => Float32Array.from({ length }, (_, i) => noise(config.seed, 999, i) * 0.1),
+      initialParameters: () => Float32Array.from({ length }, (_, i) => (i < trained ? noise(config.seed, 999, i) * 0.1 : 0)),
       setParameters: (next, values) => {
         version = next;
         parameters = values;
       },
-      trainBlock: async (step, firstPosition, block, _gfaScale) => {
+      trainBlock: async ({ step, firstPosition, schedule }, block) => {
         if (version !== step) throw new Error(`block of step ${step} with parameters ${version}`);
+        const planned = Math.min(config.sync.everySteps, schedule.length);
+        if (schedule.length !== planned) throw new Error(`step ${step} with ${schedule.length} steps`);
         if (firstPosition !== step * config.train.batchSize) throw new Error(`step ${step} at position ${firstPosition}`);
         await options.onBlock?.(step, block);
         if (options.blockMs !== undefined) await new Promise((resolve) => setTimeout(resolve, options.blockMs));
         const reducer = new TreeReducer({ root: block, length, metrics: 3, precision: config.train.gradients });
         for (let shard = block.first; shard < block.first + block.count; shard++) {
           const loss = step >= (options.nanFromStep ?? Number.POSITIVE_INFINITY) ? Number.NaN : 2 + noise(step, shard, 7);
-          reducer.add({ first: shard, count: 1 }, leaf(step, shard), [loss, 0.5, loss]);
+          reducer.add({ first: shard, count: 1 }, leaf(step * 1000 + schedule.length, shard), [loss, 0.5, loss]);
         }
         return { ...reducer.sum(), computeMs: 1 };
       },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hostAndPort, integerIn } from '../../../src/cli/option-parsers.ts';
+import { hostAndPort, integerFrom, integerIn } from '../../../src/cli/option-parsers.ts';
 
 describe('integerIn', () => {
   it.each(['0', '7', ' 3 '])('value: %j is taken', (text) => {
@@ -7,6 +7,15 @@ describe('integerIn', () => {
   });
   it.each(['-1', '8', '1.5', '', ' ', 'x', 'Infinity'])('value: %j is refused', (text) => {
     expect(() => integerIn(0, 7)(text)).toThrow('expected an integer in 0..7');
+  });
+});
+
+describe('integerFrom', () => {
+  it.each(['1', '4096', String(Number.MAX_SAFE_INTEGER)])('value: %j is taken', (text) => {
+    expect(integerFrom(1)(text)).toBe(Number(text));
+  });
+  it.each(['0', '-3', '1.5', '', ' ', 'x', 'Infinity', '1e30'])('value: %j is refused', (text) => {
+    expect(() => integerFrom(1)(text)).toThrow('expected an integer >= 1');
   });
 });
 

@@ -53,11 +53,19 @@ describe('runCli', () => {
     [['config', 'shwo']],
     [['worker', '--coordinator', 'nowhere']],
     [['train', '--workers', '1.5']],
+    [['train', '--min-workers', '0']],
+    [['coordinator', '--max-workers', 'two']],
   ])('usage: %j ends with code 2', async (args) => {
     const { code, stdout, stderr } = await run(...args);
     expect(code).toBe(2);
     expect(stdout).toBe('');
     expect(stderr).toMatch(/^error: /);
+  });
+
+  it('train: is refused at once when it starts fewer workers than a step waits for', async () => {
+    const { code, stderr } = await run('train', '--preset', 'smoke', '--workers', '2', '--min-workers', '3');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^error USAGE: no step could start/);
   });
 
   it('usage: is one JSON document with --json', async () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Goodput, WORKER_TIMES } from '../../../src/coordinator/goodput.ts';
+import { Goodput, noTime, WORKER_TIMES } from '../../../src/coordinator/goodput.ts';
 
 let goodput: Goodput;
 
@@ -16,6 +16,13 @@ describe('goodput', () => {
   it('has no time and no useful share at first', () => {
     expect(Object.keys(goodput.report(0).seconds)).toEqual([...WORKER_TIMES]);
     expect(goodput.report(5_000)).toMatchObject({ usefulShare: 0, seconds: { useful: 0, idle: 0 } });
+  });
+
+  it('goes on from the time of earlier processes', () => {
+    goodput = new Goodput({ ...noTime(), useful: 6, recomputed: 2 });
+    goodput.turn(1, 'idle', 1_000);
+    expect(seconds(3_000)).toEqual({ useful: 6, recomputed: 2, idle: 2 });
+    expect(goodput.report(3_000).usefulShare).toBe(0.6);
   });
 
   it('splits the time to an answer into computation and messages', () => {

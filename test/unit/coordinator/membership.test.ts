@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { MEMBER_TRANSITIONS, Membership, type MemberState } from '../../../src/coordinator/membership.ts';
-import { PACKAGE_VERSION } from '../../../src/core/index.ts';
+import { PACKAGE_VERSION, PROTOCOL_VERSION } from '../../../src/core/index.ts';
 import type { Hello, Ready } from '../../../src/wire/index.ts';
 
 const hello = (overrides: Partial<Hello> = {}): Hello => ({
   workerId: 'w',
-  protocolVersion: 1,
+  protocolVersion: PROTOCOL_VERSION,
   packageVersion: PACKAGE_VERSION,
   host: 'h',
   processId: 3,
@@ -76,7 +76,9 @@ describe('membership', () => {
 
   it('refuses another protocol and a Hello without a name', () => {
     const { membership, id } = memberIn('connected');
-    expect(() => membership.hello(id, hello({ protocolVersion: 2 }))).toThrow(expect.objectContaining({ code: 'PROTOCOL_VERSION' }));
+    expect(() => membership.hello(id, hello({ protocolVersion: PROTOCOL_VERSION + 1 }))).toThrow(
+      expect.objectContaining({ code: 'PROTOCOL_VERSION' }),
+    );
     expect(() => membership.hello(id, hello({ packageVersion: '0.0.1' }))).toThrow(expect.objectContaining({ code: 'PROTOCOL_VERSION' }));
     expect(() => membership.hello(id, hello({ workerId: '' }))).toThrow(expect.objectContaining({ code: 'PROTOCOL_BAD_MESSAGE' }));
   });

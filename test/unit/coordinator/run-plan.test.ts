@@ -40,6 +40,32 @@ describe('run plan', () => {
     expect(stepsWhere(11, checkpointsAfter)).toEqual([4, 5, 7, 10, 11]);
   });
 
+  it('with local steps stops at synchronisations only, and does what fell due since the last one', () => {
+    const local = plan(
+      {
+        train: { epochs: 10, maxSteps: 11, batchSize: 32, shards: 8 },
+        sync: { everySteps: 4 },
+        checkpoint: { everySteps: 7 },
+        evaluation: { everyEpochs: 2 },
+      },
+      100,
+    );
+    const synchronisations: number[] = [];
+    for (let step = 0; step < local.totalSteps; ) {
+      step += local.stepsFrom(step);
+      synchronisations.push(step);
+    }
+    expect(synchronisations).toEqual([4, 8, 11]);
+    // Epochs end within steps 4 and 7 and 10, two of them within 7.
+    expect(synchronisations.map(local.endsEpoch)).toEqual([true, true, true]);
+    expect(synchronisations.map(local.evaluatesAfter)).toEqual([false, true, false]);
+    const sparse = plan(
+      { train: { epochs: 10, maxSteps: 12, batchSize: 8, shards: 8 }, sync: { everySteps: 4 }, checkpoint: { everySteps: 7 } },
+      1000,
+    );
+    expect([4, 8, 12].map(sparse.checkpointsAfter)).toEqual([false, true, true]);
+  });
+
   it('refuses timeouts out of order', () => {
     const cluster = configSchema.parse({}).cluster;
     expect(() => checkTimeouts(cluster)).not.toThrow();

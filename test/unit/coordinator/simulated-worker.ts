@@ -1,5 +1,5 @@
 /** @file A worker that speaks the protocol over simulated links with delays and faults, and computes gradients from a hash. */
-import { PACKAGE_VERSION, Random } from '../../../src/core/index.ts';
+import { PACKAGE_VERSION, PROTOCOL_VERSION, Random } from '../../../src/core/index.ts';
 import type { WorkerLink, WorkerReport } from '../../../src/coordinator/worker-link.ts';
 import type { WorkerPool } from '../../../src/coordinator/worker-pool.ts';
 import { type CoordinatorMessage, type ShardBlock, sumTree, type TrainTask, type EvaluationTask } from '../../../src/wire/index.ts';
@@ -62,7 +62,7 @@ export class SimulatedWorker implements WorkerLink<Snapshot> {
     this.#id = options.pool.connect(this);
     this.#say({
       kind: 'hello',
-      message: { workerId: options.name, protocolVersion: 1, packageVersion: PACKAGE_VERSION, host: 'h', processId: 1 },
+      message: { workerId: options.name, protocolVersion: PROTOCOL_VERSION, packageVersion: PACKAGE_VERSION, host: 'h', processId: 1 },
     });
     this.#heartbeat();
   }

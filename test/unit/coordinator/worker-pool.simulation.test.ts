@@ -127,9 +127,9 @@ async function simulate(seed: number, faults: Faults): Promise<Outcome> {
     const barrier = new StepBarrier({
       step,
       firstPosition: 0,
-      gfaScale: 1,
+      schedule: [{ learningRate: 0.1, gfaScale: 1 }],
       shards,
-      parameterCount: GRADIENT_LENGTH,
+      vectorLength: GRADIENT_LENGTH,
       metricCount: () => METRIC_NAMES.length,
     });
     await finish(pool.run(barrier));

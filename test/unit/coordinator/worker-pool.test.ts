@@ -1,6 +1,6 @@
 /** @file Interleavings by name; most are taken from bugs of other orchestrators. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { PACKAGE_VERSION } from '../../../src/core/index.ts';
+import { PACKAGE_VERSION, PROTOCOL_VERSION } from '../../../src/core/index.ts';
 import { EvaluationQueue } from '../../../src/coordinator/evaluation-queue.ts';
 import { Initialisation } from '../../../src/coordinator/initialisation.ts';
 import type { Waiting } from '../../../src/coordinator/pool-observer.ts';
@@ -18,6 +18,7 @@ const LOST_MS = 5_000;
 let clock: VirtualClock;
 let waits: Waiting[];
 let quarantines: [string, number, string][];
+let shortDeadlines: [number | undefined, number][];
 let superseded: number;
 let refused: number;
 let pool: WorkerPool<number>;
@@ -26,6 +27,7 @@ beforeEach(() => {
   clock = new VirtualClock();
   waits = [];
   quarantines = [];
+  shortDeadlines = [];
   superseded = 0;
   refused = 0;
   pool = createPool();
@@ -44,6 +46,7 @@ function createPool(maxWorkers?: number): WorkerPool<number> {
     observer: {
       waiting: (waiting) => waits.push(waiting),
       workerQuarantined: ({ workerId }, lengthMs, reason) => quarantines.push([workerId, lengthMs, reason]),
+      deadlineTooShort: ({ step: number }, deadlineMs) => shortDeadlines.push([number, deadlineMs]),
       answerSuperseded: () => {
         superseded += 1;
       },
@@ -66,7 +69,7 @@ class ScriptedWorker implements WorkerLink<number> {
     this.id = pool.connect(this);
     pool.receive(this.id, {
       kind: 'hello',
-      message: { workerId: name, protocolVersion: 1, packageVersion: PACKAGE_VERSION, host: 'h', processId: 1 },
+      message: { workerId: name, protocolVersion: PROTOCOL_VERSION, packageVersion: PACKAGE_VERSION, host: 'h', processId: 1 },
     });
     const beat = (): void => {
       if (this.#beating && !this.closed) pool.receive(this.id, { kind: 'alive' });
@@ -136,9 +139,9 @@ function step(number: number, options: { readonly shards?: number; readonly minW
   const barrier = new StepBarrier({
     step: number,
     firstPosition: 0,
-    gfaScale: 0,
+    schedule: [{ learningRate: 0.1, gfaScale: 0 }],
     shards,
-    parameterCount: GRADIENT_LENGTH,
+    vectorLength: GRADIENT_LENGTH,
     metricCount: () => METRIC_NAMES.length,
     minWorkers,
   });
@@ -559,6 +562,55 @@ describe('worker pool', () => {
       expect(a.tasks).toHaveLength(2);
     });
 
+    it('is not for those who exceed the deadline together, at a pace that nobody has shown to be slow', async () => {
+      const [a, b] = readyWorkers('a', 'b');
+      const first = step(0, { shards: 2 });
+      const [c] = readyWorkers('c');
+      await clock.advance(DEADLINE_MS);
+      expect([a.said('cancelTask'), b.said('cancelTask'), quarantines]).toEqual([1, 1, []]);
+      expect(shortDeadlines).toEqual([[0, DEADLINE_MS]]);
+      // The newcomer may take twice as long.
+      await clock.advance(DEADLINE_MS * 1.9);
+      c.answer();
+      await first.expectExact();
+      for (const worker of [a, b]) worker.answer();
+      const second = step(1, { shards: 3 });
+      expect([a, b, c].map(({ tasks }) => tasks.length)).toEqual([2, 2, 2]);
+      for (const worker of [a, b, c]) worker.answer();
+      await second.expectExact();
+      expect(shortDeadlines).toHaveLength(1);
+    });
+
+    it('is for those who exceed the deadline and are late at the pace of earlier steps, also when nobody has answered', async () => {
+      const [a] = readyWorkers('a');
+      const first = step(0, { shards: 1 });
+      a.answer();
+      await first.expectExact();
+      const second = step(1, { shards: 1 });
+      const [b, c] = readyWorkers('b', 'c');
+      // The helper hangs as well, but not for so long yet.
+      await clock.advance(DEADLINE_MS);
+      expect(b.tasks).toHaveLength(1);
+      expect(quarantines).toEqual([['a', 2_000, 'deadline']]);
+      expect(shortDeadlines).toEqual([]);
+      c.answer();
+      await second.expectExact();
+    });
+
+    it('comes so many times later as a unit of the job has steps', async () => {
+      const [a] = readyWorkers('a');
+      const queue = new EvaluationQueue({ attack: 'clean', epsLinf: 0, samples: 1, batchSize: 1, parameterVersion: 0 });
+      const done = pool.run(Object.assign(queue, { steps: 3 }));
+      const [b] = readyWorkers('b');
+      await clock.advance(3 * DEADLINE_MS - 1);
+      expect([a.said('cancelTask'), b.said('evaluationTask')]).toEqual([0, 0]);
+      await clock.advance(1);
+      expect([a.said('cancelTask'), b.said('evaluationTask')]).toEqual([1, 1]);
+      expect(shortDeadlines).toEqual([[undefined, 3 * DEADLINE_MS]]);
+      b.evaluate();
+      await done;
+    });
+
     it('starts work by itself when a quarantine ends', async () => {
       const [a, b] = readyWorkers('a', 'b');
       a.freeze();
@@ -662,6 +714,7 @@ describe('worker pool', () => {
       // Nobody was idle but the spare.
       expect([a.said('cancelTask'), b.said('cancelTask')]).toEqual([1, 1]);
       expect(c.blocks).toEqual([{ first: 0, count: 4 }]);
+      expect(quarantines).toEqual([]);
       c.answer();
       await expectExact();
     });

@@ -32,7 +32,7 @@ async function serve(vectors: VectorPool, receive: (report: WorkerReport) => voi
       serveWorkerStream({
         stream,
         pool: { ...pool, refuse: (_: number, error: unknown) => refused.push(error) } as unknown as WorkerPool<never>,
-        parameterCount: ELEMENTS,
+        vectorLength: ELEMENTS,
         vectors,
         math: plainVectorMath,
         precision: 'float32',

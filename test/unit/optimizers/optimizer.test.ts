@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Config, configSchema, parameterSpecs } from '../../../src/config/index.ts';
 import { Random, type TensorSpec, WasmVectorMath } from '../../../src/core/index.ts';
-import { createOptimizer } from '../../../src/coordinator/optimizer.ts';
+import { createOptimizer } from '../../../src/optimizers/optimizer.ts';
 
 const specs: TensorSpec[] = [
   { name: 'fc.weight', shape: [2, 3], dtype: 'float32' },

@@ -85,7 +85,10 @@ const coordinatorMessages: CoordinatorMessage[] = [
       { first: 2, count: 1 },
     ],
     leaseEpoch: 1,
-    gfaScale: Math.fround(0.3),
+    schedule: [
+      { learningRate: 0.1, gfaScale: Math.fround(0.3) },
+      { learningRate: 0.05, gfaScale: 1 },
+    ],
   }),
   coordinatorMessage('evaluationTask', { taskId: 3, parameterVersion: 9, attack: 'pgd', epsLinf: 8 / 255, first: 100, count: 50 }),
   coordinatorMessage('finish', { state: 'completed', reason: '' }),

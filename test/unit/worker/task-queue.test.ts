@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createLogger, createMetrics } from '../../../src/telemetry/index.ts';
 import type { ShardBlock, WorkerMessage } from '../../../src/wire/index.ts';
 import type { ComputeClient } from '../../../src/worker/compute-client.ts';
-import { TaskQueue } from '../../../src/worker/task-queue.ts';
+import { type Task, TaskQueue } from '../../../src/worker/task-queue.ts';
 
 /** A queue whose stream collects what is said, over a compute client that logs its calls. */
 function setup(overrides: Partial<ComputeClient> = {}) {
@@ -23,8 +23,8 @@ function setup(overrides: Partial<ComputeClient> = {}) {
     prepare: unused,
     initialParameters: async () => Float32Array.of(1, 2, 3),
     setParameters: async (version) => void calls.push(`set ${version}`),
-    trainBlock: async (step, firstPosition, { first, count }, gfaScale) => {
-      calls.push(`train ${step} ${firstPosition} [${first},${count}] ${gfaScale}`);
+    trainBlock: async ({ step, firstPosition, schedule }, { first, count }) => {
+      calls.push(`train ${step} ${firstPosition} [${first},${count}] ${schedule[0]?.gfaScale}`);
       return { gradients: Float32Array.of(first, count), metricSums: Float64Array.of(0.25), computeMs: 5 };
     },
     evaluate: async (attack, epsLinf, first, count) => {
@@ -51,8 +51,10 @@ function setup(overrides: Partial<ComputeClient> = {}) {
   return { queue, said, calls, idle };
 }
 
-const train = (taskId: number, step: number, blocks: ShardBlock[]) =>
-  ({ kind: 'train', task: { taskId, step, firstPosition: step * 32, blocks, leaseEpoch: 3, gfaScale: 0.5 } }) as const;
+const train = (taskId: number, step: number, blocks: ShardBlock[]): Task => ({
+  kind: 'train',
+  task: { taskId, step, firstPosition: step * 32, blocks, leaseEpoch: 3, schedule: [{ learningRate: 0.1, gfaScale: 0.5 }] },
+});
 
 describe('task queue', () => {
   it('answers each block with its chunks, then its result', async () => {

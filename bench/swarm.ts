@@ -1,0 +1,469 @@
+/**
+ * @file What 10 to 1000 workers cost a coordinator: the built command line in a process of its own, and workers without computation over
+ * loopback, each with a connection of its own. Prints a table, or with `--json` one document {machine, rows}.
+ */
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { parameterSpecs } from '../src/config/index.ts';
+import { DeepDefenseError, isDeepDefenseError, sizeOf } from '../src/core/index.ts';
+import { describeMachine } from './machine.ts';
+import { wholeNumber } from './options.ts';
+import { type Spread, spreadOf } from './statistics.ts';
+import type { SwarmCounts, SwarmOrder, SwarmReport } from './swarm-workers.ts';
+
+const HELP = `Measures a coordinator with up to a thousand workers that compute nothing. Linux only (/proc).
+
+  npm run build && node --import tsx bench/swarm.ts [--workers 10,30,100,300,1000] [--steps 15] [--models small,cnn3] [--json]
+
+  --workers       numbers of workers, each with one shard; default 10,30,100,300,1000
+  --steps         measured steps with the most workers; fewer workers take more, up to twenty times; default 15
+  --models        small = cnn3 with 15 parameters: the protocol alone; cnn3 = 584 kB up and down per worker and step; default both
+  --idle-seconds  time with all but one worker ready and no work; default 4
+  --processes     processes that the workers share; default 2
+  --set           a setting for the coordinator, KEY=VALUE; repeatable
+  --cpu-prof      folder for CPU profiles of the coordinators
+  --json          one JSON document on stdout, progress on stderr`;
+
+const CLI = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const SMALL_MODEL = new URL('small-model.mjs', import.meta.url).href;
+const SMALL_ELEMENTS = 15;
+const MODELS = ['small', 'cnn3'] as const;
+type Model = (typeof MODELS)[number];
+
+/** Steps before the measured ones: at least so many, and so many answers of workers, or small numbers would show code that isn't compiled yet. */
+const WARM_UP_STEPS = 3;
+const WARM_UP_ANSWERS = 3000;
+/** Fewer workers take so many times the steps at most. */
+const MOST_REPEATS = 20;
+/** A phase that takes longer has failed. */
+const PATIENCE_MS = 300_000;
+/** Clock ticks of /proc a second; fixed on Linux for programs. */
+const TICKS_PER_SECOND = 100;
+
+interface Settings {
+  readonly steps: number;
+  readonly idleSeconds: number;
+  readonly processes: number;
+  readonly set: readonly string[];
+  readonly cpuProf: string | undefined;
+}
+
+interface Row {
+  readonly model: Model;
+  readonly workers: number;
+  readonly steps: number;
+  /** From one step's first task to the next one's. */
+  readonly stepMs: Spread;
+  /** The coordinator's processor time, all threads. */
+  readonly cpuMsPerStep: number;
+  /** The same per worker, less heartbeats: what as much time without work took. */
+  readonly cpuMsPerWorker: number;
+  /** Processor seconds per second of steps. */
+  readonly cpuShare: number;
+  /** Tensors of one step over all workers. */
+  readonly megabytesUp: number;
+  readonly megabytesDown: number;
+  /** Tasks beyond one per worker and step: speculative leases and repetitions. */
+  readonly extraTasks: number;
+  readonly joinSeconds: number;
+  readonly joinCpuSeconds: number;
+  /** Heartbeats alone: processor time in percent of one core. */
+  readonly idleCpuPercent: number;
+  readonly idleMiB: number;
+  readonly peakMiB: number;
+  /** From the last step's first task to the end of the process, with an evaluation of 100 images. */
+  readonly endSeconds: number;
+  /** Streams that broke in the whole run. */
+  readonly drops: number;
+  /** As the run's result says. */
+  readonly leasesExpired: number;
+  readonly answersRefused: number;
+}
+
+/** Processor time and memory of a process, from /proc. */
+interface Usage {
+  readonly cpuSeconds: number;
+  readonly residentMiB: number;
+  readonly peakMiB: number;
+}
+
+function usageOf(pid: number): Usage {
+  // The name in parentheses may hold anything; utime and stime are fields 14 and 15.
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const mebibytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) / 1024;
+  return {
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
+    residentMiB: mebibytes('VmRSS'),
+    peakMiB: mebibytes('VmHWM'),
+  };
+}
+
+/** A coordinator process that listens. */
+class CoordinatorProcess {
+  readonly child: ChildProcess;
+  readonly exit: Promise<number | null>;
+  #stderr = '';
+  #onOutput: () => void = () => {};
+
+  constructor(args: readonly string[]) {
+    this.child = spawn(process.execPath, [...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.child.stderr?.on('data', (data: Buffer) => {
+      this.#stderr = (this.#stderr + data.toString('utf8')).slice(-20_000);
+      this.#onOutput();
+    });
+    this.exit = new Promise((resolve, reject) => {
+      this.child.once('error', reject);
+      this.child.once('close', resolve);
+    });
+    // Whoever waits for the end hears of the error.
+    this.exit.catch(() => {});
+  }
+
+  get pid(): number {
+    return this.child.pid as number;
+  }
+
+  /** The last of what it said. */
+  get lastWords(): string {
+    return this.#stderr.trim().split('\n').slice(-8).join('\n');
+  }
+
+  /** Waits for the line that names the ports. */
+  async listening(): Promise<{ readonly address: string; readonly httpUrl: string }> {
+    const said = new Promise<{ address: string; httpUrl: string }>((resolve) => {
+      this.#onOutput = () => {
+        const match = /coordinator on (\S+), metrics on (\S+)\/metrics/.exec(this.#stderr);
+        if (match !== null) resolve({ address: match[1] as string, httpUrl: match[2] as string });
+      };
+    });
+    const ended = this.exit.then((code) => {
+      throw new DeepDefenseError('INTERNAL', { what: `the coordinator ended with exit code ${code}`, got: this.lastWords });
+    });
+    return Promise.race([said, ended]);
+  }
+}
+
+/** The processes that hold the workers. */
+class Swarm {
+  readonly #children: ChildProcess[] = [];
+  readonly #sizes: number[] = [];
+  readonly #counts: Promise<SwarmCounts>[] = [];
+  readonly #onStep: (step: number, atMs: number) => void;
+  readonly #onRefused: (error: DeepDefenseError) => void;
+
+  constructor(onStep: (step: number, atMs: number) => void, onRefused: (error: DeepDefenseError) => void) {
+    this.#onStep = onStep;
+    this.#onRefused = onRefused;
+  }
+
+  /** Of all workers. */
+  async end(): Promise<SwarmCounts> {
+    for (const child of this.#children) child.send({ kind: 'end' } satisfies SwarmOrder);
+    const all = await Promise.all(this.#counts);
+    const sum = (key: keyof SwarmCounts): number => all.reduce((total, counts) => total + counts[key], 0);
+    return { tasks: sum('tasks'), drops: sum('drops'), bytesUp: sum('bytesUp'), bytesDown: sum('bytesDown') };
+  }
+
+  /** Starts the processes; nobody joins yet. */
+  async start(address: string, workers: number, elements: number, processes: number): Promise<void> {
+    const script = fileURLToPath(new URL('swarm-workers.ts', import.meta.url));
+    const loaded: Promise<void>[] = [];
+    for (let index = 0, first = 0; index < processes; index++) {
+      const size = Math.floor(((index + 1) * workers) / processes) - first;
+      const child = fork(script, [address, first, size, elements].map(String), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+      this.#children.push(child);
+      this.#sizes.push(size);
+      loaded.push(new Promise((resolve) => this.#listen(child, resolve)));
+      first += size;
+    }
+    await Promise.all(loaded);
+  }
+
+  #listen(child: ChildProcess, onLoaded: () => void): void {
+    const counts = new Promise<SwarmCounts>((resolve) =>
+      child.on('message', (message) => {
+        const report = message as SwarmReport;
+        switch (report.kind) {
+          case 'loaded':
+            return onLoaded();
+          case 'step':
+            return this.#onStep(report.step, report.atMs);
+          case 'ended':
+            return resolve(report.counts);
+          case 'refused':
+            return this.#onRefused(new DeepDefenseError('WORKERS_LOST', { what: `worker ${report.worker} was refused: ${report.reason}` }));
+          default:
+            return report satisfies never;
+        }
+      }),
+    );
+    this.#counts.push(counts);
+  }
+
+  /** All workers join, but for one. */
+  joinAllButOne(): void {
+    for (const [index, child] of this.#children.entries())
+      child.send({ kind: 'join', workers: (this.#sizes[index] as number) - (index === 0 ? 1 : 0) } satisfies SwarmOrder);
+  }
+
+  joinLast(): void {
+    this.#children[0]?.send({ kind: 'join', workers: 1 } satisfies SwarmOrder);
+  }
+
+  close(): void {
+    for (const child of this.#children) child.kill();
+  }
+}
+
+/** Waits until the coordinator says that so many workers are ready. */
+async function untilReady(httpUrl: string, workers: number): Promise<void> {
+  for (const giveUpAtMs = performance.now() + PATIENCE_MS; performance.now() < giveUpAtMs; await sleep(20)) {
+    const text = await (await fetch(`${httpUrl}/readyz`)).text();
+    if (Number(/(\d+) workers are ready/.exec(text)?.[1] ?? 0) >= workers) return;
+  }
+  throw new DeepDefenseError('WORKERS_LOST', { what: `fewer than ${workers} workers were ready after ${PATIENCE_MS} ms` });
+}
+
+/** What one step looked like when its first task came. */
+interface StepMark {
+  readonly atMs: number;
+  readonly usage: Usage;
+}
+
+async function measure(model: Model, workers: number, measuredSteps: number, settings: Settings): Promise<Row> {
+  const folder = mkdtempSync(join(tmpdir(), 'deepdefense-swarm-'));
+  const elements = model === 'small' ? SMALL_ELEMENTS : parameterSpecs('cnn3').reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const warmUp = Math.max(WARM_UP_STEPS, Math.ceil(WARM_UP_ANSWERS / workers));
+  // The last step's end isn't seen by a worker, so one more begins and isn't counted.
+  const steps = warmUp + measuredSteps + 1;
+  const config = [
+    `runsFolder=${folder}`,
+    'data.source=synthetic',
+    'data.testSamples=100',
+    'model.name=cnn3',
+    `train.shards=${workers}`,
+    `train.batchSize=${workers}`,
+    'train.epochs=1000000',
+    `train.maxSteps=${steps}`,
+    `cluster.minWorkers=${workers}`,
+    'evaluation.everyEpochs=1000000',
+    'checkpoint.everySteps=1000000',
+    'checkpoint.everySeconds=1000000',
+    // Gigabytes on two cores take longer than a lease of the default length; the storm that follows is another measurement.
+    'cluster.leaseMs=60000',
+    'cluster.stepDeadlineMs=600000',
+    ...settings.set,
+  ].flatMap((setting) => ['--set', setting]);
+  // As the installed command starts: see the first line of src/cli/main.ts.
+  const coordinator = new CoordinatorProcess([
+    '--v8-pool-size=0',
+    ...(settings.cpuProf === undefined
+      ? []
+      : ['--cpu-prof', `--cpu-prof-dir=${settings.cpuProf}`, `--cpu-prof-name=${model}-${workers}.cpuprofile`]),
+    ...(model === 'small' ? ['--import', SMALL_MODEL] : []),
+    CLI,
+    'coordinator',
+    ...config,
+  ]);
+  const marks: StepMark[] = [];
+  let fail: (error: DeepDefenseError) => void = () => {};
+  const failed = new Promise<never>((_resolve, reject) => (fail = reject));
+  failed.catch(() => {});
+  const swarm = new Swarm(
+    // Each process reports a step once; the first report counts.
+    (step, atMs) => (marks[step] ??= { atMs, usage: usageOf(coordinator.pid) }),
+    fail,
+  );
+  try {
+    const { address, httpUrl } = await coordinator.listening();
+    await swarm.start(address, workers, elements, Math.min(settings.processes, workers));
+    const before = usageOf(coordinator.pid);
+    const joinStartMs = performance.now();
+    swarm.joinAllButOne();
+    await Promise.race([untilReady(httpUrl, workers - 1), failed]);
+    const joinSeconds = (performance.now() - joinStartMs) / 1000;
+    const joined = usageOf(coordinator.pid);
+    // What joining left to do is no part of idling.
+    await sleep(1000);
+    const idleStart = usageOf(coordinator.pid);
+    await sleep(settings.idleSeconds * 1000);
+    const idle = usageOf(coordinator.pid);
+    swarm.joinLast();
+    const code = await Promise.race([coordinator.exit, failed]);
+    const endedMs = performance.timeOrigin + performance.now();
+    if (code !== 0)
+      throw new DeepDefenseError('INTERNAL', { what: `the coordinator ended with exit code ${code}`, got: coordinator.lastWords });
+    const [first, last] = [marks[warmUp], marks[warmUp + measuredSteps]] as [StepMark, StepMark];
+    const seconds = (last.atMs - first.atMs) / 1000;
+    const idleShare = (idle.cpuSeconds - idleStart.cpuSeconds) / settings.idleSeconds;
+    const cpuSeconds = last.usage.cpuSeconds - first.usage.cpuSeconds;
+    const total = await Promise.race([swarm.end(), failed]);
+    const runFolder = join(folder, readdirSync(folder)[0] as string);
+    const result = JSON.parse(readFileSync(join(runFolder, 'result.json'), 'utf8')) as {
+      readonly workers: { readonly leasesExpired: number; readonly answersRefused: number };
+    };
+    return {
+      model,
+      workers,
+      steps: measuredSteps,
+      stepMs: spreadOf(marks.slice(warmUp + 1).map(({ atMs }, index) => atMs - (marks[warmUp + index] as StepMark).atMs)),
+      cpuMsPerStep: (cpuSeconds * 1000) / measuredSteps,
+      cpuMsPerWorker: ((cpuSeconds - idleShare * seconds) * 1000) / measuredSteps / workers,
+      cpuShare: cpuSeconds / seconds,
+      // Of all steps; one vector more up is that of the initial parameters, and down goes one version more than there are steps.
+      megabytesUp: (total.bytesUp - elements * 4) / steps / 1e6,
+      megabytesDown: total.bytesDown / (steps + 1) / 1e6,
+      extraTasks: total.tasks - steps * workers,
+      drops: total.drops,
+      joinSeconds,
+      joinCpuSeconds: joined.cpuSeconds - before.cpuSeconds,
+      idleCpuPercent: idleShare * 100,
+      idleMiB: idle.residentMiB,
+      peakMiB: last.usage.peakMiB,
+      endSeconds: (endedMs - last.atMs) / 1000,
+      leasesExpired: result.workers.leasesExpired,
+      answersRefused: result.workers.answersRefused,
+    };
+  } finally {
+    swarm.close();
+    if (coordinator.child.exitCode === null) coordinator.child.kill('SIGKILL');
+    await coordinator.exit.catch(() => {});
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function formatRows(rows: readonly Row[]): string {
+  const table = new Table({
+    head: [
+      'model',
+      'workers',
+      'ms a step (min - max)',
+      'CPU ms a step',
+      'us a worker',
+      'MB up, down',
+      'tasks too many',
+      'leases lost, drops',
+      'join s (CPU s)',
+      'idle CPU %',
+      'MiB idle, peak',
+    ],
+    style: { head: [], border: [] },
+  });
+  for (const row of rows)
+    table.push([
+      row.model,
+      row.workers,
+      `${row.stepMs.median.toFixed(1)} (${row.stepMs.min.toFixed(1)} - ${row.stepMs.max.toFixed(1)})`,
+      row.cpuMsPerStep.toFixed(1),
+      (row.cpuMsPerWorker * 1000).toFixed(0),
+      `${row.megabytesUp.toFixed(2)}, ${row.megabytesDown.toFixed(2)}`,
+      row.extraTasks,
+      `${row.leasesExpired}, ${row.drops}`,
+      `${row.joinSeconds.toFixed(1)} (${row.joinCpuSeconds.toFixed(1)})`,
+      row.idleCpuPercent.toFixed(1),
+      `${row.idleMiB.toFixed(0)}, ${row.peakMiB.toFixed(0)}`,
+    ]);
+  return table.toString();
+}
+
+/** How the cost of one worker, less heartbeats, changes with their number: 1 = in proportion, the ratio of the numbers = with the square. */
+interface Growth {
+  readonly model: Model;
+  readonly fewest: number;
+  readonly most: number;
+  /** Cost per worker with the most over that with the fewest. */
+  readonly cpuRatio: number;
+  readonly stepRatio: number;
+  /** Power of the number of workers that the coordinator's time a step, less heartbeats, grew with over the last two numbers. */
+  readonly lastExponent: number;
+}
+
+function growthOf(model: Model, rows: readonly Row[]): Growth[] {
+  const own = rows.filter((row) => row.model === model).toSorted((a, b) => a.workers - b.workers);
+  const [first, last, beforeLast] = [own[0], own.at(-1), own.at(-2)];
+  if (first === undefined || last === undefined || beforeLast === undefined) return [];
+  const perWorker = ({ stepMs, workers }: Row): number => stepMs.median / workers;
+  return [
+    {
+      model,
+      fewest: first.workers,
+      most: last.workers,
+      cpuRatio: last.cpuMsPerWorker / first.cpuMsPerWorker,
+      stepRatio: perWorker(last) / perWorker(first),
+      lastExponent: 1 + Math.log(last.cpuMsPerWorker / beforeLast.cpuMsPerWorker) / Math.log(last.workers / beforeLast.workers),
+    },
+  ];
+}
+
+function formatGrowth({ model, fewest, most, cpuRatio, stepRatio, lastExponent }: Growth): string {
+  return `${model}: a worker of ${most} costs ${cpuRatio.toFixed(2)} times the processor time (less heartbeats) of one of ${fewest}, ${stepRatio.toFixed(2)} times the time (${(most / fewest).toFixed(0)} would be quadratic); at the end the processor time grows with the power ${lastExponent.toFixed(2)} of the number`;
+}
+
+function modelOf(text: string): Model {
+  const model = MODELS.find((candidate) => candidate === text);
+  if (model !== undefined) return model;
+  throw new DeepDefenseError('USAGE', { what: 'bad --models', expected: `some of ${MODELS.join(', ')}`, got: `"${text}"` });
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      workers: { type: 'string', default: '10,30,100,300,1000' },
+      steps: { type: 'string', default: '15' },
+      models: { type: 'string', default: MODELS.join() },
+      'idle-seconds': { type: 'string', default: '4' },
+      processes: { type: 'string', default: '2' },
+      set: { type: 'string', multiple: true, default: [] },
+      'cpu-prof': { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(`${HELP}\n`);
+    return;
+  }
+  if (!existsSync(CLI))
+    throw new DeepDefenseError('USAGE', { what: `no built command line at "${CLI}"`, todo: 'run `npm run build` first' });
+  const counts = values.workers.split(',').map((text) => wholeNumber('workers', text));
+  if (counts.some((count) => count < 2)) throw new DeepDefenseError('USAGE', { what: 'bad --workers', expected: 'at least 2 of them' });
+  const settings: Settings = {
+    steps: wholeNumber('steps', values.steps),
+    idleSeconds: wholeNumber('idle-seconds', values['idle-seconds']),
+    processes: wholeNumber('processes', values.processes),
+    set: values.set,
+    cpuProf: values['cpu-prof'],
+  };
+  const models = values.models.split(',').map(modelOf);
+  const machine = describeMachine();
+  const most = Math.max(...counts);
+  const rows: Row[] = [];
+  for (const model of models)
+    for (const workers of counts) {
+      const row = await measure(model, workers, settings.steps * Math.min(MOST_REPEATS, Math.ceil(most / workers)), settings);
+      rows.push(row);
+      process.stderr.write(
+        `${model}, ${workers} workers: ${row.stepMs.median.toFixed(1)} ms a step, ${row.cpuMsPerStep.toFixed(1)} ms of processor time\n`,
+      );
+    }
+  const growth = models.flatMap((model) => growthOf(model, rows));
+  const report = { machine, versions: { node: process.versions.node }, ...settings, rows, growth };
+  process.stdout.write(
+    values.json ? `${JSON.stringify(report, null, 2)}\n` : `${[formatRows(rows), ...growth.map(formatGrowth)].join('\n')}\n`,
+  );
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
+}

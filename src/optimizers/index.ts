@@ -1,0 +1,2 @@
+export { createOptimizer, type Optimizer, type OptimizerSlot, type UpdateReport } from './optimizer.ts';
+export { createRunOptimizer, LocalReplica, startVector, vectorLength } from './local-sgd.ts';
