@@ -23,6 +23,9 @@ export const WAITING_NOTICE_MS = 10_000;
 /** So many members are looked at after each of their answers; with more, once per {@link TURN_INTERVAL_MS}. */
 const FEW_MEMBERS = 32;
 const TURN_INTERVAL_MS = 25;
+/** How often the pool notes that it is awake, and by how much it may be late. */
+const AWAKE_MS = 250;
+const LATE_MS = 100;
 /** The same job failing on this many workers is the job's fault, not theirs. */
 const MAX_TASK_FAILURES = 3;
 
@@ -46,6 +49,8 @@ export class WorkerPool<Snapshot> {
   #noticeAtMs: number | undefined;
   #lastFailure: TaskFailure | undefined;
   #finished = false;
+  #awakeAtMs: number | undefined;
+  #stopWatching: () => void = () => {};
 
   constructor(options: WorkerPoolOptions<Snapshot>) {
     this.#options = options;
@@ -106,6 +111,7 @@ export class WorkerPool<Snapshot> {
 
   /** A worker opened a stream. Returns the id to report under. */
   connect(link: WorkerLink<Snapshot>): number {
+    if (this.#awakeAtMs === undefined && !this.#finished) this.#watchAwake();
     const { id } = this.membership.connect(this.#clock.nowMs());
     this.#seats.set(id, { link, tasks: new Map(), version: undefined });
     if (this.#finished)
@@ -148,14 +154,15 @@ export class WorkerPool<Snapshot> {
     } catch (error) {
       this.refuse(id, error);
     }
-    if (report.kind === 'block' && this.#canWait()) this.#turnSoon(id);
-    else this.#turn();
+    this.#turnFor(id);
   }
 
   /** The member's stream is closed. */
   disconnect(id: number, reason: string): void {
+    // A stream that breaks says so more than once.
+    if (!this.#seats.has(id)) return;
     this.#drop(id, 'disconnected', reason);
-    this.#turn();
+    this.#turnFor(id);
   }
 
   /** Ends a member with an error that it is told about. */
@@ -203,6 +210,7 @@ export class WorkerPool<Snapshot> {
     this.abandon(reason);
     for (const id of this.#seats.keys()) this.#drop(id, 'finished', reason, coordinatorMessage('finish', { state, reason }));
     this.#wakeUp.close();
+    this.#stopWatching();
   }
 
   // --- what members say
@@ -292,15 +300,15 @@ export class WorkerPool<Snapshot> {
   // --- what follows
 
   /**
-   * True when nothing but a second lease can follow from an answer, and looking at all members for each answer of so many would take
-   * time that grows with their square.
+   * What follows from a change of one member: at once, or with the changes of the next moment where looking at all members for each
+   * change of so many would take time that grows with their square.
    */
-  #canWait(): boolean {
-    const leases = this.#running?.job.leases;
-    return leases !== undefined && leases.freeUnits === 0 && !leases.complete && this.#seats.size > FEW_MEMBERS;
+  #turnFor(id: number): void {
+    if (this.#seats.size > FEW_MEMBERS && this.#running?.job.leases.complete !== true) this.#turnSoon(id);
+    else this.#turn();
   }
 
-  /** Like {@link #turn}, for all answers of the next moment together. */
+  /** Like {@link #turn}, for all changes of the next moment together. */
   #turnSoon(id: number): void {
     const nowMs = this.#clock.nowMs();
     if (this.#seats.has(id)) this.#goodput.turn(id, this.#activity(this.membership.get(id), true), nowMs);
@@ -380,6 +388,19 @@ export class WorkerPool<Snapshot> {
 
   // --- time
 
+  #watchAwake(): void {
+    this.#excuseSleep();
+    this.#stopWatching = this.#clock.setTimer(AWAKE_MS, () => this.#watchAwake());
+  }
+
+  /** Time in which this process could hear nobody, because it was stopped or busy, is no silence of the members. */
+  #excuseSleep(): void {
+    const nowMs = this.#clock.nowMs();
+    const sinceMs = nowMs - (this.#awakeAtMs ?? nowMs);
+    this.#awakeAtMs = nowMs;
+    if (sinceMs > AWAKE_MS + LATE_MS) this.membership.excuse(sinceMs, nowMs);
+  }
+
   /** Says what is missing: at once, then every {@link WAITING_NOTICE_MS}, until work can go on. */
   #notice({ job, granted }: RunningJob, nowMs: number): void {
     const ready = this.membership.ready().length;
@@ -405,6 +426,7 @@ export class WorkerPool<Snapshot> {
   }
 
   #tick(): void {
+    this.#excuseSleep();
     const nowMs = this.#clock.nowMs();
     for (const member of this.membership.findSilent(nowMs, this.#options.leaseMs)) {
       this.#observer.workerSilent?.(member);

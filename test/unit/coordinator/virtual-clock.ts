@@ -40,6 +40,11 @@ export class VirtualClock implements Clock {
     return true;
   }
 
+  /** Time passes and no timer runs, as while the process is stopped. */
+  sleep(durationMs: number): void {
+    this.#nowMs += durationMs;
+  }
+
   /** Runs all timers of the next `durationMs` and lets promises settle after each. */
   async advance(durationMs: number): Promise<void> {
     const untilMs = this.#nowMs + durationMs;

@@ -296,6 +296,20 @@ describe('worker pool', () => {
     expect(outcome.error).toMatchObject({ code: 'WORKERS_LOST' });
   });
 
+  it('takes time in which it was itself asleep for no silence of the workers', async () => {
+    const [a] = readyWorkers('a');
+    step(0);
+    await clock.advance(LEASE_MS / 2);
+    // What the worker says meanwhile is read after the timers that are due.
+    a.freeze();
+    clock.sleep(50 * LEASE_MS);
+    await clock.advance(LEASE_MS / 2);
+    a.thaw();
+    await clock.advance(LEASE_MS);
+    expect(pool.membership.ready().length).toBe(1);
+    expect(quarantines).toEqual([]);
+  });
+
   it('drops a worker that stays silent, and ends with WORKERS_LOST when it was the last', async () => {
     const a = new ScriptedWorker('a').ready();
     const { outcome } = step(0);
