@@ -1,17 +1,25 @@
-import type { Config } from '../config/index.ts';
-import type { AttackSchedule } from './attack-schedule.ts';
-import { fgsm } from './fgsm.ts';
-import { pgd } from './pgd.ts';
-
+export { apgd, type ApgdOptions, apgdTargeted } from './apgd.ts';
+export {
+  type Attack,
+  type AttackRandom,
+  imageOf,
+  joinImages,
+  type Samples,
+  sampleRandom,
+  type Stream,
+  uniformField,
+} from './attack.ts';
+export { attackLoss, createAttackGradient } from './attack-loss.ts';
 export type { AttackSchedule } from './attack-schedule.ts';
 export { createAttackStep } from './attack-step.ts';
+export { Ball, type Norm } from './ball.ts';
+export { type AttackLoss, type Classifier, type Gradients, IMAGE_VALUES, type Looks } from './classifier.ts';
 export { fgsm } from './fgsm.ts';
 export { type LinfBall, linfBall, projectToBall } from './linf-ball.ts';
 export { PGD_STEPS, pgd } from './pgd.ts';
+export { type PgdOptions, pifgsm, type PifgsmOptions, projectedGradient } from './projected-gradient.ts';
 export { addScaledNoise, fillUniformNoise } from './random-start.ts';
+export { type AttackName, ATTACKS, type EvaluationAttack } from './registry.ts';
+export { isMisclassified, logitMargin } from './search.ts';
 export { type SignStepOptions, signStep } from './sign-step.ts';
-
-export type AttackName = Config['evaluation']['attacks'][number];
-
-/** Attacks by the name that a config uses, each for a radius in [0,1] pixel units. */
-export const ATTACKS: Readonly<Record<AttackName, (epsLinf: number) => AttackSchedule>> = { fgsm, pgd };
+export { square, type SquareDraws, type SquareOptions } from './square.ts';

@@ -31,9 +31,12 @@ export class CommandContext {
     this.#stdout(this.global.json ? `${JSON.stringify(document, undefined, 2)}\n` : ensureNewline(text));
   }
 
-  /** A line for people while a command works; on stderr, and nothing with `--json` or `--log-level silent`. */
+  /** A line while a command works, on stderr: with `--json` a JSON line like those of the log. Nothing with `--log-level silent`. */
   notice(text: string): void {
-    if (!this.global.json && this.global.logLevel !== 'silent') this.#stderr(ensureNewline(text));
+    const { json, logLevel } = this.global;
+    if (logLevel === 'silent') return;
+    const line = { level: 'info', time: new Date().toISOString(), name: 'deepdefense', msg: text };
+    this.#stderr(ensureNewline(json ? JSON.stringify(line) : text));
   }
 
   /** A logger that writes to stderr. */

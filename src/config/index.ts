@@ -16,4 +16,4 @@ export {
 export { type Preset, presetConfig, PRESETS } from './presets.ts';
 export { resolveConfig } from './resolve-config.ts';
 export { resolveGfa } from './resolve-gfa.ts';
-export { type Config, type ConfigInput, configSchema, type ResolvedGfa } from './schema.ts';
+export { ATTACK_NAMES, type Config, type ConfigInput, configSchema, type EvaluationName, type ResolvedGfa } from './schema.ts';

@@ -170,12 +170,17 @@ export const checkpointSchema = z.strictObject({
   keep: positiveInt.default(3).describe('Newest checkpoints kept, besides the best.'),
 });
 
-export const attackNames = ['fgsm', 'pgd'] as const;
+export const ATTACK_NAMES = ['noise', 'fgsm', 'bim', 'pgd', 'pifgsm', 'apgd', 'apgd-dlr', 'apgd-t', 'square'] as const;
 export const evaluationSchema = z.strictObject({
   everyEpochs: z.number().positive().default(1).describe('Clean test accuracy every N epochs, and at the end.'),
   batchSize: positiveInt.default(100).describe('Samples of one compiled evaluation batch.'),
   robustSamples: positiveInt.default(1000).describe('Test images for the attacks (the first N); clean accuracy uses all.'),
-  attacks: z.array(z.enum(attackNames)).default([]).describe('Attacks run after training: fgsm, pgd (10 steps of eps/4, random start).'),
+  attacks: z
+    .array(z.enum(ATTACK_NAMES))
+    .default([])
+    .describe(
+      'Attacks run after training, see docs/attacks.md. fgsm and pgd (10 steps of eps/4, random start) are quick; apgd, apgd-dlr (100 steps), apgd-t (9 times 100) and square (5000 queries) take long.',
+    ),
   epsLinf: z
     .array(z.number().min(0).max(1))
     .default([2 / 255, 8 / 255])
@@ -252,6 +257,8 @@ export const configSchema = z.strictObject({
 
 /** What a user may write. */
 export type ConfigInput = z.input<typeof configSchema>;
+/** What a test set is run through: nothing, or an attack. */
+export type EvaluationName = 'clean' | (typeof ATTACK_NAMES)[number];
 /** All keys resolved except those that stay optional; what is printed, stored and sent. */
 export type Config = z.output<typeof configSchema>;
 /** GFA after resolution: layers, weights and gradient source are always present. */

@@ -2,12 +2,13 @@
  * @file The task queue of one evaluation pass: test images are cut into tasks of whole compiled batches; idle workers take one at a
  * time, and a dead worker's task goes back. Results lie by image, so the outcome doesn't depend on who computed what.
  */
+import type { EvaluationName } from '../config/index.ts';
 import { coordinatorMessage, type ShardBlock } from '../wire/index.ts';
 import { type Answer, badAnswer, type Job, type TaskPlan } from './job.ts';
 import { type Grant, LeaseTable } from './leases.ts';
 
 export interface EvaluationQueueOptions {
-  readonly attack: 'clean' | 'fgsm' | 'pgd';
+  readonly attack: EvaluationName;
   /** L-infinity radius in [0,1] pixel units; 0 for clean. */
   readonly epsLinf: number;
   /** Images 0..samples-1 of the test set are evaluated; >= 1. */
@@ -19,6 +20,20 @@ export interface EvaluationQueueOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/** How many ordinary steps a task is worth, for its deadline: passes through the network, a gradient counted as three, over ten batches' worth. */
+const EFFORT: Readonly<Record<EvaluationName, number>> = {
+  clean: 1,
+  noise: 1,
+  fgsm: 1,
+  bim: 2,
+  pgd: 2,
+  pifgsm: 2,
+  apgd: 10,
+  'apgd-dlr': 10,
+  'apgd-t': 90,
+  square: 150,
+};
+
 /** Aim for this many tasks a pass: few enough to keep messages rare, enough to balance workers of different speed. */
 const TASKS_PER_PASS = 16;
 /** A task is never longer than this many batches, so that a lost worker costs little. */
@@ -29,6 +44,7 @@ export class EvaluationQueue implements Job {
   readonly kind = 'evaluate';
   readonly unitsPerWorker = 1;
   readonly minWorkers = 1;
+  readonly steps: number;
   readonly leases: LeaseTable;
   readonly imagesPerTask: number;
   readonly #options: EvaluationQueueOptions;
@@ -39,6 +55,7 @@ export class EvaluationQueue implements Job {
 
   constructor(options: EvaluationQueueOptions) {
     this.#options = options;
+    this.steps = EFFORT[options.attack];
     const batches = Math.ceil(options.samples / options.batchSize);
     const batchesPerTask = Math.min(MAX_BATCHES_PER_TASK, Math.max(1, Math.floor(batches / TASKS_PER_PASS)));
     this.imagesPerTask = batchesPerTask * options.batchSize;

@@ -21,7 +21,7 @@ export { CheckpointFolder, checkpointFiles, loadNewestCheckpoint, type SkippedCh
 export { type ConfigDifference, differingKeys, FREE_KEYS } from './config-difference.ts';
 export { type CoordinatorHandle, type CoordinatorOptions, startCoordinator } from './coordinator.ts';
 export type { GoodputReport, WorkerTime } from './goodput.ts';
-export { type Attack, type RobustResult, type RunEvent, type RunResult, type StepEvent } from './run-events.ts';
+export { type RobustResult, type RunEvent, type RunResult, type StepEvent } from './run-events.ts';
 export { findResumePoint, type ResumePoint } from './resume.ts';
 export { createRunPlan, type RunPlan } from './run-plan.ts';
 export { gfaScaleAt, learningRateAt, scheduleOf } from './schedule.ts';

@@ -1,5 +1,5 @@
 /** @file What a run tells whoever watches it, and its result. */
-import type { Config } from '../config/index.ts';
+import type { Config, EvaluationName } from '../config/index.ts';
 import type { GoodputReport } from './goodput.ts';
 
 /** Progress of a run; the order is that of the run. */
@@ -28,7 +28,7 @@ export type RunEvent =
   /** Images of an evaluation done so far. */
   | {
       readonly kind: 'evaluation-progress';
-      readonly attack: Attack;
+      readonly attack: EvaluationName;
       readonly epsLinf: number;
       readonly done: number;
       readonly total: number;
@@ -36,7 +36,7 @@ export type RunEvent =
   | {
       readonly kind: 'evaluation';
       readonly step: number;
-      readonly attack: Attack;
+      readonly attack: EvaluationName;
       /** L-infinity radius in [0,1] pixel units, 0 for clean. */
       readonly epsLinf: number;
       readonly samples: number;
@@ -70,10 +70,9 @@ export interface StepEvent {
   readonly readyWorkers: number;
 }
 
-export type Attack = 'clean' | 'fgsm' | 'pgd';
-
 export interface RobustResult {
-  readonly attack: Exclude<Attack, 'clean'>;
+  /** `worst-case`: correct under every attack of this radius, image by image; where there are several. */
+  readonly attack: Exclude<EvaluationName, 'clean'> | 'worst-case';
   readonly epsLinf: number;
   /** Share of `samples` that is classified correctly before and after the attack, 0..1. */
   readonly accuracy: number;

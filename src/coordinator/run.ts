@@ -3,12 +3,13 @@
  * state that they leave is always that after a committed step.
  */
 import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import type { EvaluationName } from '../config/index.ts';
 import { startVector } from '../optimizers/index.ts';
 import { parametersHash } from './checkpoint.ts';
 import { EvaluationQueue } from './evaluation-queue.ts';
 import { Initialisation } from './initialisation.ts';
 import type { RunContext } from './run-context.ts';
-import type { Attack, RobustResult, RunEvent } from './run-events.ts';
+import type { RobustResult, RunEvent } from './run-events.ts';
 import { StepRunner, writeCheckpoint } from './train-step.ts';
 
 /** How a run ended. */
@@ -90,13 +91,20 @@ async function* finalEvaluation(context: RunContext): AsyncGenerator<RunEvent, R
   const samples = Math.min(config.evaluation.robustSamples, testSamples);
   const cleanCorrect = sum(clean.correct.subarray(0, samples));
   const robust: RobustResult[] = [];
-  for (const attack of config.evaluation.attacks) {
-    for (const epsLinf of config.evaluation.epsLinf) {
-      const { event } = await evaluate(context, attack, epsLinf, samples);
+  const { attacks, epsLinf: radii } = config.evaluation;
+  const withstood = new Map(radii.map((epsLinf) => [epsLinf, new Uint8Array(samples).fill(1)]));
+  for (const attack of attacks) {
+    for (const epsLinf of radii) {
+      const { event, correct } = await evaluate(context, attack, epsLinf, samples);
       yield event;
       robust.push({ attack, epsLinf, accuracy: event.accuracy, samples, cleanCorrect });
+      const all = withstood.get(epsLinf) as Uint8Array;
+      for (const [image, value] of correct.entries()) all[image] = value === 1 ? (all[image] as number) : 0;
     }
   }
+  if (attacks.length > 1)
+    for (const [epsLinf, all] of withstood)
+      robust.push({ attack: 'worst-case', epsLinf, accuracy: sum(all) / samples, samples, cleanCorrect });
   return { state: 'completed', cleanAccuracy: clean.event.accuracy, robust };
 }
 
@@ -109,7 +117,7 @@ async function evaluateClean(context: RunContext): Promise<RunEvent> {
 /** One pass over the first `samples` test images with the current parameters. */
 async function evaluate(
   { config, state, pool, ledger, metrics, emit, stop }: RunContext,
-  attack: Attack,
+  attack: EvaluationName,
   epsLinf: number,
   samples: number,
 ): Promise<{ readonly event: Extract<RunEvent, { kind: 'evaluation' }>; readonly correct: Uint8Array }> {

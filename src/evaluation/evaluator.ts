@@ -1,10 +1,21 @@
 /** @file Runs clean and attacked evaluations of test images batch by batch on one engine. */
-import { ATTACKS, type AttackName, addScaledNoise, createAttackStep, fillUniformNoise } from '../attacks/index.ts';
+import {
+  type Attack,
+  ATTACKS,
+  type AttackName,
+  type AttackSchedule,
+  addScaledNoise,
+  createAttackStep,
+  fillUniformNoise,
+  IMAGE_VALUES,
+  sampleRandom,
+} from '../attacks/index.ts';
 import { type Config, MODELS, resolveGfa } from '../config/index.ts';
 import { Random, type TensorValue } from '../core/index.ts';
 import { fillTestBatch, type ImageSet } from '../data/index.ts';
 import type { CompiledProgram, Engine, TensorValues } from '../engine/index.ts';
 import { createAlignmentProbe, type LayerAlignment, meanAlignment } from './alignment-probe.ts';
+import { CompiledClassifier } from './compiled-classifier.ts';
 import { LabelledBatch } from './labelled-batch.ts';
 import { createPredict } from './predict.ts';
 
@@ -31,6 +42,7 @@ export class Evaluator {
   readonly #images: ImageSet;
   readonly #batch: LabelledBatch;
   readonly #compiled = new Map<string, Promise<CompiledProgram>>();
+  readonly #classifier: CompiledClassifier;
 
   /** @param images the test images */
   constructor(config: Config, engine: Engine, images: ImageSet) {
@@ -38,6 +50,7 @@ export class Evaluator {
     this.#engine = engine;
     this.#images = images;
     this.#batch = new LabelledBatch(config.evaluation.batchSize, MODELS[config.model.name].classes);
+    this.#classifier = new CompiledClassifier(config, engine);
   }
 
   /** Accuracy and loss on the images as they are. @param parameters [P] */
@@ -52,9 +65,20 @@ export class Evaluator {
    * @param epsLinf radius in [0,1] pixel units
    */
   async attacked(parameters: TensorValue, attack: AttackName, epsLinf: number, range: ImageRange): Promise<EvaluationOutcome> {
+    const chosen = ATTACKS[attack](epsLinf);
+    return chosen.kind === 'steps'
+      ? this.#attackedBySteps(parameters, chosen.schedule, epsLinf, range)
+      : this.#attackedBySearch(parameters, chosen.attack, range);
+  }
+
+  async #attackedBySteps(
+    parameters: TensorValue,
+    schedule: AttackSchedule,
+    epsLinf: number,
+    range: ImageRange,
+  ): Promise<EvaluationOutcome> {
     const predict = await this.#program('predict');
     const attackStep = await this.#program('attack-step');
-    const schedule = ATTACKS[attack](epsLinf);
     const { image: image0, target } = this.#batch;
     const eps = scalar(epsLinf);
     const stepSizeLinf = scalar(schedule.stepSizeLinf);
@@ -68,6 +92,22 @@ export class Evaluator {
       const [was, is] = [output(before, 'correct'), output(after, 'correct')];
       return { ...after, correct: { ...is, data: Int32Array.from(is.data, (value, i) => value * (was.data[i] as number)) } };
     });
+  }
+
+  /** The range as a whole, so that samples that are done make room for others in the compiled batches. */
+  async #attackedBySearch(parameters: TensorValue, attack: Attack, range: ImageRange): Promise<EvaluationOutcome> {
+    const count = Math.max(0, Math.min(range.count, this.#images.count - range.first));
+    const samples = { count, images: new Float32Array(count * IMAGE_VALUES), labels: new Int32Array(count) };
+    fillTestBatch(this.#images, range.first, count, samples.images, samples.labels);
+    const found = await attack(this.#classifier.use(parameters), samples, sampleRandom(this.#config.seed, range.first));
+    const clean = await this.clean(parameters, range);
+    const predict = await this.#program('predict');
+    const after = await this.#overBatches(range, (first, here) => {
+      const from = (first - range.first) * IMAGE_VALUES;
+      this.#batch.image.data.set(found.subarray(from, from + here * IMAGE_VALUES));
+      return predict.run({ parameters, image: this.#batch.image, target: this.#batch.target });
+    });
+    return { correct: after.correct.map((value, i) => value * (clean.correct[i] as number)), lossSum: after.lossSum };
   }
 
   /** Alignment between features and gradients, layer by layer. @param parameters [P] */

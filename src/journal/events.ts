@@ -2,6 +2,7 @@
  * @file The events of a run. Everything that the coordinator decides is one of them; the state of a run is a fold over them.
  * Times are in the record around an event (file-journal.ts), not in the event.
  */
+import type { EvaluationName } from '../config/index.ts';
 
 /** Worker time of a run, all its processes together, up to the event that has it. */
 export interface GoodputSoFar {
@@ -132,7 +133,7 @@ export interface CheckpointWritten {
 export interface EvaluationFinished {
   readonly type: 'evaluation-finished';
   readonly step: number;
-  readonly attack: 'clean' | 'fgsm' | 'pgd';
+  readonly attack: EvaluationName;
   /** L-infinity radius in [0,1] pixel units, 0 for clean. */
   readonly epsLinf: number;
   readonly samples: number;

@@ -10,6 +10,18 @@ export interface Finding {
   readonly text: string;
 }
 
+/** Attacks of which the first should do at least as much harm as the second. */
+const ORDER = [
+  ['pgd', 'fgsm'],
+  ['bim', 'fgsm'],
+  ['apgd', 'fgsm'],
+  ['apgd-t', 'pgd'],
+  ['apgd-t', 'apgd'],
+] as const;
+const WITHOUT_GRADIENTS: readonly string[] = ['noise', 'square'];
+/** By so much an attack without gradients may do better than those with them, before AutoAttack warns as well. */
+const MASKING_MARGIN = 0.002;
+
 /** Alarms first, then notes. */
 export function findings(runs: readonly RunRecord[]): readonly Finding[] {
   const titles = runTitles(runs);
@@ -21,12 +33,25 @@ function alarmsOf(run: RunRecord, title: string): Finding[] {
   const alarm = (text: string): Finding => ({ level: 'alarm', text: `${title}: ${text}` });
   const found: Finding[] = [];
   const measured = run.finalAccuracies.filter((one) => one.attack !== 'clean' && one.epsLinf > 0);
-  for (const pgd of measured.filter((one) => one.attack === 'pgd')) {
-    const fgsm = measured.find((one) => one.attack === 'fgsm' && one.epsLinf === pgd.epsLinf);
-    if (fgsm !== undefined && clearlyAbove(pgd, fgsm))
+  for (const [strongName, weakName] of ORDER)
+    for (const strong of measured.filter((one) => one.attack === strongName)) {
+      const weak = measured.find((one) => one.attack === weakName && one.epsLinf === strong.epsLinf);
+      if (weak !== undefined && clearlyAbove(strong, weak))
+        found.push(
+          alarm(
+            `${attackTitle(strongName)} leaves more correct answers (${formatPercent(strong.accuracy)} %) than ${attackTitle(weakName)} (${formatPercent(weak.accuracy)} %) at ε = ${formatEps(strong.epsLinf)}. The stronger attack should not be weaker: suspect gradient masking.`,
+          ),
+        );
+    }
+  for (const blind of measured.filter((one) => WITHOUT_GRADIENTS.includes(one.attack))) {
+    const informed = measured.filter(
+      (one) => one.epsLinf === blind.epsLinf && !WITHOUT_GRADIENTS.includes(one.attack) && one.attack !== 'worst-case',
+    );
+    const best = informed.toSorted((a, b) => a.accuracy - b.accuracy)[0];
+    if (best !== undefined && best.accuracy - blind.accuracy > MASKING_MARGIN)
       found.push(
         alarm(
-          `PGD-10 leaves more correct answers (${formatPercent(pgd.accuracy)} %) than FGSM (${formatPercent(fgsm.accuracy)} %) at ε = ${formatEps(pgd.epsLinf)}. The stronger attack should not be weaker: suspect gradient masking.`,
+          `${attackTitle(blind.attack)} sees no gradients and leaves fewer correct answers (${formatPercent(blind.accuracy)} %) than ${attackTitle(best.attack)}, the best attack that does (${formatPercent(best.accuracy)} %), at ε = ${formatEps(blind.epsLinf)}: the gradients mislead.`,
         ),
       );
   }
@@ -68,9 +93,13 @@ function notesOf(runs: readonly RunRecord[], titles: readonly string[]): Finding
   const notes: Finding[] = [];
   const attacked = runs.filter((run) => run.finalAccuracies.some((one) => one.attack !== 'clean'));
   if (attacked.length > 0) {
+    const names = new Set(attacked.flatMap((run) => run.finalAccuracies.map((one) => one.attack)));
+    const strong = names.has('apgd-t') && names.has('square');
     notes.push(
       note(
-        "FGSM and PGD-10 alone don't prove robustness. They are upper bounds on robust accuracy: stronger or adaptive attacks (APGD with margin losses, Square, more restarts) can only lower it, and a defence that hides its gradients looks strong against these two.",
+        strong
+          ? 'Accuracies under attack are upper bounds on robust accuracy: an attack adapted to the defence can only lower them.'
+          : "FGSM and PGD-10 alone don't prove robustness. They are upper bounds on robust accuracy: stronger or adaptive attacks (evaluation.attacks: apgd-t, square) can only lower it, and a defence that hides its gradients looks strong against these two.",
       ),
     );
     const samples = Math.min(

@@ -20,10 +20,18 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
+const TITLES: Readonly<Record<string, string>> = {
+  clean: 'Clean',
+  noise: 'Noise',
+  pgd: 'PGD-10',
+  apgd: 'APGD-CE',
+  square: 'Square',
+  'worst-case': 'Worst case',
+};
+
 /** An attack's name as people write it; unknown names are upper-cased. */
 export function attackTitle(attack: string): string {
-  if (attack === 'clean') return 'Clean';
-  return attack === 'pgd' ? 'PGD-10' : attack.toUpperCase();
+  return TITLES[attack] ?? attack.toUpperCase();
 }
 
 /** A measured number with at most four significant digits. */

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { SHARE_ENV, type TransferListItem, Worker } from 'node:worker_threads';
-import type { Config } from '../config/index.ts';
+import type { Config, EvaluationName } from '../config/index.ts';
 import { DeepDefenseError, type ErrorCode, type ErrorParts } from '../core/index.ts';
 import type { DatasetHeader } from '../data/index.ts';
 import type { ShardBlock } from '../wire/index.ts';
@@ -30,7 +30,7 @@ export interface ComputeClient {
   /** `values` is handed over. */
   setParameters(version: number, values: Float32Array): Promise<void>;
   trainBlock(work: TrainWork, block: ShardBlock): Promise<BlockSum>;
-  evaluate(attack: 'clean' | 'fgsm' | 'pgd', epsLinf: number, first: number, count: number): Promise<EvaluationSum>;
+  evaluate(attack: EvaluationName, epsLinf: number, first: number, count: number): Promise<EvaluationSum>;
   /** Calls under way reject at once; resolves when the native call in progress is over and the thread gone. */
   dispose(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 /** @file What happens on the compute thread: data is opened there, because reading and hashing it would hold up heartbeats, and the computer lives there. */
-import type { Config } from '../config/index.ts';
+import type { Config, EvaluationName } from '../config/index.ts';
 import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import {
   cacheFolderOf,
@@ -106,7 +106,7 @@ export class ComputeHost {
     return this.#inTurn(() => this.#ready.trainBlock(work, block));
   }
 
-  evaluate(attack: 'clean' | 'fgsm' | 'pgd', epsLinf: number, first: number, count: number): Promise<EvaluationSum> {
+  evaluate(attack: EvaluationName, epsLinf: number, first: number, count: number): Promise<EvaluationSum> {
     return this.#inTurn(() => this.#ready.evaluate(attack, epsLinf, first, count));
   }
 

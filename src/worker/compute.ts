@@ -1,6 +1,6 @@
 /** @file The arithmetic of a worker: shards of training steps and ranges of evaluations, on one engine. Knows nothing of the network. */
 import { fillUniformNoise } from '../attacks/index.ts';
-import type { Config } from '../config/index.ts';
+import type { Config, EvaluationName } from '../config/index.ts';
 import { MODELS, parameterSpecs } from '../config/index.ts';
 import { DeepDefenseError, isDeepDefenseError, Random, sizeOf, type TensorValue } from '../core/index.ts';
 import { type Dataset, fillTrainBatch, SampleOrder } from '../data/index.ts';
@@ -152,7 +152,7 @@ export class Computer {
    * Test images [first, first + count), cut at the end of the test set.
    * @param epsLinf radius in [0,1] pixel units; ignored for `clean`
    */
-  async evaluate(attack: 'clean' | 'fgsm' | 'pgd', epsLinf: number, first: number, count: number): Promise<EvaluationSum> {
+  async evaluate(attack: EvaluationName, epsLinf: number, first: number, count: number): Promise<EvaluationSum> {
     const startedMs = performance.now();
     const range = { first, count };
     const outcome =

@@ -94,6 +94,8 @@ describe('run', () => {
       { attack: 'fgsm', epsLinf: 0.02, accuracy: 0.2, samples: 30, cleanCorrect: 24 },
       { attack: 'pgd', epsLinf: 0.01, accuracy: 0.3, samples: 30, cleanCorrect: 24 },
       { attack: 'pgd', epsLinf: 0.02, accuracy: 0.2, samples: 30, cleanCorrect: 24 },
+      { attack: 'worst-case', epsLinf: 0.01, accuracy: 0.3, samples: 30, cleanCorrect: 24 },
+      { attack: 'worst-case', epsLinf: 0.02, accuracy: 0.2, samples: 30, cleanCorrect: 24 },
     ]);
     expect(JSON.parse(await readFile(join(cluster.runFolder, 'result.json'), 'utf8'))).toEqual(JSON.parse(JSON.stringify(result)));
     const journal = await cluster.journal();

@@ -39,6 +39,14 @@ describe('findings', () => {
     ]);
   });
 
+  it('findings: say that gradients mislead when an attack without them does better than all others', () => {
+    expect(alarmsOf(accuracy('pgd', 8, 0.3), accuracy('apgd-t', 8, 0.28), accuracy('square', 8, 0.27))).toEqual([
+      expect.stringMatching(/Square sees no gradients.*27.0 %.*APGD-T.*the gradients mislead/),
+    ]);
+    expect(alarmsOf(accuracy('apgd-t', 8, 0.28), accuracy('square', 8, 0.279), accuracy('noise', 8, 0.6))).toEqual([]);
+    expect(alarmsOf(accuracy('apgd', 8, 0.2), accuracy('apgd-t', 8, 0.4))).toEqual([expect.stringContaining('APGD-T leaves more')]);
+  });
+
   it('findings: stay silent when the difference is within the intervals', () => {
     expect(alarmsOf(accuracy('fgsm', 8, 0.28, 100), accuracy('pgd', 8, 0.3, 100))).toEqual([]);
   });

@@ -1,0 +1,97 @@
+/** @file The losses that attacks climb, one scalar per sample, and the program that differentiates them. */
+import { type Config, MODELS } from '../config/index.ts';
+import { type Program, tf } from '../engine/index.ts';
+import { forward, named, parameterCount, splitParameters } from '../nn/index.ts';
+import { bestOtherLogit, crossEntropy, labelLogit, margin, squaredError } from '../objectives/index.ts';
+import type { AttackLoss } from './classifier.ts';
+
+/** Keeps quotients finite where all logits are equal (Croce and Hein 2020). */
+const TINY = 1e-12;
+/** Takes logits out of a maximum; beyond any logit of a network that still works. */
+const EXCLUDED = 1e30;
+
+/**
+ * The k largest different logits, in descending order: equal logits count once.
+ * @param logits [b,classes]
+ * @returns k tensors [b,1]; those that don't exist are near -1e30
+ */
+function largest(logits: tf.Tensor, k: number): tf.Tensor[] {
+  const found = [tf.max(logits, -1, true)];
+  while (found.length < k) {
+    const taken = tf.cast(tf.greaterEqual(logits, found.at(-1) as tf.Tensor), 'float32');
+    found.push(tf.max(tf.sub(logits, tf.mul(taken, EXCLUDED)), -1, true));
+  }
+  return found;
+}
+
+const flat = (column: tf.Tensor): tf.Tensor => tf.reshape(column, [-1]);
+
+/**
+ * One scalar per sample; all rise as the attack gets nearer. `cross-entropy`, `mse`, and with z_(k) the k-th largest logit:
+ * - `margin`: max_{k != y} z_k - z_y
+ * - `dlr`: -(z_y - max_{k != y} z_k) / (z_(1) - z_(3) + 1e-12), at least 3 classes (Croce and Hein 2020, equation 6)
+ * - `dlr-targeted`: -(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2 + 1e-12), at least 4 classes (equation 7)
+ * @param logits [b,classes] float32
+ * @param label [b,classes] float32 one-hot
+ * @param target [b,classes] float32 one-hot; of `dlr-targeted` only
+ * @returns [b] float32
+ */
+export function attackLoss(name: AttackLoss, logits: tf.Tensor, label: tf.Tensor, target: tf.Tensor): tf.Tensor {
+  switch (name) {
+    case 'cross-entropy':
+      return crossEntropy(logits, label);
+    case 'mse':
+      return squaredError(logits, label);
+    case 'margin':
+      return margin(logits, label);
+    case 'dlr': {
+      const [first, , third] = largest(logits, 3) as [tf.Tensor, tf.Tensor, tf.Tensor];
+      const distance = tf.sub(bestOtherLogit(logits, label), labelLogit(logits, label));
+      return tf.div(distance, tf.add(flat(tf.sub(first, third)), TINY));
+    }
+    case 'dlr-targeted': {
+      const [first, , third, fourth] = largest(logits, 4) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+      const distance = tf.sub(labelLogit(logits, target), labelLogit(logits, label));
+      const scale = tf.sub(first, tf.mul(tf.add(third, fourth), 0.5));
+      return tf.div(distance, tf.add(flat(scale), TINY));
+    }
+    default:
+      throw new Error(`unknown loss ${name satisfies never}`);
+  }
+}
+
+/**
+ * Inputs: `parameters` [P], `image` [b,32,32,3] in [0,1], `label` and `target` [b,classes] one-hot; float32.
+ * Outputs, float32: `logits` [b,classes], `loss` [b], `gradient` [b,32,32,3] of each sample's loss with respect to its image.
+ */
+export function createAttackGradient(config: Config, batch: number, loss: AttackLoss): Program {
+  const { name: model, inputRange } = config.model;
+  const { classes, inputShape } = MODELS[model];
+  return {
+    name: `attack-gradient/${loss}/${model}/${batch}`,
+    inputs: [
+      { name: 'parameters', shape: [parameterCount(model)], dtype: 'float32' },
+      { name: 'image', shape: [batch, ...inputShape], dtype: 'float32' },
+      { name: 'label', shape: [batch, classes], dtype: 'float32' },
+      ...(loss === 'dlr-targeted' ? [{ name: 'target', shape: [batch, classes], dtype: 'float32' } as const] : []),
+    ],
+    stableInputs: ['parameters'],
+    build: (inputs) => {
+      const params = splitParameters(model, named(inputs, 'parameters'));
+      const label = named(inputs, 'label');
+      const target = inputs.target ?? label;
+      const kept: tf.Tensor[] = [];
+      // The sum's gradient holds each sample's own, as no sample's loss depends on another's image.
+      const gradient = tf.grad((image: tf.Tensor) => {
+        const { logits } = forward(model, inputRange, params, image);
+        const losses = attackLoss(loss, logits, label, target);
+        kept.push(tf.keep(logits), tf.keep(losses));
+        return tf.sum(losses);
+      })(named(inputs, 'image'));
+      const [logits, losses] = kept as [tf.Tensor, tf.Tensor];
+      const outputs = { logits: tf.mul(logits, 1), loss: tf.mul(losses, 1), gradient };
+      for (const tensor of kept) tensor.dispose();
+      return outputs;
+    },
+  };
+}

@@ -1,0 +1,66 @@
+/** @file The threat models |x' - x| <= eps with x' in [0,1], for one image at a time. Sums are taken in float64. */
+
+export type Norm = 'linf' | 'l2';
+
+/** Euclidean length. */
+export function lengthOf(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += (values[i] as number) ** 2;
+  return Math.sqrt(sum);
+}
+
+/** A ball around a clean image, cut to [0,1]. */
+export class Ball {
+  readonly norm: Norm;
+  readonly eps: number;
+  /** The centre. */
+  readonly clean: Float32Array;
+
+  /** @param eps radius in [0,1] pixel units, >= 0; for `l2` of the whole image */
+  constructor(norm: Norm, clean: Float32Array, eps: number) {
+    this.norm = norm;
+    this.eps = eps;
+    this.clean = clean;
+  }
+
+  /** Brings `image` into the ball, in place: the nearest point for `linf`; for `l2` scaled to the radius, then cut to [0,1]. */
+  project(image: Float32Array): void {
+    const { clean, eps } = this;
+    if (this.norm === 'linf') {
+      for (let i = 0; i < image.length; i++) {
+        const centre = clean[i] as number;
+        // Bounds in float32, so that a pixel at the border has the same bits whichever way it came there.
+        const low = Math.max(Math.fround(centre - eps), 0);
+        const high = Math.min(Math.fround(centre + eps), 1);
+        image[i] = Math.min(Math.max(image[i] as number, low), high);
+      }
+      return;
+    }
+    let sum = 0;
+    for (let i = 0; i < image.length; i++) sum += ((image[i] as number) - (clean[i] as number)) ** 2;
+    const length = Math.sqrt(sum);
+    const factor = Math.min(eps, length) / (length + 1e-12);
+    for (let i = 0; i < image.length; i++) {
+      const value = (clean[i] as number) + ((image[i] as number) - (clean[i] as number)) * factor;
+      image[i] = Math.min(Math.max(value, 0), 1);
+    }
+  }
+
+  /** target[i] = from[i] + size * (steepest ascent direction of the gradient); a zero gradient moves nothing. */
+  ascend(target: Float32Array, from: Float32Array, gradient: Float32Array, size: number): void {
+    if (this.norm === 'linf') {
+      for (let i = 0; i < target.length; i++) target[i] = (from[i] as number) + size * Math.sign(gradient[i] as number);
+      return;
+    }
+    const scale = size / (lengthOf(gradient) + 1e-12);
+    for (let i = 0; i < target.length; i++) target[i] = (from[i] as number) + scale * (gradient[i] as number);
+  }
+
+  /** clean + eps * field / |field|, cut to [0,1]: its largest coordinate (linf) or its length (l2) lies on the border. */
+  start(field: ArrayLike<number>): Float32Array {
+    let size = 0;
+    if (this.norm === 'l2') size = lengthOf(field);
+    else for (let i = 0; i < field.length; i++) size = Math.max(size, Math.abs(field[i] as number));
+    return this.clean.map((value, i) => Math.min(Math.max(value + (this.eps * (field[i] as number)) / (size + 1e-12), 0), 1));
+  }
+}

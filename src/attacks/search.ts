@@ -1,0 +1,79 @@
+/**
+ * @file Attacks as searches, one per sample: each says which image it wants to look at and learns what the classifier makes of it. The
+ * searches of a batch go step by step together; one that has ended leaves the batch. As a search sees nothing of its neighbours, its
+ * result doesn't depend on them.
+ */
+import { type AttackLoss, type Classifier, IMAGE_VALUES } from './classifier.ts';
+
+/** What the classifier makes of an image. Arrays are valid during the call only. */
+export interface Look {
+  /** [classes] */
+  readonly logits: Float32Array;
+}
+export interface GradientLook extends Look {
+  readonly loss: number;
+  /** [32,32,3] */
+  readonly gradient: Float32Array;
+}
+
+/** The search of one sample. */
+export interface Search<Seen extends Look> {
+  readonly label: number;
+  /** Class that a targeted loss pulls to. */
+  readonly target?: number;
+  /** [32,32,3] in [0,1]: where to look next. */
+  readonly image: Float32Array;
+  /** Nothing more to look at. */
+  readonly done: boolean;
+  observe(seen: Seen): void;
+}
+
+/** Runs searches that look at logits only. */
+export async function searchByLogits(classifier: Classifier, searches: readonly Search<Look>[]): Promise<void> {
+  const { classes } = classifier;
+  for (let active = open(searches); active.length > 0; active = open(active)) {
+    const logits = await classifier.logits({ count: active.length, images: gather(active) });
+    for (const [row, search] of active.entries()) search.observe({ logits: logits.subarray(row * classes, (row + 1) * classes) });
+  }
+}
+
+/** Runs searches that follow the gradient of a loss. */
+export async function searchByGradient(classifier: Classifier, loss: AttackLoss, searches: readonly Search<GradientLook>[]): Promise<void> {
+  const { classes } = classifier;
+  for (let active = open(searches); active.length > 0; active = open(active)) {
+    const seen = await classifier.gradients(loss, {
+      count: active.length,
+      images: gather(active),
+      labels: Int32Array.from(active, ({ label }) => label),
+      targets: loss === 'dlr-targeted' ? Int32Array.from(active, ({ target = 0 }) => target) : undefined,
+    });
+    for (const [row, search] of active.entries())
+      search.observe({
+        logits: seen.logits.subarray(row * classes, (row + 1) * classes),
+        loss: seen.loss[row] as number,
+        gradient: seen.gradient.subarray(row * IMAGE_VALUES, (row + 1) * IMAGE_VALUES),
+      });
+  }
+}
+
+function open<Seen extends Look>(searches: readonly Search<Seen>[]): Search<Seen>[] {
+  return searches.filter(({ done }) => !done);
+}
+
+function gather(searches: readonly { readonly image: Float32Array }[]): Float32Array {
+  const images = new Float32Array(searches.length * IMAGE_VALUES);
+  for (const [row, { image }] of searches.entries()) images.set(image, row * IMAGE_VALUES);
+  return images;
+}
+
+/** True unless the label's logit is strictly the largest; NaN counts as misclassified. */
+export function isMisclassified(logits: ArrayLike<number>, label: number): boolean {
+  return !(logitMargin(logits, label) > 0);
+}
+
+/** z_y - max_{k != y} z_k. */
+export function logitMargin(logits: ArrayLike<number>, label: number): number {
+  let best = Number.NEGATIVE_INFINITY;
+  for (let k = 0; k < logits.length; k++) if (k !== label) best = Math.max(best, logits[k] as number);
+  return (logits[label] as number) - best;
+}

@@ -1,0 +1,106 @@
+/** @file A network of a run as attacks see it: compiled programs for one batch size, and any number of samples. */
+import { type AttackLoss, type Classifier, createAttackGradient, type Gradients, IMAGE_VALUES, type Looks } from '../attacks/index.ts';
+import { type Config, MODELS } from '../config/index.ts';
+import type { TensorValue } from '../core/index.ts';
+import { IMAGE_SIDE } from '../data/index.ts';
+import type { CompiledProgram, Engine } from '../engine/index.ts';
+import { createPredict } from './predict.ts';
+
+/**
+ * Programs are compiled when first needed. All samples go through batches of one size, the last one padded, because another size could
+ * give other bits.
+ */
+export class CompiledClassifier implements Classifier {
+  readonly classes: number;
+  readonly batchSize: number;
+  readonly #config: Config;
+  readonly #engine: Engine;
+  readonly #compiled = new Map<AttackLoss | 'predict', Promise<CompiledProgram>>();
+  readonly #image: TensorValue & { readonly data: Float32Array };
+  readonly #label: TensorValue & { readonly data: Float32Array };
+  readonly #target: TensorValue & { readonly data: Float32Array };
+  #parameters: TensorValue | undefined;
+
+  constructor(config: Config, engine: Engine) {
+    this.#config = config;
+    this.#engine = engine;
+    this.classes = MODELS[config.model.name].classes;
+    this.batchSize = config.evaluation.batchSize;
+    const rows = (...shape: number[]) => ({
+      shape: [this.batchSize, ...shape],
+      dtype: 'float32' as const,
+      data: new Float32Array(this.batchSize * shape.reduce((a, b) => a * b)),
+    });
+    this.#image = rows(IMAGE_SIDE, IMAGE_SIDE, 3);
+    this.#label = rows(this.classes);
+    this.#target = rows(this.classes);
+  }
+
+  /** The network's parameters [P] from now on. */
+  use(parameters: TensorValue): this {
+    this.#parameters = parameters;
+    return this;
+  }
+
+  async logits({ count, images }: Pick<Looks, 'count' | 'images'>): Promise<Float32Array> {
+    const predict = await this.#program('predict');
+    const logits = new Float32Array(count * this.classes);
+    await this.#overBatches(count, images, async (first, here) => {
+      const outputs = await predict.run({ ...this.#network, image: this.#image, target: this.#label });
+      logits.set((outputs.logits as TensorValue).data.subarray(0, here * this.classes), first * this.classes);
+    });
+    return logits;
+  }
+
+  async gradients(loss: AttackLoss, { count, images, labels, targets }: Looks): Promise<Gradients> {
+    const program = await this.#program(loss);
+    const found = {
+      logits: new Float32Array(count * this.classes),
+      loss: new Float32Array(count),
+      gradient: new Float32Array(count * IMAGE_VALUES),
+    };
+    await this.#overBatches(count, images, async (first, here) => {
+      encode(this.#label.data, labels, first, here, this.classes);
+      if (targets !== undefined) encode(this.#target.data, targets, first, here, this.classes);
+      const outputs = await program.run({
+        ...this.#network,
+        image: this.#image,
+        label: this.#label,
+        ...(loss === 'dlr-targeted' && { target: this.#target }),
+      });
+      for (const [name, width] of [['logits', this.classes] as const, ['loss', 1] as const, ['gradient', IMAGE_VALUES] as const])
+        found[name].set((outputs[name] as TensorValue).data.subarray(0, here * width), first * width);
+    });
+    return found;
+  }
+
+  get #network(): { readonly parameters: TensorValue } {
+    if (this.#parameters === undefined) throw new Error('the classifier has no parameters');
+    return { parameters: this.#parameters };
+  }
+
+  /** Fills the batch's images and calls back; what is beyond the samples is whatever was there. */
+  async #overBatches(count: number, images: Float32Array, run: (first: number, here: number) => Promise<void>): Promise<void> {
+    for (let first = 0; first < count; first += this.batchSize) {
+      const here = Math.min(this.batchSize, count - first);
+      this.#image.data.set(images.subarray(first * IMAGE_VALUES, (first + here) * IMAGE_VALUES));
+      await run(first, here);
+    }
+  }
+
+  #program(name: AttackLoss | 'predict'): Promise<CompiledProgram> {
+    const known = this.#compiled.get(name);
+    if (known !== undefined) return known;
+    const program =
+      name === 'predict' ? createPredict(this.#config, this.batchSize) : createAttackGradient(this.#config, this.batchSize, name);
+    const compiled = this.#engine.compile(program);
+    this.#compiled.set(name, compiled);
+    return compiled;
+  }
+}
+
+/** One-hot rows of classes[first, first + count). */
+function encode(rows: Float32Array, classes: Int32Array, first: number, count: number, width: number): void {
+  rows.fill(0);
+  for (let row = 0; row < count; row++) rows[row * width + (classes[first + row] as number)] = 1;
+}
