@@ -76,12 +76,9 @@ class ApgdSearch implements Search<GradientLook> {
   observe({ logits, loss, gradient }: GradientLook): void {
     // Where nothing is finite there is no way on.
     if (!Number.isFinite(loss)) this.#failed = true;
-    const misclassified = isMisclassified(logits, this.label);
     const atStart = this.#looks === 0;
-    // The reference implementation looks for success at steps, and takes the start where it is the only one.
-    if (misclassified) this.found = this.image;
-    const better = loss > this.#bestLoss;
-    if (atStart || better) {
+    if (isMisclassified(logits, this.label)) this.found = this.image;
+    if (atStart || loss > this.#bestLoss) {
       this.#best = this.image;
       this.#bestGradient.set(gradient);
       this.#bestLoss = loss;

@@ -147,14 +147,14 @@ export const METRICS = {
   gradientNorm: {
     name: 'deepdefense_gradient_norm',
     type: 'gauge',
-    help: 'Global norm of the gradient of the last step, before clipping.',
+    help: 'Global norm of the gradient of the last step, before clipping; with local steps of the mean change of the last round.',
     labels: [],
     roles: COORDINATOR,
   },
   stepSeconds: {
     name: 'deepdefense_step_seconds',
     type: 'histogram',
-    help: 'Whole time of a step.',
+    help: 'Whole time of a step; with local steps (sync.everySteps) of a round.',
     labels: [],
     roles: COORDINATOR,
     buckets: TASK_SECONDS,
@@ -170,7 +170,7 @@ export const METRICS = {
   gradientBytes: {
     name: 'deepdefense_gradient_bytes_total',
     type: 'counter',
-    help: 'Bytes of gradients received (coordinator) or sent (worker).',
+    help: 'Bytes of gradients, or with local steps of changes, received (coordinator) or sent (worker).',
     labels: [],
     roles: BOTH,
   },
