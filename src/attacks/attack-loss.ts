@@ -24,6 +24,9 @@ function largest(logits: tf.Tensor, k: number): tf.Tensor[] {
   return found;
 }
 
+/** Logits are brought to this size before `jitter` takes their softmax. */
+const JITTER_SCALE = 10;
+
 const flat = (column: tf.Tensor): tf.Tensor => tf.reshape(column, [-1]);
 
 /**
@@ -31,12 +34,13 @@ const flat = (column: tf.Tensor): tf.Tensor => tf.reshape(column, [-1]);
  * - `margin`: max_{k != y} z_k - z_y
  * - `dlr`: -(z_y - max_{k != y} z_k) / (z_(1) - z_(3) + 1e-12), at least 3 classes (Croce and Hein 2020, equation 6)
  * - `dlr-targeted`: -(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2 + 1e-12), at least 4 classes (equation 7)
+ * - `jitter`: mean over the classes of (softmax(10 z / max |z_k|) + noise - label)^2, blind to the scale of the logits (Schwinn et al. 2021)
  * @param logits [b,classes] float32
  * @param label [b,classes] float32 one-hot
- * @param target [b,classes] float32 one-hot; of `dlr-targeted` only
+ * @param extra [b,classes] float32: the one-hot target of `dlr-targeted`, the noise of `jitter`
  * @returns [b] float32
  */
-export function attackLoss(name: AttackLoss, logits: tf.Tensor, label: tf.Tensor, target: tf.Tensor): tf.Tensor {
+export function attackLoss(name: AttackLoss, logits: tf.Tensor, label: tf.Tensor, extra: tf.Tensor): tf.Tensor {
   switch (name) {
     case 'cross-entropy':
       return crossEntropy(logits, label);
@@ -51,17 +55,27 @@ export function attackLoss(name: AttackLoss, logits: tf.Tensor, label: tf.Tensor
     }
     case 'dlr-targeted': {
       const [first, , third, fourth] = largest(logits, 4) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
-      const distance = tf.sub(labelLogit(logits, target), labelLogit(logits, label));
+      const distance = tf.sub(labelLogit(logits, extra), labelLogit(logits, label));
       const scale = tf.sub(first, tf.mul(tf.add(third, fourth), 0.5));
       return tf.div(distance, tf.add(flat(scale), TINY));
+    }
+    case 'jitter': {
+      const size = tf.maximum(tf.max(tf.abs(logits), -1, true), TINY);
+      const scaled = tf.softmax(tf.mul(tf.div(logits, size), JITTER_SCALE));
+      return tf.mean(tf.square(tf.sub(tf.add(scaled, extra), label)), -1);
     }
     default:
       throw new Error(`unknown loss ${name satisfies never}`);
   }
 }
 
+/** True where a program of this loss has the input `extra`. */
+export function needsExtra(loss: AttackLoss): boolean {
+  return loss === 'dlr-targeted' || loss === 'jitter';
+}
+
 /**
- * Inputs: `parameters` [P], `image` [b,32,32,3] in [0,1], `label` and `target` [b,classes] one-hot; float32.
+ * Inputs: `parameters` [P], `image` [b,32,32,3] in [0,1], `label` [b,classes] one-hot and, for the losses that need it, `extra` [b,classes]; float32.
  * Outputs, float32: `logits` [b,classes], `loss` [b], `gradient` [b,32,32,3] of each sample's loss with respect to its image.
  */
 export function createAttackGradient(config: Config, batch: number, loss: AttackLoss): Program {
@@ -73,18 +87,18 @@ export function createAttackGradient(config: Config, batch: number, loss: Attack
       { name: 'parameters', shape: [parameterCount(model)], dtype: 'float32' },
       { name: 'image', shape: [batch, ...inputShape], dtype: 'float32' },
       { name: 'label', shape: [batch, classes], dtype: 'float32' },
-      ...(loss === 'dlr-targeted' ? [{ name: 'target', shape: [batch, classes], dtype: 'float32' } as const] : []),
+      ...(needsExtra(loss) ? [{ name: 'extra', shape: [batch, classes], dtype: 'float32' } as const] : []),
     ],
     stableInputs: ['parameters'],
     build: (inputs) => {
       const params = splitParameters(model, named(inputs, 'parameters'));
       const label = named(inputs, 'label');
-      const target = inputs.target ?? label;
+      const extra = inputs.extra ?? label;
       const kept: tf.Tensor[] = [];
       // The sum's gradient holds each sample's own, as no sample's loss depends on another's image.
       const gradient = tf.grad((image: tf.Tensor) => {
         const { logits } = forward(model, inputRange, params, image);
-        const losses = attackLoss(loss, logits, label, target);
+        const losses = attackLoss(loss, logits, label, extra);
         kept.push(tf.keep(logits), tf.keep(losses));
         return tf.sum(losses);
       })(named(inputs, 'image'));

@@ -22,6 +22,8 @@ export type Attack = (classifier: Classifier, samples: Samples, random: AttackRa
 export interface Stream {
   /** In [0,1). */
   uniform(): number;
+  /** Standard normal. */
+  normal(): number;
 }
 
 /** Randomness of an attack: a function of the sample and of what it is for, never of the batch or of the order of the samples. */

@@ -1,7 +1,7 @@
 /** @file What an attack may ask of a classifier. */
 
 /** What a gradient attack climbs, per sample; see attack-loss.ts. */
-export type AttackLoss = 'cross-entropy' | 'mse' | 'margin' | 'dlr' | 'dlr-targeted';
+export type AttackLoss = 'cross-entropy' | 'mse' | 'margin' | 'dlr' | 'dlr-targeted' | 'jitter';
 
 /** Samples for one look; arrays have one row per sample. */
 export interface Looks {
@@ -12,6 +12,8 @@ export interface Looks {
   readonly labels: Int32Array;
   /** [count] the classes that targeted losses pull to; needed by those only. */
   readonly targets?: Int32Array | undefined;
+  /** [count,classes] added to the scaled probabilities; needed by `jitter` only. */
+  readonly noise?: Float32Array | undefined;
 }
 
 export interface Gradients {

@@ -9,7 +9,7 @@ export {
   type Stream,
   uniformField,
 } from './attack.ts';
-export { attackLoss, createAttackGradient } from './attack-loss.ts';
+export { attackLoss, createAttackGradient, needsExtra } from './attack-loss.ts';
 export type { AttackSchedule } from './attack-schedule.ts';
 export { createAttackStep } from './attack-step.ts';
 export { Ball, type Norm } from './ball.ts';
@@ -17,6 +17,7 @@ export { type AttackLoss, type Classifier, type Gradients, IMAGE_VALUES, type Lo
 export { fgsm } from './fgsm.ts';
 export { type LinfBall, linfBall, projectToBall } from './linf-ball.ts';
 export { PGD_STEPS, pgd } from './pgd.ts';
+export { type EotPgdOptions, eotPgd, type JitterOptions, jitter, type MiFgsmOptions, miFgsm } from './gradient-variants.ts';
 export { type PgdOptions, pifgsm, type PifgsmOptions, projectedGradient } from './projected-gradient.ts';
 export { addScaledNoise, fillUniformNoise } from './random-start.ts';
 export { type AttackName, ATTACKS, type EvaluationAttack } from './registry.ts';

@@ -5,6 +5,7 @@ import { type Attack, imageOf, joinImages, uniformField } from './attack.ts';
 import type { AttackSchedule } from './attack-schedule.ts';
 import { Ball } from './ball.ts';
 import { fgsm } from './fgsm.ts';
+import { eotPgd, jitter, miFgsm } from './gradient-variants.ts';
 import { PGD_STEPS, pgd } from './pgd.ts';
 import { pifgsm, projectedGradient } from './projected-gradient.ts';
 import { square } from './square.ts';
@@ -25,7 +26,10 @@ export const ATTACKS: Readonly<Record<AttackName, (epsLinf: number) => Evaluatio
   fgsm: (eps) => steps(fgsm(eps)),
   bim: (eps) => search(projectedGradient({ norm: 'linf', eps, stepSize: eps / 4, steps: PGD_STEPS })),
   pgd: (eps) => steps(pgd(eps)),
+  'mi-fgsm': (eps) => search(miFgsm({ eps })),
   pifgsm: (eps) => search(pifgsm({ eps })),
+  'eot-pgd': (eps) => search(eotPgd({ eps })),
+  jitter: (eps) => search(jitter({ eps })),
   apgd: (eps) => search(apgd({ norm: 'linf', eps })),
   'apgd-dlr': (eps) => search(apgd({ norm: 'linf', eps, loss: 'dlr' })),
   'apgd-t': (eps) => search(apgdTargeted({ norm: 'linf', eps })),

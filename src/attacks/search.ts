@@ -21,6 +21,8 @@ export interface Search<Seen extends Look> {
   readonly label: number;
   /** Class that a targeted loss pulls to. */
   readonly target?: number;
+  /** [classes]: what the loss `jitter` adds to the probabilities; default nothing. */
+  readonly noise?: Float32Array;
   /** [32,32,3] in [0,1]: where to look next. */
   readonly image: Float32Array;
   /** Nothing more to look at. */
@@ -46,6 +48,7 @@ export async function searchByGradient(classifier: Classifier, loss: AttackLoss,
       images: gather(active),
       labels: Int32Array.from(active, ({ label }) => label),
       targets: loss === 'dlr-targeted' ? Int32Array.from(active, ({ target = 0 }) => target) : undefined,
+      noise: loss === 'jitter' ? gatherNoise(active, classes) : undefined,
     });
     for (const [row, search] of active.entries())
       search.observe({
@@ -64,6 +67,12 @@ function gather(searches: readonly { readonly image: Float32Array }[]): Float32A
   const images = new Float32Array(searches.length * IMAGE_VALUES);
   for (const [row, { image }] of searches.entries()) images.set(image, row * IMAGE_VALUES);
   return images;
+}
+
+function gatherNoise(searches: readonly { readonly noise?: Float32Array }[], classes: number): Float32Array {
+  const rows = new Float32Array(searches.length * classes);
+  for (const [row, { noise }] of searches.entries()) if (noise !== undefined) rows.set(noise, row * classes);
+  return rows;
 }
 
 /** True unless the label's logit is strictly the largest; NaN counts as misclassified. */

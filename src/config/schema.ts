@@ -170,7 +170,20 @@ export const checkpointSchema = z.strictObject({
   keep: positiveInt.default(3).describe('Newest checkpoints kept, besides the best.'),
 });
 
-export const ATTACK_NAMES = ['noise', 'fgsm', 'bim', 'pgd', 'pifgsm', 'apgd', 'apgd-dlr', 'apgd-t', 'square'] as const;
+export const ATTACK_NAMES = [
+  'noise',
+  'fgsm',
+  'bim',
+  'pgd',
+  'mi-fgsm',
+  'pifgsm',
+  'eot-pgd',
+  'jitter',
+  'apgd',
+  'apgd-dlr',
+  'apgd-t',
+  'square',
+] as const;
 export const evaluationSchema = z.strictObject({
   everyEpochs: z.number().positive().default(1).describe('Clean test accuracy every N epochs, and at the end.'),
   batchSize: positiveInt.default(100).describe('Samples of one compiled evaluation batch.'),

@@ -1,5 +1,13 @@
 /** @file A network of a run as attacks see it: compiled programs for one batch size, and any number of samples. */
-import { type AttackLoss, type Classifier, createAttackGradient, type Gradients, IMAGE_VALUES, type Looks } from '../attacks/index.ts';
+import {
+  type AttackLoss,
+  type Classifier,
+  createAttackGradient,
+  type Gradients,
+  IMAGE_VALUES,
+  type Looks,
+  needsExtra,
+} from '../attacks/index.ts';
 import { type Config, MODELS } from '../config/index.ts';
 import type { TensorValue } from '../core/index.ts';
 import { IMAGE_SIDE } from '../data/index.ts';
@@ -18,7 +26,7 @@ export class CompiledClassifier implements Classifier {
   readonly #compiled = new Map<AttackLoss | 'predict', Promise<CompiledProgram>>();
   readonly #image: TensorValue & { readonly data: Float32Array };
   readonly #label: TensorValue & { readonly data: Float32Array };
-  readonly #target: TensorValue & { readonly data: Float32Array };
+  readonly #extra: TensorValue & { readonly data: Float32Array };
   #parameters: TensorValue | undefined;
 
   constructor(config: Config, engine: Engine) {
@@ -33,7 +41,7 @@ export class CompiledClassifier implements Classifier {
     });
     this.#image = rows(IMAGE_SIDE, IMAGE_SIDE, 3);
     this.#label = rows(this.classes);
-    this.#target = rows(this.classes);
+    this.#extra = rows(this.classes);
   }
 
   /** The network's parameters [P] from now on. */
@@ -52,7 +60,7 @@ export class CompiledClassifier implements Classifier {
     return logits;
   }
 
-  async gradients(loss: AttackLoss, { count, images, labels, targets }: Looks): Promise<Gradients> {
+  async gradients(loss: AttackLoss, { count, images, labels, targets, noise }: Looks): Promise<Gradients> {
     const program = await this.#program(loss);
     const found = {
       logits: new Float32Array(count * this.classes),
@@ -61,12 +69,13 @@ export class CompiledClassifier implements Classifier {
     };
     await this.#overBatches(count, images, async (first, here) => {
       encode(this.#label.data, labels, first, here, this.classes);
-      if (targets !== undefined) encode(this.#target.data, targets, first, here, this.classes);
+      if (targets !== undefined) encode(this.#extra.data, targets, first, here, this.classes);
+      if (noise !== undefined) this.#extra.data.set(noise.subarray(first * this.classes, (first + here) * this.classes));
       const outputs = await program.run({
         ...this.#network,
         image: this.#image,
         label: this.#label,
-        ...(loss === 'dlr-targeted' && { target: this.#target }),
+        ...(needsExtra(loss) && { extra: this.#extra }),
       });
       for (const [name, width] of [['logits', this.classes] as const, ['loss', 1] as const, ['gradient', IMAGE_VALUES] as const])
         found[name].set((outputs[name] as TensorValue).data.subarray(0, here * width), first * width);

@@ -26,6 +26,7 @@ const TITLES: Readonly<Record<string, string>> = {
   pgd: 'PGD-10',
   apgd: 'APGD-CE',
   square: 'Square',
+  jitter: 'Jitter',
   'worst-case': 'Worst case',
 };
 

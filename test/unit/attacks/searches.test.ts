@@ -4,11 +4,15 @@ import {
   apgdTargeted,
   type Attack,
   type AttackRandom,
+  type AttackLoss,
   attackLoss,
   Ball,
   type Classifier,
+  eotPgd,
   IMAGE_VALUES,
+  jitter,
   logitMargin,
+  miFgsm,
   pifgsm,
   projectedGradient,
   sampleRandom,
@@ -33,6 +37,9 @@ function lcg(seed: number): Stream {
     uniform: () => {
       state = (Math.imul(1_664_525, state) + 1_013_904_223) >>> 0;
       return (state >>> 8) / 2 ** 24;
+    },
+    normal: () => {
+      throw new Error('the golden vectors have no normal numbers');
     },
   };
 }
@@ -73,8 +80,7 @@ describe('attackLoss', () => {
     [0.25, 2, 1.5, 1],
   ];
   const oneHot = (classes: number[]) => tf.oneHot(tf.tensor1d(classes, 'int32'), 4).toFloat();
-  const values = (name: Parameters<typeof attackLoss>[0]) =>
-    Array.from(attackLoss(name, tf.tensor2d(logits), oneHot([0, 2]), oneHot([1, 3])).dataSync());
+  const values = (name: AttackLoss) => Array.from(attackLoss(name, tf.tensor2d(logits), oneHot([0, 2]), oneHot([1, 3])).dataSync());
 
   test('is the definition of each loss', () => {
     expect(values('margin')).toEqual([-2, 0.5]);
@@ -84,6 +90,13 @@ describe('attackLoss', () => {
     const targeted = values('dlr-targeted');
     expect(targeted[0]).toBeCloseTo((1 - 3) / (3 - (0.5 - 2) / 2), 6);
     expect(targeted[1]).toBeCloseTo((1 - 1.5) / (2 - (1 + 0.25) / 2), 6);
+  });
+
+  test('jitter does not see the scale of the logits', () => {
+    const noise = tf.zeros([2, 4]);
+    const at = (scale: number) => Array.from(attackLoss('jitter', tf.mul(tf.tensor2d(logits), scale), oneHot([0, 2]), noise).dataSync());
+    for (const [i, value] of at(1).entries()) expect(at(1000)[i]).toBeCloseTo(value, 6);
+    expect(at(1)[1]).toBeGreaterThan(at(1)[0] as number);
   });
 
   test('stays finite where all logits are equal', () => {
@@ -146,6 +159,9 @@ describe('on a linear classifier', () => {
     apgd: apgd({ norm: 'linf', eps, steps: 20 }),
     'apgd with the margin loss': apgd({ norm: 'linf', eps, steps: 20, loss: 'margin' }),
     pifgsm: pifgsm({ eps }),
+    'mi-fgsm': miFgsm({ eps }),
+    'eot-pgd': eotPgd({ eps, draws: 3 }),
+    jitter: jitter({ eps }),
   };
 
   test.each(Object.keys(attacks))('%s breaks what lies within reach, and nothing beyond it', async (name) => {
@@ -257,7 +273,7 @@ describe.skipIf(goldenMissing)(goldenTitle('searches golden'), () => {
     expect(off[0]).toBe(0);
   });
 
-  test('pgd in l2, bim and pifgsm: give the images of torchattacks', async () => {
+  test('pgd in l2, bim, pifgsm and jitter: give the images of torchattacks', async () => {
     const l2 = await compare('pgdl2', ({ eps, alpha, steps }) =>
       projectedGradient({ norm: 'l2', eps, stepSize: alpha, steps, keepGoing: true }),
     );
@@ -271,6 +287,11 @@ describe.skipIf(goldenMissing)(goldenTitle('searches golden'), () => {
     const patch = await compare('pifgsm_16', ({ max_epsilon: eps }) => pifgsm({ eps, keepGoing: true }));
     expect(patch.otherSuccess).toBeLessThanOrEqual(1);
     expect(patch.rest).toBeLessThan(0.005);
+    const scaled = await compare('jitter_nonoise', ({ eps, alpha, steps }) =>
+      jitter({ eps, stepSize: alpha, steps, sigma: 0, randomStart: false, keepGoing: true }),
+    );
+    expect(scaled.otherSuccess).toBeLessThanOrEqual(1);
+    expect(scaled.rest).toBeLessThan(0.005);
   });
 
   test('results of a sample do not depend on the samples beside it', async () => {
@@ -279,6 +300,8 @@ describe.skipIf(goldenMissing)(goldenTitle('searches golden'), () => {
       apgd({ norm: 'linf', eps, steps: 8, restarts: 2 }),
       apgdTargeted({ norm: 'linf', eps, steps: 5, targets: 2 }),
       square({ eps, queries: 20 }),
+      eotPgd({ eps, draws: 2, steps: 2 }),
+      jitter({ eps, steps: 4 }),
       projectedGradient({ norm: 'l2', eps: 0.3, stepSize: 0.1, steps: 4, randomStart: true }),
     ];
     const first = 9;
