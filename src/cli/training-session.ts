@@ -79,6 +79,7 @@ export async function trainHere(options: TrainingOptions): Promise<TrainingOutco
     },
     abandon: () => processes?.killNow(),
   });
+  let ended = false;
   try {
     const lost = await Promise.race([handle.result.then(() => undefined), ...(processes === undefined ? [] : [processes.givenUp])]);
     if (lost !== undefined) {
@@ -86,9 +87,11 @@ export async function trainHere(options: TrainingOptions): Promise<TrainingOutco
       throw workersLost(lost);
     }
     const result = await handle.result;
+    ended = true;
     return { result, interrupted: interrupt.signal() === 'SIGINT' && result.state === 'stopped' };
   } finally {
-    await processes?.stop(WORKER_GRACE_MS);
+    // After a failure they may wait for another coordinator, which doesn't come.
+    await (ended ? processes?.stop(WORKER_GRACE_MS) : processes?.leave(WORKER_GRACE_MS));
     await shown;
     interrupt.remove();
   }

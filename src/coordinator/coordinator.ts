@@ -328,7 +328,9 @@ async function drive(
     const error = isDeepDefenseError(cause)
       ? cause
       : new DeepDefenseError('INTERNAL', { what: cause instanceof Error ? cause.message : String(cause), cause });
-    pool.finish('failed', `${error.code}: ${error.parts.what}`);
+    // A disk that is full may have room a moment later: the workers wait for the next coordinator as after a crash.
+    if (error.code === 'STORAGE_FAILED') pool.suspend(error.parts.what);
+    else pool.finish('failed', `${error.code}: ${error.parts.what}`);
     ledger.record({
       type: 'run-finished',
       state: 'failed',

@@ -29,6 +29,12 @@ const LATE_MS = 100;
 /** The same job failing on this many workers is the job's fault, not theirs. */
 const MAX_TASK_FAILURES = 3;
 
+/** How members are let go. */
+interface Farewell {
+  readonly reason: LeaveReason;
+  readonly word: CoordinatorMessage | undefined;
+}
+
 /** See the file's header. */
 export class WorkerPool<Snapshot> {
   readonly membership: Membership;
@@ -48,7 +54,8 @@ export class WorkerPool<Snapshot> {
   #emptySinceMs: number | undefined;
   #noticeAtMs: number | undefined;
   #lastFailure: TaskFailure | undefined;
-  #finished = false;
+  /** What comers and goers hear once the pool is closed. */
+  #farewell: Farewell | undefined;
   #awakeAtMs: number | undefined;
   #stopWatching: () => void = () => {};
 
@@ -111,11 +118,10 @@ export class WorkerPool<Snapshot> {
 
   /** A worker opened a stream. Returns the id to report under. */
   connect(link: WorkerLink<Snapshot>): number {
-    if (this.#awakeAtMs === undefined && !this.#finished) this.#watchAwake();
+    if (this.#awakeAtMs === undefined && this.#farewell === undefined) this.#watchAwake();
     const { id } = this.membership.connect(this.#clock.nowMs());
     this.#seats.set(id, { link, tasks: new Map(), version: undefined });
-    if (this.#finished)
-      this.#drop(id, 'finished', 'the run is over', coordinatorMessage('finish', { state: 'stopped', reason: 'the run is over' }));
+    if (this.#farewell !== undefined) this.#drop(id, this.#farewell.reason, 'the run is over', this.#farewell.word);
     else this.#wakeUp.at(this.#clock.nowMs() + this.#options.leaseMs + 1);
     return id;
   }
@@ -206,9 +212,18 @@ export class WorkerPool<Snapshot> {
 
   /** Tells every member that the run is over and takes no more. */
   finish(state: 'completed' | 'stopped' | 'failed', reason: string): void {
-    this.#finished = true;
+    this.#close(reason, { reason: 'finished', word: coordinatorMessage('finish', { state, reason }) });
+  }
+
+  /** Ends without a word: members take it for a crash and wait for the run's next coordinator, with their data and sessions. */
+  suspend(reason: string): void {
+    this.#close(reason, { reason: 'disconnected', word: undefined });
+  }
+
+  #close(reason: string, farewell: Farewell): void {
+    this.#farewell = farewell;
     this.abandon(reason);
-    for (const id of this.#seats.keys()) this.#drop(id, 'finished', reason, coordinatorMessage('finish', { state, reason }));
+    for (const id of this.#seats.keys()) this.#drop(id, farewell.reason, reason, farewell.word);
     this.#wakeUp.close();
     this.#stopWatching();
   }
@@ -317,7 +332,7 @@ export class WorkerPool<Snapshot> {
 
   /** Everything that may follow from a change, in one place. */
   #turn(): void {
-    if (this.#finished) return;
+    if (this.#farewell !== undefined) return;
     this.#proceed();
     this.#account();
   }

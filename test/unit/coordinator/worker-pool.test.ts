@@ -296,6 +296,21 @@ describe('worker pool', () => {
     expect(outcome.error).toMatchObject({ code: 'WORKERS_LOST' });
   });
 
+  it('lets members go without a word when it is suspended, also those that come then', () => {
+    const [a] = readyWorkers('a');
+    pool.suspend('the disk is full');
+    expect([a.closed, a.said('finish'), a.said('refusal')]).toEqual([true, 0, 0]);
+    const late: CoordinatorMessage[] = [];
+    let closed = false;
+    const link = {
+      send: (message: CoordinatorMessage) => void late.push(message),
+      sendParameters: () => {},
+      close: () => void (closed = true),
+    };
+    pool.connect(link);
+    expect([closed, late]).toEqual([true, []]);
+  });
+
   it('takes time in which it was itself asleep for no silence of the workers', async () => {
     const [a] = readyWorkers('a');
     step(0);
