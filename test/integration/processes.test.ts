@@ -83,7 +83,9 @@ describe('real processes', () => {
     expect(goodput.seconds.useful).toBeGreaterThan(0.95 * kept);
     expect(goodput.seconds.useful).toBeLessThan(1.05 * kept);
     expect(goodput.seconds.recomputed).toBeGreaterThan(0.95 * (compute(events) - kept));
-    expect(events.findLast(({ type }) => type === 'run-resumed')).toMatchObject({ goodput: { readyWorkers: 0 } });
+    // The surviving worker may have returned before the record was written.
+    const resumed = events.findLast((event) => event.type === 'run-resumed');
+    expect([0, 1]).toContain(resumed?.goodput?.readyWorkers);
   });
 
   it('let a worker leave with code 0 on SIGTERM when it is asked to', async () => {

@@ -23,8 +23,8 @@ describe('attacks', () => {
   });
 
   test('schedules: fgsm is one full step, pgd ten quarter steps from a random start', () => {
-    expect(ATTACKS.fgsm(0.03)).toEqual({ steps: 1, stepSizeLinf: 0.03, randomStart: false });
-    expect(ATTACKS.pgd(8 / 255)).toEqual({ steps: 10, stepSizeLinf: 2 / 255, randomStart: true });
+    expect(ATTACKS.fgsm(0.03)).toEqual({ kind: 'steps', schedule: { steps: 1, stepSizeLinf: 0.03, randomStart: false } });
+    expect(ATTACKS.pgd(8 / 255)).toEqual({ kind: 'steps', schedule: { steps: 10, stepSizeLinf: 2 / 255, randomStart: true } });
     expect(pgd(0.1, 40).steps).toBe(40);
   });
 
