@@ -3,13 +3,13 @@
  * command line (dist/), coordinator and gRPC included, and checks on the way that every run ended with the same weights.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { DeepDefenseError, isDeepDefenseError } from '../src/core/index.ts';
+import { CLI, requireBuild } from './built-command.ts';
 import { describeMachine } from './machine.ts';
 import { wholeNumber } from './options.ts';
 import { type Spread, spreadOf } from './statistics.ts';
@@ -27,8 +27,6 @@ const HELP = `Times \`deepdefense train\` (vgg6, deep) with one and two workers,
 
 /** Samples of a shard. */
 const SHARD = 16;
-
-const CLI = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 
 interface RunOutcome {
   readonly samplesPerSecond: number;
@@ -113,8 +111,7 @@ async function main(): Promise<void> {
     process.stdout.write(`${HELP}\n`);
     return;
   }
-  if (!existsSync(CLI))
-    throw new DeepDefenseError('USAGE', { what: `no built command line at "${CLI}"`, todo: 'run `npm run build` first' });
+  requireBuild();
   const steps = wholeNumber('steps', values.steps);
   const batch = wholeNumber('batch', values.batch);
   if (batch % SHARD !== 0)

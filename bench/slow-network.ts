@@ -3,7 +3,7 @@
  * delays and limits what passes, with gradients averaged in every step, in bfloat16, and with local steps (config section `sync`).
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { DeepDefenseError, isDeepDefenseError } from '../src/core/index.ts';
+import { CLI, requireBuild } from './built-command.ts';
 import { describeMachine } from './machine.ts';
 import { wholeNumber } from './options.ts';
 import { type Spread, spreadOf } from './statistics.ts';
@@ -26,7 +27,6 @@ const HELP = `Times training of two workers behind slow connections, turn by tur
   --repeats   runs per setting; default 3
   --json      one JSON document on stdout, progress on stderr`;
 
-const CLI = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const WORKERS = 2;
 
 /** What is compared; the first is the baseline. */
@@ -131,8 +131,7 @@ async function main(): Promise<void> {
     process.stdout.write(`${HELP}\n`);
     return;
   }
-  if (!existsSync(CLI))
-    throw new DeepDefenseError('USAGE', { what: `no built command line at "${CLI}"`, todo: 'run `npm run build` first' });
+  requireBuild();
   const steps = wholeNumber('steps', values.steps);
   const repeats = wholeNumber('repeats', values.repeats);
   const network = { mbit: wholeNumber('mbit', values.mbit), delayMs: wholeNumber('delay-ms', values['delay-ms']) };

@@ -3,7 +3,7 @@
  * loopback, each with a connection of its own. Prints a table, or with `--json` one document {machine, rows}.
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { parameterSpecs } from '../src/config/index.ts';
 import { DeepDefenseError, isDeepDefenseError, sizeOf } from '../src/core/index.ts';
+import { CLI, requireBuild } from './built-command.ts';
 import { describeMachine } from './machine.ts';
 import { wholeNumber } from './options.ts';
 import { type Spread, spreadOf } from './statistics.ts';
@@ -30,7 +31,6 @@ const HELP = `Measures a coordinator with up to a thousand workers that compute 
   --cpu-prof      folder for CPU profiles of the coordinators
   --json          one JSON document on stdout, progress on stderr`;
 
-const CLI = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const SMALL_MODEL = new URL('small-model.mjs', import.meta.url).href;
 const SMALL_ELEMENTS = 15;
 const MODELS = ['small', 'cnn3'] as const;
@@ -431,8 +431,7 @@ async function main(): Promise<void> {
     process.stdout.write(`${HELP}\n`);
     return;
   }
-  if (!existsSync(CLI))
-    throw new DeepDefenseError('USAGE', { what: `no built command line at "${CLI}"`, todo: 'run `npm run build` first' });
+  requireBuild();
   const counts = values.workers.split(',').map((text) => wholeNumber('workers', text));
   if (counts.some((count) => count < 2)) throw new DeepDefenseError('USAGE', { what: 'bad --workers', expected: 'at least 2 of them' });
   const settings: Settings = {

@@ -120,8 +120,7 @@ class ApgdSearch implements Search<GradientLook> {
   #advance(from: Float32Array, gradient: Float32Array, share: number): void {
     const ball = this.#ball;
     const next = new Float32Array(from.length);
-    ball.ascend(next, from, gradient, this.#step);
-    ball.project(next);
+    ball.step(next, from, gradient, this.#step);
     for (let i = 0; i < next.length; i++) {
       const here = from[i] as number;
       next[i] = here + share * ((next[i] as number) - here) + (1 - share) * (here - (this.#previous[i] as number));
@@ -134,7 +133,7 @@ class ApgdSearch implements Search<GradientLook> {
 
 /**
  * Untargeted Auto-PGD. Samples that are misclassified to begin with are returned as they are, as are those that withstand.
- * @param loss default `cross-entropy`
+ * @param options.loss default `cross-entropy`
  */
 export function apgd(options: ApgdOptions & { readonly loss?: AttackLoss }): Attack {
   return (classifier, samples, random) => {

@@ -56,6 +56,19 @@ export class Ball {
     for (let i = 0; i < target.length; i++) target[i] = (from[i] as number) + scale * (gradient[i] as number);
   }
 
+  /** One step from `from`, back in the ball: see {@link ascend} and {@link project}. */
+  step(target: Float32Array, from: Float32Array, gradient: Float32Array, size: number): void {
+    this.ascend(target, from, gradient, size);
+    this.project(target);
+  }
+
+  /** The centre moved by eps times each value of a field in [-1,1), brought into the ball: for `linf` uniform where the field is. */
+  offset(field: ArrayLike<number>): Float32Array {
+    const image = this.clean.map((value, i) => value + this.eps * (field[i] as number));
+    this.project(image);
+    return image;
+  }
+
   /** clean + eps * field / |field|, cut to [0,1]: its largest coordinate (linf) or its length (l2) lies on the border. */
   start(field: ArrayLike<number>): Float32Array {
     let size = 0;

@@ -4,10 +4,13 @@ import { apgd, apgdTargeted } from './apgd.ts';
 import { type Attack, imageOf, joinImages, uniformField } from './attack.ts';
 import type { AttackSchedule } from './attack-schedule.ts';
 import { Ball } from './ball.ts';
+import { eotPgd } from './eot-pgd.ts';
 import { fgsm } from './fgsm.ts';
-import { eotPgd, jitter, miFgsm } from './gradient-variants.ts';
+import { jitter } from './jitter.ts';
+import { miFgsm } from './mi-fgsm.ts';
 import { PGD_STEPS, pgd } from './pgd.ts';
-import { pifgsm, projectedGradient } from './projected-gradient.ts';
+import { pifgsm } from './pifgsm.ts';
+import { projectedGradient } from './projected-gradient.ts';
 import { square } from './square.ts';
 
 export type AttackName = Config['evaluation']['attacks'][number];
@@ -39,13 +42,7 @@ export const ATTACKS: Readonly<Record<AttackName, (epsLinf: number) => Evaluatio
 /** One uniform point of the ball: what an attack without any knowledge finds. */
 function uniformNoise(eps: number): Attack {
   return (_, samples, random) => {
-    const rows = Array.from({ length: samples.count }, (__, row) => {
-      const ball = new Ball('linf', imageOf(samples, row), eps);
-      const field = uniformField(random.stream(row, 0));
-      const image = ball.clean.map((value, i) => value + eps * (field[i] as number));
-      ball.project(image);
-      return image;
-    });
-    return Promise.resolve(joinImages(rows));
+    const moved = (row: number) => new Ball('linf', imageOf(samples, row), eps).offset(uniformField(random.stream(row, 0)));
+    return Promise.resolve(joinImages(Array.from({ length: samples.count }, (__, row) => moved(row))));
   };
 }

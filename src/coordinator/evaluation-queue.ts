@@ -20,7 +20,10 @@ export interface EvaluationQueueOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** How many ordinary steps a task is worth, for its deadline: passes through the network, a gradient counted as three, over ten batches' worth. */
+/**
+ * Factors on cluster.stepDeadlineMs, so that a task of the largest size may take what its attack takes at full length: by estimate of the
+ * passes through the network, roughly. An attack is mostly quicker, because images that are done leave.
+ */
 const EFFORT: Readonly<Record<EvaluationName, number>> = {
   clean: 1,
   noise: 1,
@@ -47,7 +50,7 @@ export class EvaluationQueue implements Job {
   readonly kind = 'evaluate';
   readonly unitsPerWorker = 1;
   readonly minWorkers = 1;
-  readonly steps: number;
+  readonly deadlineFactor: number;
   readonly leases: LeaseTable;
   readonly imagesPerTask: number;
   readonly #options: EvaluationQueueOptions;
@@ -58,7 +61,7 @@ export class EvaluationQueue implements Job {
 
   constructor(options: EvaluationQueueOptions) {
     this.#options = options;
-    this.steps = EFFORT[options.attack];
+    this.deadlineFactor = EFFORT[options.attack];
     const batches = Math.ceil(options.samples / options.batchSize);
     const batchesPerTask = Math.min(MAX_BATCHES_PER_TASK, Math.max(1, Math.floor(batches / TASKS_PER_PASS)));
     this.imagesPerTask = batchesPerTask * options.batchSize;

@@ -24,8 +24,8 @@ export interface Job {
   readonly unitsPerWorker: number | 'share';
   /** Workers that must be ready before the first grant. */
   readonly minWorkers: number;
-  /** Local steps of one unit, >= 1; the deadline grows with them. Default 1. */
-  readonly steps?: number;
+  /** Factor on cluster.stepDeadlineMs, >= 1: how many ordinary steps a task is worth. Default 1. */
+  readonly deadlineFactor?: number;
   /** The step of a training job, for messages to people. */
   readonly step?: number;
   /** Turns a grant into tasks; `nextTaskId` gives an id that was never used before. */

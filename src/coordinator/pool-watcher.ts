@@ -113,11 +113,11 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
 }
 
 /** One line: what took too long and what to set. */
-export function describeShortDeadline({ kind, step, steps = 1 }: Job, deadlineMs: number): string {
+export function describeShortDeadline({ kind, step, deadlineFactor = 1 }: Job, deadlineMs: number): string {
   const work = step === undefined ? kind : `step ${step}`;
   return (
     `${work}: leases were taken back after ${deadlineMs} ms, though no worker is known to be slower than the others; ` +
-    `cluster.stepDeadlineMs is too short for this work: set it to ${Math.ceil((4 * deadlineMs) / steps)} or more`
+    `cluster.stepDeadlineMs is too short for this work: set it to ${Math.ceil((4 * deadlineMs) / deadlineFactor)} or more`
   );
 }
 

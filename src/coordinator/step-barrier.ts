@@ -43,7 +43,7 @@ export class StepBarrier implements Job {
   readonly leases: LeaseTable;
   readonly minWorkers: number;
   readonly step: number;
-  readonly steps: number;
+  readonly deadlineFactor: number;
   readonly #options: StepBarrierOptions;
   readonly #monotonicMs: () => number;
   #reducer: TreeReducer | undefined;
@@ -55,7 +55,7 @@ export class StepBarrier implements Job {
   constructor(options: StepBarrierOptions) {
     this.#options = options;
     this.step = options.step;
-    this.steps = options.schedule.length;
+    this.deadlineFactor = options.schedule.length;
     this.minWorkers = options.minWorkers ?? 1;
     this.leases = new LeaseTable(options.shards);
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());

@@ -199,7 +199,7 @@ export class WorkerPool<Snapshot> {
     const pace = job.kind === 'train' ? this.#trainingPace : new Pace();
     pace.fade();
     return new Promise((resolve, reject) => {
-      const deadlineMs = this.#options.stepDeadlineMs * (job.steps ?? 1);
+      const deadlineMs = this.#options.stepDeadlineMs * (job.deadlineFactor ?? 1);
       this.#running = { job, pace, granted: false, answered: new Set(), failures: 0, deadlineMs, resolve, reject };
       this.#turn();
     });

@@ -16,7 +16,7 @@ it('a wait says how many workers are ready and missing, and how to start some', 
 });
 
 it('a deadline that the work exceeds is named with a value to set, per ordinary step', () => {
-  expect(describeShortDeadline(job({ kind: 'train', step: 7, steps: 5 }), 10_000)).toBe(
+  expect(describeShortDeadline(job({ kind: 'train', step: 7, deadlineFactor: 5 }), 10_000)).toBe(
     'step 7: leases were taken back after 10000 ms, though no worker is known to be slower than the others; ' +
       'cluster.stepDeadlineMs is too short for this work: set it to 8000 or more',
   );

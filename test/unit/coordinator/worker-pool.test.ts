@@ -629,7 +629,7 @@ describe('worker pool', () => {
     it('comes so many times later as a unit of the job has steps', async () => {
       const [a] = readyWorkers('a');
       const queue = new EvaluationQueue({ attack: 'clean', epsLinf: 0, samples: 1, batchSize: 1, parameterVersion: 0 });
-      const done = pool.run(Object.assign(queue, { steps: 3 }));
+      const done = pool.run(Object.assign(queue, { deadlineFactor: 3 }));
       const [b] = readyWorkers('b');
       await clock.advance(3 * DEADLINE_MS - 1);
       expect([a.said('cancelTask'), b.said('evaluationTask')]).toEqual([0, 0]);
