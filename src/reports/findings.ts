@@ -1,5 +1,4 @@
 /** @file What a reader must know before believing a report: fixed caveats and alarms computed from the figures. */
-import { ATTACK_NAMES } from '../config/index.ts';
 import { attackTitle, formatEps, formatPercent } from './format.ts';
 import { runTitles } from './run-charts.ts';
 import type { EvaluationRecord, RunRecord } from './run-record.ts';
@@ -86,11 +85,6 @@ function clearlyAbove(a: EvaluationRecord, b: EvaluationRecord): boolean {
   return wilsonInterval(a.accuracy * a.samples, a.samples).low > wilsonInterval(b.accuracy * b.samples, b.samples).high;
 }
 
-/** Titles of the attacks among these names, e.g. "FGSM and PGD-10". */
-function listOf(names: ReadonlySet<string>): string {
-  return new Intl.ListFormat('en').format(ATTACK_NAMES.filter((name) => names.has(name)).map(attackTitle));
-}
-
 function note(text: string): Finding {
   return { level: 'note', text };
 }
@@ -105,7 +99,7 @@ function notesOf(runs: readonly RunRecord[], titles: readonly string[]): Finding
       note(
         strong
           ? 'Accuracies under attack are upper bounds on robust accuracy: an attack adapted to the defence can only lower them.'
-          : `${listOf(names)} alone can't prove robustness. Accuracies under attack are upper bounds on robust accuracy: stronger or adaptive attacks (evaluation.attacks: apgd-t, square) can only lower it, and a defence that hides its gradients looks strong against gradient attacks.`,
+          : "FGSM and PGD-10 alone don't prove robustness. They are upper bounds on robust accuracy: stronger or adaptive attacks (evaluation.attacks: apgd-t, square) can only lower it, and a defence that hides its gradients looks strong against these two.",
       ),
     );
     const samples = Math.min(
