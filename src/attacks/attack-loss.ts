@@ -32,12 +32,13 @@ const flat = (column: tf.Tensor): tf.Tensor => tf.reshape(column, [-1]);
 /**
  * One scalar per sample; all rise as the attack gets nearer. `cross-entropy`, `mse`, and with z_(k) the k-th largest logit:
  * - `margin`: max_{k != y} z_k - z_y
+ * - `margin-targeted`: z_t - z_y
  * - `dlr`: -(z_y - max_{k != y} z_k) / (z_(1) - z_(3) + 1e-12), at least 3 classes (Croce and Hein 2020, equation 6)
  * - `dlr-targeted`: -(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2 + 1e-12), at least 4 classes (equation 7)
  * - `jitter`: mean over the classes of (softmax(10 z / max |z_k|) + noise - label)^2, blind to the scale of the logits (Schwinn et al. 2021)
  * @param logits [b,classes] float32
  * @param label [b,classes] float32 one-hot
- * @param extra [b,classes] float32: the one-hot target of `dlr-targeted`, the noise of `jitter`
+ * @param extra [b,classes] float32: the one-hot target of targeted losses, the noise of `jitter`
  * @returns [b] float32
  */
 export function attackLoss(name: AttackLoss, logits: tf.Tensor, label: tf.Tensor, extra: tf.Tensor): tf.Tensor {
@@ -48,6 +49,8 @@ export function attackLoss(name: AttackLoss, logits: tf.Tensor, label: tf.Tensor
       return squaredError(logits, label);
     case 'margin':
       return margin(logits, label);
+    case 'margin-targeted':
+      return tf.sub(labelLogit(logits, extra), labelLogit(logits, label));
     case 'dlr': {
       const [first, , third] = largest(logits, 3) as [tf.Tensor, tf.Tensor, tf.Tensor];
       const distance = tf.sub(bestOtherLogit(logits, label), labelLogit(logits, label));
@@ -69,9 +72,14 @@ export function attackLoss(name: AttackLoss, logits: tf.Tensor, label: tf.Tensor
   }
 }
 
+/** True for losses that pull to a target class. */
+export function isTargeted(loss: AttackLoss): boolean {
+  return loss === 'dlr-targeted' || loss === 'margin-targeted';
+}
+
 /** True where a program of this loss has the input `extra`. */
 export function needsExtra(loss: AttackLoss): boolean {
-  return loss === 'dlr-targeted' || loss === 'jitter';
+  return isTargeted(loss) || loss === 'jitter';
 }
 
 /**
@@ -105,6 +113,39 @@ export function createAttackGradient(config: Config, batch: number, loss: Attack
       const [logits, losses] = kept as [tf.Tensor, tf.Tensor];
       const outputs = { logits: tf.mul(logits, 1), loss: tf.mul(losses, 1), gradient };
       for (const tensor of kept) tensor.dispose();
+      return outputs;
+    },
+  };
+}
+
+/**
+ * Inputs: `parameters` [P], `image` [b,32,32,3] in [0,1]; float32.
+ * Outputs, float32: `logits` [b,classes], `jacobian` [b,classes,32,32,3] of each logit of a sample with respect to its image.
+ */
+export function createLogitJacobian(config: Config, batch: number): Program {
+  const { name: model, inputRange } = config.model;
+  const { classes, inputShape } = MODELS[model];
+  return {
+    name: `logit-jacobian/${model}/${batch}`,
+    inputs: [
+      { name: 'parameters', shape: [parameterCount(model)], dtype: 'float32' },
+      { name: 'image', shape: [batch, ...inputShape], dtype: 'float32' },
+    ],
+    stableInputs: ['parameters'],
+    build: (inputs) => {
+      const params = splitParameters(model, named(inputs, 'parameters'));
+      let kept: tf.Tensor | undefined;
+      const rows = Array.from({ length: classes }, (_, k) =>
+        // The forward passes are the same; the runtime computes them once.
+        tf.grad((image: tf.Tensor) => {
+          const { logits } = forward(model, inputRange, params, image);
+          kept ??= tf.keep(logits);
+          return tf.sum(tf.slice(logits, [0, k], [batch, 1]));
+        })(named(inputs, 'image')),
+      );
+      const logits = kept as unknown as tf.Tensor;
+      const outputs = { logits: tf.mul(logits, 1), jacobian: tf.stack(rows, 1) };
+      logits.dispose();
       return outputs;
     },
   };

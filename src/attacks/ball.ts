@@ -1,6 +1,7 @@
 /** @file The threat models |x' - x| <= eps with x' in [0,1], for one image at a time. Sums are taken in float64. */
 
-export type Norm = 'linf' | 'l2';
+/** Norms that a {@link Ball} can be of. */
+export type BallNorm = 'linf' | 'l2';
 
 /** Euclidean length. */
 export function lengthOf(values: ArrayLike<number>): number {
@@ -11,13 +12,13 @@ export function lengthOf(values: ArrayLike<number>): number {
 
 /** A ball around a clean image, cut to [0,1]. */
 export class Ball {
-  readonly norm: Norm;
+  readonly norm: BallNorm;
   readonly eps: number;
   /** The centre. */
   readonly clean: Float32Array;
 
   /** @param eps radius in [0,1] pixel units, >= 0; for `l2` of the whole image */
-  constructor(norm: Norm, clean: Float32Array, eps: number) {
+  constructor(norm: BallNorm, clean: Float32Array, eps: number) {
     this.norm = norm;
     this.eps = eps;
     this.clean = clean;

@@ -1,7 +1,7 @@
 /** @file What an attack may ask of a classifier. */
 
 /** What a gradient attack climbs, per sample; see attack-loss.ts. */
-export type AttackLoss = 'cross-entropy' | 'mse' | 'margin' | 'dlr' | 'dlr-targeted' | 'jitter';
+export type AttackLoss = 'cross-entropy' | 'mse' | 'margin' | 'margin-targeted' | 'dlr' | 'dlr-targeted' | 'jitter';
 
 /** Samples for one look; arrays have one row per sample. */
 export interface Looks {
@@ -25,6 +25,14 @@ export interface Gradients {
   readonly gradient: Float32Array;
 }
 
+/** All logits with their gradients. */
+export interface LogitGradients {
+  /** [count,classes]. */
+  readonly logits: Float32Array;
+  /** [count,classes,32,32,3]: of each logit of a sample with respect to its image. */
+  readonly jacobian: Float32Array;
+}
+
 /**
  * A differentiable classifier of images in [0,1]. The answer for a sample doesn't depend on the samples beside it. Arrays of an answer
  * are the caller's until the next call.
@@ -36,6 +44,8 @@ export interface Classifier {
   /** @returns [count,classes] */
   logits(looks: Pick<Looks, 'count' | 'images'>): Promise<Float32Array>;
   gradients(loss: AttackLoss, looks: Looks): Promise<Gradients>;
+  /** Costs about as much as one gradient per class. */
+  logitGradients(looks: Pick<Looks, 'count' | 'images'>): Promise<LogitGradients>;
 }
 
 /** Rows, columns, channels and values of an image. */

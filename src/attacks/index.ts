@@ -9,11 +9,11 @@ export {
   type Stream,
   uniformField,
 } from './attack.ts';
-export { attackLoss, createAttackGradient, needsExtra } from './attack-loss.ts';
+export { attackLoss, createAttackGradient, createLogitJacobian, isTargeted, needsExtra } from './attack-loss.ts';
 export type { AttackSchedule } from './attack-schedule.ts';
 export { createAttackStep } from './attack-step.ts';
-export { Ball, type Norm } from './ball.ts';
-export { type AttackLoss, type Classifier, type Gradients, IMAGE_VALUES, type Looks } from './classifier.ts';
+export { Ball, type BallNorm } from './ball.ts';
+export { type AttackLoss, type Classifier, type Gradients, IMAGE_VALUES, type LogitGradients, type Looks } from './classifier.ts';
 export { type EotPgdOptions, eotPgd } from './eot-pgd.ts';
 export { fgsm } from './fgsm.ts';
 export { type JitterOptions, jitter } from './jitter.ts';
@@ -23,7 +23,7 @@ export { PGD_STEPS, pgd } from './pgd.ts';
 export { pifgsm, type PifgsmOptions } from './pifgsm.ts';
 export { type PgdOptions, projectedGradient } from './projected-gradient.ts';
 export { addScaledNoise, fillUniformNoise } from './random-start.ts';
-export { type AttackName, ATTACKS, type EvaluationAttack } from './registry.ts';
+export { ATTACKS, createAttack, type EvaluationAttack, type InTrainingAttack } from './registry.ts';
 export { isMisclassified, logitMargin } from './search.ts';
 export { type SignStepOptions, signStep } from './sign-step.ts';
 export { square, type SquareDraws, type SquareOptions } from './square.ts';

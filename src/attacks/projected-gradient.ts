@@ -3,13 +3,13 @@
  * attack-step.ts.
  */
 import { type Attack, imageOf, joinImages, uniformField } from './attack.ts';
-import { Ball, type Norm } from './ball.ts';
+import { Ball, type BallNorm } from './ball.ts';
 import type { AttackLoss } from './classifier.ts';
 import { DescentSearch } from './descent-search.ts';
 import { searchByGradient } from './search.ts';
 
 export interface PgdOptions {
-  readonly norm: Norm;
+  readonly norm: BallNorm;
   /** Radius in [0,1] pixel units. */
   readonly eps: number;
   /** In [0,1] pixel units; for `l2` the length of a step. */

@@ -3,6 +3,7 @@
  * searches of a batch go step by step together; one that has ended leaves the batch. As a search sees nothing of its neighbours, its
  * result doesn't depend on them.
  */
+import { isTargeted } from './attack-loss.ts';
 import { type AttackLoss, type Classifier, IMAGE_VALUES } from './classifier.ts';
 
 /** What the classifier makes of an image. Arrays are valid during the call only. */
@@ -14,6 +15,11 @@ export interface GradientLook extends Look {
   readonly loss: number;
   /** [32,32,3] */
   readonly gradient: Float32Array;
+}
+
+export interface JacobianLook extends Look {
+  /** [classes,32,32,3]: the gradient of each logit. */
+  readonly jacobian: Float32Array;
 }
 
 /** The search of one sample. */
@@ -47,7 +53,7 @@ export async function searchByGradient(classifier: Classifier, loss: AttackLoss,
       count: active.length,
       images: gather(active),
       labels: Int32Array.from(active, ({ label }) => label),
-      targets: loss === 'dlr-targeted' ? Int32Array.from(active, ({ target = 0 }) => target) : undefined,
+      targets: isTargeted(loss) ? Int32Array.from(active, ({ target = 0 }) => target) : undefined,
       noise: loss === 'jitter' ? gatherNoise(active, classes) : undefined,
     });
     for (const [row, search] of active.entries())
@@ -55,6 +61,20 @@ export async function searchByGradient(classifier: Classifier, loss: AttackLoss,
         logits: seen.logits.subarray(row * classes, (row + 1) * classes),
         loss: seen.loss[row] as number,
         gradient: seen.gradient.subarray(row * IMAGE_VALUES, (row + 1) * IMAGE_VALUES),
+      });
+  }
+}
+
+/** Runs searches that need the gradients of all logits. */
+export async function searchByJacobian(classifier: Classifier, searches: readonly Search<JacobianLook>[]): Promise<void> {
+  const { classes } = classifier;
+  const size = classes * IMAGE_VALUES;
+  for (let active = open(searches); active.length > 0; active = open(active)) {
+    const { logits, jacobian } = await classifier.logitGradients({ count: active.length, images: gather(active) });
+    for (const [row, search] of active.entries())
+      search.observe({
+        logits: logits.subarray(row * classes, (row + 1) * classes),
+        jacobian: jacobian.subarray(row * size, (row + 1) * size),
       });
   }
 }

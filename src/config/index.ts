@@ -1,3 +1,14 @@
+export {
+  ATTACK_CATALOGUE,
+  type AttackDescription,
+  type AttackName,
+  type AttackSetting,
+  describeAttack,
+  IN_TRAINING_ATTACKS,
+  type Norm,
+  NORMS,
+} from './attack-catalogue.ts';
+export { type AttackSpec, formatAttackSpec, parseAttackSpec } from './attack-spec.ts';
 export { configDocs } from './config-docs.ts';
 export { editDistance, nearestName } from './edit-distance.ts';
 export { type ConfigField, configFields, configJsonSchema } from './field-table.ts';
@@ -16,4 +27,4 @@ export {
 export { type Preset, presetConfig, PRESETS } from './presets.ts';
 export { resolveConfig } from './resolve-config.ts';
 export { resolveGfa } from './resolve-gfa.ts';
-export { ATTACK_NAMES, type Config, type ConfigInput, configSchema, type EvaluationName, type ResolvedGfa } from './schema.ts';
+export { type Config, type ConfigInput, configSchema, type EvaluationName, type ResolvedGfa } from './schema.ts';

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { ENGINE_NAMES } from '../core/index.ts';
+import { IN_TRAINING_ATTACKS } from './attack-catalogue.ts';
 import { MODEL_NAMES } from './model-catalogue.ts';
 
 const positiveInt = z.int().min(1);
@@ -170,26 +171,12 @@ export const checkpointSchema = z.strictObject({
   keep: positiveInt.default(3).describe('Newest checkpoints kept, besides the best.'),
 });
 
-export const ATTACK_NAMES = [
-  'noise',
-  'fgsm',
-  'bim',
-  'pgd',
-  'mi-fgsm',
-  'pifgsm',
-  'eot-pgd',
-  'jitter',
-  'apgd',
-  'apgd-dlr',
-  'apgd-t',
-  'square',
-] as const;
 export const evaluationSchema = z.strictObject({
   everyEpochs: z.number().positive().default(1).describe('Clean test accuracy every N epochs, and at the end.'),
   batchSize: positiveInt.default(100).describe('Samples of one compiled evaluation batch.'),
   robustSamples: positiveInt.default(1000).describe('Test images for the attacks (the first N); clean accuracy uses all.'),
   attacks: z
-    .array(z.enum(ATTACK_NAMES))
+    .array(z.enum(IN_TRAINING_ATTACKS))
     .default([])
     .describe(
       'Attacks run after training, see docs/attacks.md. fgsm and pgd (10 steps of eps/4, random start) are quick; apgd, apgd-dlr (100 steps), apgd-t (9 times 100) and square (5000 queries) take long.',
@@ -271,7 +258,7 @@ export const configSchema = z.strictObject({
 /** What a user may write. */
 export type ConfigInput = z.input<typeof configSchema>;
 /** What a test set is run through: nothing, or an attack. */
-export type EvaluationName = 'clean' | (typeof ATTACK_NAMES)[number];
+export type EvaluationName = 'clean' | (typeof IN_TRAINING_ATTACKS)[number];
 /** All keys resolved except those that stay optional; what is printed, stored and sent. */
 export type Config = z.output<typeof configSchema>;
 /** GFA after resolution: layers, weights and gradient source are always present. */

@@ -3,15 +3,17 @@ import {
   type AttackLoss,
   type Classifier,
   createAttackGradient,
+  createLogitJacobian,
   type Gradients,
   IMAGE_VALUES,
+  type LogitGradients,
   type Looks,
   needsExtra,
 } from '../attacks/index.ts';
 import { type Config, MODELS } from '../config/index.ts';
 import type { TensorValue } from '../core/index.ts';
 import { IMAGE_SIDE } from '../data/index.ts';
-import type { CompiledProgram, Engine } from '../engine/index.ts';
+import type { CompiledProgram, Engine, Program } from '../engine/index.ts';
 import { createPredict } from './predict.ts';
 
 /**
@@ -23,7 +25,7 @@ export class CompiledClassifier implements Classifier {
   readonly batchSize: number;
   readonly #config: Config;
   readonly #engine: Engine;
-  readonly #compiled = new Map<AttackLoss | 'predict', Promise<CompiledProgram>>();
+  readonly #compiled = new Map<ProgramName, Promise<CompiledProgram>>();
   readonly #image: TensorValue & { readonly data: Float32Array };
   readonly #label: TensorValue & { readonly data: Float32Array };
   readonly #extra: TensorValue & { readonly data: Float32Array };
@@ -83,6 +85,18 @@ export class CompiledClassifier implements Classifier {
     return found;
   }
 
+  async logitGradients({ count, images }: Pick<Looks, 'count' | 'images'>): Promise<LogitGradients> {
+    const program = await this.#program('jacobian');
+    const width = this.classes * IMAGE_VALUES;
+    const found = { logits: new Float32Array(count * this.classes), jacobian: new Float32Array(count * width) };
+    await this.#overBatches(count, images, async (first, here) => {
+      const { logits, jacobian } = await program.run({ ...this.#network, image: this.#image });
+      found.logits.set((logits as TensorValue).data.subarray(0, here * this.classes), first * this.classes);
+      found.jacobian.set((jacobian as TensorValue).data.subarray(0, here * width), first * width);
+    });
+    return found;
+  }
+
   get #network(): { readonly parameters: TensorValue } {
     if (this.#parameters === undefined) throw new Error('the classifier has no parameters');
     return { parameters: this.#parameters };
@@ -97,14 +111,25 @@ export class CompiledClassifier implements Classifier {
     }
   }
 
-  #program(name: AttackLoss | 'predict'): Promise<CompiledProgram> {
+  #program(name: ProgramName): Promise<CompiledProgram> {
     const known = this.#compiled.get(name);
     if (known !== undefined) return known;
-    const program =
-      name === 'predict' ? createPredict(this.#config, this.batchSize) : createAttackGradient(this.#config, this.batchSize, name);
-    const compiled = this.#engine.compile(program);
+    const compiled = this.#engine.compile(createProgram(name, this.#config, this.batchSize));
     this.#compiled.set(name, compiled);
     return compiled;
+  }
+}
+
+type ProgramName = AttackLoss | 'predict' | 'jacobian';
+
+function createProgram(name: ProgramName, config: Config, batchSize: number): Program {
+  switch (name) {
+    case 'predict':
+      return createPredict(config, batchSize);
+    case 'jacobian':
+      return createLogitJacobian(config, batchSize);
+    default:
+      return createAttackGradient(config, batchSize, name);
   }
 }
 

@@ -2,12 +2,12 @@
 import {
   type Attack,
   ATTACKS,
-  type AttackName,
   type AttackSchedule,
   addScaledNoise,
   createAttackStep,
   fillUniformNoise,
   IMAGE_VALUES,
+  type InTrainingAttack,
   sampleRandom,
 } from '../attacks/index.ts';
 import { type Config, MODELS, resolveGfa } from '../config/index.ts';
@@ -64,7 +64,7 @@ export class Evaluator {
    * @param parameters [P]
    * @param epsLinf radius in [0,1] pixel units
    */
-  async attacked(parameters: TensorValue, attack: AttackName, epsLinf: number, range: ImageRange): Promise<EvaluationOutcome> {
+  async attacked(parameters: TensorValue, attack: InTrainingAttack, epsLinf: number, range: ImageRange): Promise<EvaluationOutcome> {
     const chosen = ATTACKS[attack](epsLinf);
     return chosen.kind === 'steps'
       ? this.#attackedBySteps(parameters, chosen.schedule, epsLinf, range)

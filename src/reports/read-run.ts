@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { ATTACK_NAMES } from '../config/index.ts';
+import { IN_TRAINING_ATTACKS } from '../config/index.ts';
 import { DeepDefenseError } from '../core/index.ts';
 import { effectiveSteps, type JournalEvent, type JournalRecord, readJournal } from '../journal/index.ts';
 import type { EvaluationRecord, RunRecord, RunState, StepRecord } from './run-record.ts';
@@ -173,7 +173,7 @@ function finalAccuracies(evaluations: readonly EvaluationRecord[], steps: number
     if (result.cleanAccuracy !== null) add({ step: steps, attack: 'clean', epsLinf: 0, accuracy: result.cleanAccuracy, samples: 0 });
     for (const robust of result.robust) add({ step: steps, ...robust });
   }
-  const order: readonly string[] = ['clean', ...ATTACK_NAMES, 'worst-case'];
+  const order: readonly string[] = ['clean', ...IN_TRAINING_ATTACKS, 'worst-case'];
   return final.sort((a, b) => order.indexOf(a.attack) - order.indexOf(b.attack) || a.epsLinf - b.epsLinf);
 }
 

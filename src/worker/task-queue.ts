@@ -1,5 +1,5 @@
 /** @file The tasks of one session, done one after the other, with answers on their way while the next block is computed. */
-import { ATTACK_NAMES } from '../config/index.ts';
+import { IN_TRAINING_ATTACKS } from '../config/index.ts';
 import { BYTES_PER_VALUE, collectYoungObjects, DeepDefenseError, isDeepDefenseError, type SumPrecision } from '../core/index.ts';
 import type { Logger, WorkerMetrics } from '../telemetry/index.ts';
 import {
@@ -34,7 +34,7 @@ export interface TaskQueueOptions {
 
 /** A task that was cancelled: nothing is wrong, the coordinator wants to know that the worker is free. */
 const CANCELLED = 'PROTOCOL_STALE_LEASE';
-const ATTACKS = ['clean', ...ATTACK_NAMES] as const;
+const ATTACKS = ['clean', ...IN_TRAINING_ATTACKS] as const;
 
 /** See the file's header. */
 export class TaskQueue {

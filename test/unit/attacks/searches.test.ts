@@ -7,7 +7,6 @@ import {
   type AttackLoss,
   attackLoss,
   Ball,
-  type Classifier,
   eotPgd,
   IMAGE_VALUES,
   jitter,
@@ -25,6 +24,7 @@ import { CompiledClassifier } from '../../../src/evaluation/index.ts';
 import { smallConfig } from '../../support/configs.ts';
 import { engineOf, QUICK_ENGINE } from '../../support/engines.ts';
 import { goldenBatch, goldenMissing, goldenParameters, goldenTitle, readGolden, toChannelsLast } from '../../support/golden.ts';
+import { linearClassifier } from '../../support/linear-classifier.ts';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
@@ -40,36 +40,6 @@ function lcg(seed: number): Stream {
     },
     normal: () => {
       throw new Error('the golden vectors have no normal numbers');
-    },
-  };
-}
-
-/** A linear classifier of two classes: logits (w x + b, 0). */
-function linearClassifier(weights: Float32Array, bias: number): Classifier {
-  const logitsOf = (images: Float32Array, count: number): Float32Array => {
-    const logits = new Float32Array(2 * count);
-    for (let row = 0; row < count; row++) {
-      let sum = bias;
-      for (let i = 0; i < IMAGE_VALUES; i++) sum += (weights[i] as number) * (images[row * IMAGE_VALUES + i] as number);
-      logits[2 * row] = sum;
-    }
-    return logits;
-  };
-  return {
-    classes: 2,
-    batchSize: 4,
-    logits: ({ count, images }) => Promise.resolve(logitsOf(images, count)),
-    // The gradient of the margin, whatever is asked for.
-    gradients: (_, { count, images, labels }) => {
-      const logits = logitsOf(images, count);
-      const gradient = new Float32Array(count * IMAGE_VALUES);
-      const loss = new Float32Array(count);
-      for (let row = 0; row < count; row++) {
-        const sign = labels[row] === 0 ? -1 : 1;
-        loss[row] = sign * (logits[2 * row] as number);
-        for (let i = 0; i < IMAGE_VALUES; i++) gradient[row * IMAGE_VALUES + i] = sign * (weights[i] as number);
-      }
-      return Promise.resolve({ logits, loss, gradient });
     },
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ATTACK_NAMES, type ConfigProblem, resolveConfig } from '../../../src/config/index.ts';
+import { IN_TRAINING_ATTACKS, type ConfigProblem, resolveConfig } from '../../../src/config/index.ts';
 import { DeepDefenseError } from '../../../src/core/index.ts';
 
 function failure(input: unknown): DeepDefenseError {
@@ -67,7 +67,7 @@ describe('resolveConfig', () => {
     [{ data: { flip: 'yes' } }, 'data.flip', 'true or false', '"yes"'],
     [{ strategy: { gfa: { weights: [0.5, -1], layers: ['input', 'conv1'] } } }, 'strategy.gfa.weights.1', 'number >= 0', '-1'],
     [{ strategy: { gfa: { layers: [] } } }, 'strategy.gfa.layers', 'list of text, at least 1', '[]'],
-    [{ evaluation: { attacks: ['fgsm', 'pdg'] } }, 'evaluation.attacks.1', `one of ${ATTACK_NAMES.join(', ')}`, '"pdg"'],
+    [{ evaluation: { attacks: ['fgsm', 'pdg'] } }, 'evaluation.attacks.1', `one of ${IN_TRAINING_ATTACKS.join(', ')}`, '"pdg"'],
     [{ cluster: { port: 70000 } }, 'cluster.port', 'integer >= 0 and <= 65535', '70000'],
     [{ name: 'My Run' }, 'name', 'text of 1 to 64 characters that matches ^[a-z0-9][a-z0-9-]*$', '"My Run"'],
     [{ train: 7 }, 'train', 'a section with the keys epochs, maxSteps, batchSize, shards, gradients', '7'],

@@ -1,0 +1,161 @@
+/**
+ * @file The attacks as plain data: what the command line, the coordinator and the reports need to know of them, with no tensor package.
+ * What computes them is in src/attacks; docs/attacks.md has their sources.
+ */
+
+/** How a perturbation is measured: largest, Euclidean and summed change of a value; number of changed pixels. */
+export const NORMS = ['linf', 'l2', 'l1', 'l0'] as const;
+export type Norm = (typeof NORMS)[number];
+
+/** A setting of an attack: a number or one of some words. */
+export type AttackSetting =
+  | { readonly default: number; readonly min: number; readonly max?: number; readonly integer?: boolean; readonly description: string }
+  | { readonly default: string; readonly choices: readonly string[]; readonly description: string };
+
+export interface AttackDescription {
+  /** `bounded`: looks for a misclassified image within a radius. `minimum-norm`: for the nearest misclassified image. */
+  readonly kind: 'bounded' | 'minimum-norm';
+  /** Norms that its radius, or its distance, can be of; the first is the default. */
+  readonly norms: readonly Norm[];
+  /** What it needs of the network. */
+  readonly sees: 'nothing' | 'decisions' | 'logits' | 'gradients';
+  /** Passes of one image at full length, forward and backward counted as one, with the settings' defaults; for estimates and deadlines. */
+  readonly passes: number;
+  readonly summary: string;
+  readonly settings: Readonly<Record<string, AttackSetting>>;
+}
+
+const steps = (count: number): AttackSetting => ({ default: count, min: 1, integer: true, description: 'Steps.' });
+const restarts = (count: number): AttackSetting => ({
+  default: count,
+  min: 1,
+  integer: true,
+  description: 'Random starts, each for the images that withstood those before.',
+});
+const LOSS: AttackSetting = {
+  default: 'cross-entropy',
+  choices: ['cross-entropy', 'mse', 'margin', 'dlr'],
+  description: 'What the attack climbs.',
+};
+
+export const ATTACK_CATALOGUE = {
+  noise: { kind: 'bounded', norms: ['linf'], sees: 'nothing', passes: 1, summary: 'one uniform point of the ball', settings: {} },
+  fgsm: {
+    kind: 'bounded',
+    norms: ['linf'],
+    sees: 'gradients',
+    passes: 2,
+    summary: 'one step of eps (Goodfellow et al. 2015)',
+    settings: { loss: LOSS },
+  },
+  bim: {
+    kind: 'bounded',
+    norms: ['linf'],
+    sees: 'gradients',
+    passes: 11,
+    summary: 'steps of eps/4 from the image (Kurakin et al. 2017)',
+    settings: { steps: steps(10), loss: LOSS },
+  },
+  pgd: {
+    kind: 'bounded',
+    norms: ['linf', 'l2'],
+    sees: 'gradients',
+    passes: 11,
+    summary: 'steps of eps/4 from a random point of the ball (Madry et al. 2018)',
+    settings: { steps: steps(10), restarts: restarts(1), loss: LOSS },
+  },
+  'mi-fgsm': {
+    kind: 'bounded',
+    norms: ['linf'],
+    sees: 'gradients',
+    passes: 11,
+    summary: 'steps of eps/10 along the momentum of normalised gradients (Dong et al. 2018)',
+    settings: { steps: steps(10) },
+  },
+  pifgsm: {
+    kind: 'bounded',
+    norms: ['linf'],
+    sees: 'gradients',
+    passes: 11,
+    summary: 'patch-wise steps (Gao et al. 2020)',
+    settings: {
+      steps: steps(10),
+      amplification: { default: 10, min: 0.1, description: 'Factor on the step eps/steps; 10 is made for transfer, 1 is stronger here.' },
+    },
+  },
+  'eot-pgd': {
+    kind: 'bounded',
+    norms: ['linf'],
+    sees: 'gradients',
+    passes: 211,
+    summary: 'PGD on the mean of gradients at the image and at noisy copies (Athalye et al. 2018)',
+    settings: { steps: steps(10) },
+  },
+  jitter: {
+    kind: 'bounded',
+    norms: ['linf'],
+    sees: 'gradients',
+    passes: 11,
+    summary: 'steps of eps/4 on scaled logits with noise on the probabilities (Schwinn et al. 2021)',
+    settings: { steps: steps(10) },
+  },
+  apgd: {
+    kind: 'bounded',
+    norms: ['linf', 'l2'],
+    sees: 'gradients',
+    passes: 101,
+    summary: 'Auto-PGD (Croce and Hein 2020)',
+    settings: { steps: steps(100), restarts: restarts(1), loss: LOSS },
+  },
+  'apgd-dlr': {
+    kind: 'bounded',
+    norms: ['linf', 'l2'],
+    sees: 'gradients',
+    passes: 101,
+    summary: 'Auto-PGD on the difference of logits ratio (Croce and Hein 2020)',
+    settings: { steps: steps(100), restarts: restarts(1) },
+  },
+  'apgd-t': {
+    kind: 'bounded',
+    norms: ['linf', 'l2'],
+    sees: 'gradients',
+    passes: 909,
+    summary: 'Auto-PGD on the targeted ratio, for each other class (Croce and Hein 2020)',
+    settings: {
+      steps: steps(100),
+      restarts: restarts(1),
+      targets: { default: 9, min: 1, integer: true, description: 'Classes to try, by the logits of the clean image.' },
+    },
+  },
+  square: {
+    kind: 'bounded',
+    norms: ['linf'],
+    sees: 'logits',
+    passes: 1700,
+    summary: 'random squares, no gradients (Andriushchenko et al. 2020)',
+    settings: { queries: { default: 5000, min: 1, integer: true, description: 'Looks at the logits.' } },
+  },
+} as const satisfies Readonly<Record<string, AttackDescription>>;
+
+export type AttackName = keyof typeof ATTACK_CATALOGUE;
+
+/** The description of an attack, without its literal types. */
+export function describeAttack(name: AttackName): AttackDescription {
+  return ATTACK_CATALOGUE[name];
+}
+
+/** Bounded attacks with an L-infinity radius that a training run can end with (`evaluation.attacks`). */
+export const IN_TRAINING_ATTACKS = [
+  'noise',
+  'fgsm',
+  'bim',
+  'pgd',
+  'mi-fgsm',
+  'pifgsm',
+  'eot-pgd',
+  'jitter',
+  'apgd',
+  'apgd-dlr',
+  'apgd-t',
+  'square',
+] as const satisfies readonly AttackName[];
