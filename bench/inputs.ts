@@ -60,7 +60,7 @@ function drawParameters(model: ModelName): Float32Array {
 }
 
 /** [N,32,32,3] to [N,3,32,32]. */
-function toPlanes(pixels: Float32Array): Float32Array {
+export function toPlanes(pixels: Float32Array): Float32Array {
   const planes = new Float32Array(pixels.length);
   for (let image = 0; image < pixels.length; image += PLANE * CHANNELS)
     for (let pixel = 0; pixel < PLANE; pixel++)

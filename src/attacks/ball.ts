@@ -16,25 +16,33 @@ export class Ball {
   readonly eps: number;
   /** The centre. */
   readonly clean: Float32Array;
+  /**
+   * Smallest and largest value of each pixel. For `linf` in float32, so that a pixel at the border has the same bits whichever way it came
+   * there; for `l2` only [0,1].
+   */
+  readonly low: Float32Array;
+  readonly high: Float32Array;
 
   /** @param eps radius in [0,1] pixel units, >= 0; for `l2` of the whole image */
   constructor(norm: BallNorm, clean: Float32Array, eps: number) {
     this.norm = norm;
     this.eps = eps;
     this.clean = clean;
+    const reach = norm === 'linf' ? eps : 1;
+    this.low = new Float32Array(clean.length);
+    this.high = new Float32Array(clean.length);
+    for (let i = 0; i < clean.length; i++) {
+      const centre = clean[i] as number;
+      this.low[i] = Math.max(centre - reach, 0);
+      this.high[i] = Math.min(centre + reach, 1);
+    }
   }
 
   /** Brings `image` into the ball, in place: the nearest point for `linf`; for `l2` scaled to the radius, then cut to [0,1]. */
   project(image: Float32Array): void {
-    const { clean, eps } = this;
+    const { clean, eps, low, high } = this;
     if (this.norm === 'linf') {
-      for (let i = 0; i < image.length; i++) {
-        const centre = clean[i] as number;
-        // Bounds in float32, so that a pixel at the border has the same bits whichever way it came there.
-        const low = Math.max(Math.fround(centre - eps), 0);
-        const high = Math.min(Math.fround(centre + eps), 1);
-        image[i] = Math.min(Math.max(image[i] as number, low), high);
-      }
+      for (let i = 0; i < image.length; i++) image[i] = Math.min(Math.max(image[i] as number, low[i] as number), high[i] as number);
       return;
     }
     let sum = 0;

@@ -12,13 +12,14 @@ export interface DescentOptions {
   readonly takeStep: (next: Float32Array, image: Float32Array, seen: GradientLook) => void;
 }
 
-/** See the file's header; the result is {@link image} when it is done. */
+/** See the file's header; the result is {@link image} when it is done. The image after the last step isn't looked at. */
 export class DescentSearch implements Search<GradientLook> {
   readonly label: number;
   image: Float32Array;
   readonly #options: DescentOptions;
   #left: number;
-  #found = false;
+  /** For the image after the next. */
+  #spare: Float32Array | undefined;
 
   constructor(options: DescentOptions) {
     this.label = options.label;
@@ -28,15 +29,20 @@ export class DescentSearch implements Search<GradientLook> {
   }
 
   get done(): boolean {
-    return this.#left < 0 || (this.#found && this.#options.keepGoing !== true);
+    return this.#left <= 0;
   }
 
   observe(seen: GradientLook): void {
-    this.#found = isMisclassified(seen.logits, this.label);
-    this.#left -= 1;
-    if (this.done) return;
-    const next = new Float32Array(this.image.length);
-    this.#options.takeStep(next, this.image, seen);
+    const { keepGoing, takeStep, start } = this.#options;
+    if (keepGoing !== true && isMisclassified(seen.logits, this.label)) {
+      this.#left = 0;
+      return;
+    }
+    const next = this.#spare ?? new Float32Array(this.image.length);
+    takeStep(next, this.image, seen);
+    // The start may be the caller's clean image.
+    this.#spare = this.image === start ? undefined : this.image;
     this.image = next;
+    this.#left -= 1;
   }
 }

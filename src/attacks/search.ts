@@ -37,56 +37,64 @@ export interface Search<Seen extends Look> {
 }
 
 /** Runs searches that look at logits only. */
-export async function searchByLogits(classifier: Classifier, searches: readonly Search<Look>[]): Promise<void> {
+export function searchByLogits(classifier: Classifier, searches: readonly Search<Look>[]): Promise<void> {
   const { classes } = classifier;
-  for (let active = open(searches); active.length > 0; active = open(active)) {
-    const logits = await classifier.logits({ count: active.length, images: gather(active) });
-    for (const [row, search] of active.entries()) search.observe({ logits: logits.subarray(row * classes, (row + 1) * classes) });
-  }
+  return inBatches(classifier, searches, async (batch, looks) => {
+    const logits = await classifier.logits(looks);
+    for (const [row, search] of batch.entries()) search.observe({ logits: logits.subarray(row * classes, (row + 1) * classes) });
+  });
 }
 
 /** Runs searches that follow the gradient of a loss. */
-export async function searchByGradient(classifier: Classifier, loss: AttackLoss, searches: readonly Search<GradientLook>[]): Promise<void> {
+export function searchByGradient(classifier: Classifier, loss: AttackLoss, searches: readonly Search<GradientLook>[]): Promise<void> {
   const { classes } = classifier;
-  for (let active = open(searches); active.length > 0; active = open(active)) {
+  return inBatches(classifier, searches, async (batch, looks) => {
     const seen = await classifier.gradients(loss, {
-      count: active.length,
-      images: gather(active),
-      labels: Int32Array.from(active, ({ label }) => label),
-      targets: isTargeted(loss) ? Int32Array.from(active, ({ target = 0 }) => target) : undefined,
-      noise: loss === 'jitter' ? gatherNoise(active, classes) : undefined,
+      ...looks,
+      labels: Int32Array.from(batch, ({ label }) => label),
+      targets: isTargeted(loss) ? Int32Array.from(batch, ({ target = 0 }) => target) : undefined,
+      noise: loss === 'jitter' ? gatherNoise(batch, classes) : undefined,
     });
-    for (const [row, search] of active.entries())
+    for (const [row, search] of batch.entries())
       search.observe({
         logits: seen.logits.subarray(row * classes, (row + 1) * classes),
         loss: seen.loss[row] as number,
         gradient: seen.gradient.subarray(row * IMAGE_VALUES, (row + 1) * IMAGE_VALUES),
       });
-  }
+  });
 }
 
 /** Runs searches that need the gradients of all logits. */
-export async function searchByJacobian(classifier: Classifier, searches: readonly Search<JacobianLook>[]): Promise<void> {
+export function searchByJacobian(classifier: Classifier, searches: readonly Search<JacobianLook>[]): Promise<void> {
   const { classes } = classifier;
   const size = classes * IMAGE_VALUES;
-  for (let active = open(searches); active.length > 0; active = open(active)) {
-    const { logits, jacobian } = await classifier.logitGradients({ count: active.length, images: gather(active) });
-    for (const [row, search] of active.entries())
+  return inBatches(classifier, searches, async (batch, looks) => {
+    const { logits, jacobian } = await classifier.logitGradients(looks);
+    for (const [row, search] of batch.entries())
       search.observe({
         logits: logits.subarray(row * classes, (row + 1) * classes),
         jacobian: jacobian.subarray(row * size, (row + 1) * size),
       });
-  }
+  });
+}
+
+/** Calls back with batches of searches and their images until all are done; between two looks of a search all others had theirs. */
+async function inBatches<Seen extends Look>(
+  { batchSize }: Classifier,
+  searches: readonly Search<Seen>[],
+  look: (batch: readonly Search<Seen>[], looks: { readonly count: number; readonly images: Float32Array }) => Promise<void>,
+): Promise<void> {
+  const images = new Float32Array(batchSize * IMAGE_VALUES);
+  for (let active = open(searches); active.length > 0; active = open(active))
+    for (let first = 0; first < active.length; first += batchSize) {
+      const batch = active.slice(first, first + batchSize);
+      for (const [row, { image }] of batch.entries()) images.set(image, row * IMAGE_VALUES);
+      await look(batch, { count: batch.length, images });
+    }
 }
 
 function open<Seen extends Look>(searches: readonly Search<Seen>[]): Search<Seen>[] {
   return searches.filter(({ done }) => !done);
-}
-
-function gather(searches: readonly { readonly image: Float32Array }[]): Float32Array {
-  const images = new Float32Array(searches.length * IMAGE_VALUES);
-  for (const [row, { image }] of searches.entries()) images.set(image, row * IMAGE_VALUES);
-  return images;
 }
 
 function gatherNoise(searches: readonly { readonly noise?: Float32Array }[], classes: number): Float32Array {

@@ -59,6 +59,8 @@ class SquareSearch implements Search<Look> {
   readonly #settings: Settings;
   /** Squares tried; -1 before the start was seen. */
   #tried = -1;
+  /** For the next candidate. */
+  #spare: Float32Array = new Float32Array(0);
 
   constructor(ball: Ball, label: number, draws: SquareDraws, settings: Settings) {
     this.label = label;
@@ -81,25 +83,27 @@ class SquareSearch implements Search<Look> {
   observe({ logits }: Look): void {
     const margin = logitMargin(logits, this.label);
     if (margin < this.bestMargin || margin <= 0) {
-      this.best = this.image;
+      // The former best one makes room for the next candidate.
+      [this.best, this.#spare] = [this.image, this.best === this.image ? new Float32Array(this.image.length) : this.best];
       this.bestMargin = margin;
-    }
+    } else this.#spare = this.image;
     this.#tried += 1;
     if (!this.done) this.image = this.#candidate(this.#tried);
   }
 
   #candidate(query: number): Float32Array {
-    const { eps } = this.#ball;
+    const { eps, low, high } = this.#ball;
     const side = Math.max(Math.round(Math.sqrt(this.#share(query) * HEIGHT * WIDTH)), 1);
     const { row, column, signs } = this.#draws.square(query, side);
-    const next = this.best.slice();
+    const next = this.#spare;
+    next.set(this.best);
     for (let y = row; y < row + side; y++)
       for (let x = column; x < column + side; x++)
         for (let channel = 0; channel < CHANNELS; channel++) {
           const i = (y * WIDTH + x) * CHANNELS + channel;
-          next[i] = (next[i] as number) + 2 * eps * (signs[channel] as number);
+          const value = (next[i] as number) + 2 * eps * (signs[channel] as number);
+          next[i] = Math.min(Math.max(value, low[i] as number), high[i] as number);
         }
-    this.#ball.project(next);
     return next;
   }
 

@@ -174,6 +174,9 @@ export const checkpointSchema = z.strictObject({
 export const evaluationSchema = z.strictObject({
   everyEpochs: z.number().positive().default(1).describe('Clean test accuracy every N epochs, and at the end.'),
   batchSize: positiveInt.default(100).describe('Samples of one compiled evaluation batch.'),
+  attackBatchSize: positiveInt
+    .default(16)
+    .describe('Samples of one compiled batch of an attack. Images that are done leave, so small batches waste less; a GPU wants hundreds.'),
   robustSamples: positiveInt.default(1000).describe('Test images for the attacks (the first N); clean accuracy uses all.'),
   attacks: z
     .array(z.enum(IN_TRAINING_ATTACKS))
