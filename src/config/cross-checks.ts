@@ -2,7 +2,7 @@
 import type { ConfigProblem } from './config-problem.ts';
 import { quoteValue } from './config-problem.ts';
 import { nearestName } from './edit-distance.ts';
-import { featureLayers } from './model-catalogue.ts';
+import { denoisedLayers, featureLayers, imageLayers } from './architecture.ts';
 import { resolveGfa } from './resolve-gfa.ts';
 import type { Config } from './schema.ts';
 
@@ -15,42 +15,69 @@ interface CrossCheck {
 const gfaLayersExist: CrossCheck = {
   sections: ['model', 'strategy'],
   check({ model, strategy }) {
-    const known = featureLayers(model.name);
-    return (strategy.gfa.layers ?? []).flatMap((layer, index): ConfigProblem[] => {
-      if (known.includes(layer)) return [];
-      const nearest = nearestName(layer, known);
-      return [
-        {
-          code: 'CONFIG_UNKNOWN_LAYER',
-          path: `strategy.gfa.layers.${index}`,
-          what: `strategy.gfa.layers: model "${model.name}" has no feature layer "${layer}"`,
-          expected: `one of ${known.join(', ')}`,
-          got: quoteValue(layer),
-          ...(nearest === undefined ? {} : { todo: `did you mean "${nearest}"?` }),
-        },
-      ];
-    });
+    const known = featureLayers(model);
+    const unknown = (layer: string): string => `strategy.gfa.layers: model "${model.name}" has no feature layer "${layer}"`;
+    return unknownLayers('strategy.gfa.layers', strategy.gfa.layers ?? [], known, unknown);
   },
 };
+
+const denoisedLayersExist: CrossCheck = {
+  sections: ['model'],
+  check({ model }) {
+    const known = imageLayers(model);
+    const unknown = (layer: string): string => `model.denoise.after: model "${model.name}" has no convolution "${layer}"`;
+    return unknownLayers('model.denoise.after', model.denoise.after ?? [], known, unknown);
+  },
+};
+
+function unknownLayers(
+  path: string,
+  layers: readonly string[],
+  known: readonly string[],
+  what: (layer: string) => string,
+): readonly ConfigProblem[] {
+  return layers.flatMap((layer, index): ConfigProblem[] => {
+    if (known.includes(layer)) return [];
+    const nearest = nearestName(layer, known);
+    return [
+      {
+        code: 'CONFIG_UNKNOWN_LAYER',
+        path: `${path}.${index}`,
+        what: what(layer),
+        expected: `one of ${known.join(', ')}`,
+        got: quoteValue(layer),
+        ...(nearest === undefined ? {} : { todo: `did you mean "${nearest}"?` }),
+      },
+    ];
+  });
+}
 
 const gfaLayersDiffer: CrossCheck = {
   sections: ['strategy'],
   check({ strategy }) {
-    const layers = strategy.gfa.layers ?? [];
-    const repeated = layers.find((layer, index) => layers.indexOf(layer) !== index);
-    if (repeated === undefined) return [];
-    return [
-      {
-        code: 'CONFIG_INVALID',
-        path: 'strategy.gfa.layers',
-        what: `strategy.gfa.layers: layer "${repeated}" is named twice`,
-        expected: 'every layer at most once',
-        got: quoteValue(layers),
-        todo: 'name it once and give it the sum of the weights',
-      },
-    ];
+    return repeatedLayer('strategy.gfa.layers', strategy.gfa.layers ?? [], 'name it once and give it the sum of the weights');
   },
 };
+
+const denoisedLayersDiffer: CrossCheck = {
+  sections: ['model'],
+  check: ({ model }) => repeatedLayer('model.denoise.after', denoisedLayers(model), 'name it once'),
+};
+
+function repeatedLayer(path: string, layers: readonly string[], todo: string): readonly ConfigProblem[] {
+  const repeated = layers.find((layer, index) => layers.indexOf(layer) !== index);
+  if (repeated === undefined) return [];
+  return [
+    {
+      code: 'CONFIG_INVALID',
+      path,
+      what: `${path}: layer "${repeated}" is named twice`,
+      expected: 'every layer at most once',
+      got: quoteValue(layers),
+      todo,
+    },
+  ];
+}
 
 const gfaLengthsAgree: CrossCheck = {
   sections: ['strategy'],
@@ -142,6 +169,8 @@ const workersSuffice: CrossCheck = {
 const CROSS_CHECKS: readonly CrossCheck[] = [
   gfaLayersExist,
   gfaLayersDiffer,
+  denoisedLayersExist,
+  denoisedLayersDiffer,
   gfaLengthsAgree,
   batchDividesIntoShards,
   timeoutsAreOrdered,

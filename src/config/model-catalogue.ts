@@ -1,8 +1,4 @@
-/**
- * @file The models as plain data: what the coordinator, the config check and `nn` all need to know, with no tensor package.
- * Parameter layouts are PyTorch's ([out,in,kh,kw] and [out,in]; flatten in c,h,w order), so that exported weights fit elsewhere.
- */
-import type { TensorSpec } from '../core/index.ts';
+/** @file The models as plain data. What a config adds to them is in architecture.ts. */
 
 /** One trainable layer. Its feature, by its name, is the output after ReLU (logits for the last). */
 export type LayerDescription =
@@ -68,25 +64,3 @@ export const MODELS: Readonly<Record<ModelName, ModelDescription>> = {
     ],
   },
 };
-
-/** Name of the pseudo-layer whose feature is the image itself. */
-export const INPUT_LAYER = 'input';
-
-/** Layers that GFA can name: the input, then every layer but the last (whose output is the logits). */
-export function featureLayers(model: ModelName): readonly string[] {
-  return [INPUT_LAYER, ...MODELS[model].layers.slice(0, -1).map((layer) => layer.name)];
-}
-
-/** Parameters in order: `<layer>.weight` ([out,in,3,3] or [out,in]) and `<layer>.bias` ([out]), float32. */
-export function parameterSpecs(model: ModelName): readonly TensorSpec[] {
-  return MODELS[model].layers.flatMap((layer): TensorSpec[] => {
-    const [weight, bias] =
-      layer.kind === 'conv'
-        ? [[layer.outChannels, layer.inChannels, 3, 3], [layer.outChannels]]
-        : [[layer.outFeatures, layer.inFeatures], [layer.outFeatures]];
-    return [
-      { name: `${layer.name}.weight`, shape: weight, dtype: 'float32' },
-      { name: `${layer.name}.bias`, shape: bias, dtype: 'float32' },
-    ];
-  });
-}

@@ -16,6 +16,7 @@ export const STRATEGY_NAMES = ['benchmark', 'first', 'deep', 'adversarial'] as c
 export const OPTIMIZER_NAMES = ['sgd', 'adam', 'adamw'] as const;
 export const SCHEDULE_NAMES = ['constant', 'step', 'cosine'] as const;
 export const LOSS_NAMES = ['cross-entropy', 'mse'] as const;
+export const DENOISE_FILTERS = ['mean', 'median', 'gaussian', 'non-local'] as const;
 export const INPUT_RANGES = ['unit', 'signed'] as const;
 
 export const dataSchema = z.strictObject({
@@ -37,6 +38,18 @@ export const dataSchema = z.strictObject({
   flip: z.boolean().default(true).describe('Random horizontal flip.'),
 });
 
+export const denoiseSchema = z.strictObject({
+  filter: z
+    .enum(['none', ...DENOISE_FILTERS])
+    .default('none')
+    .describe('Filter of feature-denoising blocks (Xie et al. 2019): h + conv1x1(filter(h)), see docs/models.md. none = no such blocks.'),
+  after: z
+    .array(z.string())
+    .min(1)
+    .optional()
+    .describe('Convolutions that a denoising block follows, by name, behind their pooling. Default: [conv1, conv2].'),
+});
+
 export const modelSchema = z.strictObject({
   name: z.enum(MODEL_NAMES).default('vgg6').describe('Network: cnn3 (146 122 parameters) or vgg6 (550 570).'),
   inputRange: z
@@ -44,6 +57,7 @@ export const modelSchema = z.strictObject({
     .default('unit')
     .describe('Pixels as the network sees them: unit = [0,1], signed = [-1,1]. Attacks and eps are always in [0,1] units.'),
   initialisation: z.enum(['he', 'glorot']).default('he').describe('Weights: He normal (fan-in) or Glorot uniform; biases 0.'),
+  denoise: denoiseSchema.prefault({}).describe('Feature-denoising blocks.'),
 });
 
 export const objectiveSchema = z.strictObject({

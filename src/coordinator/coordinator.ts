@@ -92,7 +92,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       fields: { runId },
     });
   }
-  const specs = parameterSpecs(config.model.name);
+  const specs = parameterSpecs(config.model);
   const parameterCount = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const math = new WasmVectorMath();
   const length = vectorLength(config, parameterCount);
@@ -363,7 +363,7 @@ function recordStart(
       datasetName: dataset.name,
       datasetHash: dataset.contentHash,
       ...fresh,
-      schemaHash: schemaHash(parameterSpecs(config.model.name)),
+      schemaHash: schemaHash(parameterSpecs(config.model)),
     });
   } else {
     const checkpoint = resume === undefined ? '' : `checkpoints/step-${String(resume.step).padStart(8, '0')}.safetensors`;

@@ -1,31 +1,27 @@
 /** @file The networks: one function for every model of the catalogue. Runs inside programs. */
-import { type Config, INPUT_LAYER, MODELS, type ModelName } from '../config/index.ts';
+import { INPUT_LAYER, MODELS, type Network, networkLayers } from '../config/index.ts';
 import { tf } from '../engine/index.ts';
+import { denoiseBlock } from './denoise.ts';
 import { type NamedTensors, named } from './parameters.ts';
 
-/** How pixels reach the network: `unit` = [0,1] as they are, `signed` = 2x-1. */
-export type InputRange = Config['model']['inputRange'];
+export interface ForwardOptions {
+  /** Tensors added to the features of the named layers (for gradients with respect to a feature), of the feature's shape. */
+  readonly deltas?: NamedTensors;
+}
 
 export interface ForwardResult {
   /** [b,10] float32. */
   readonly logits: tf.Tensor;
-  /** By layer name: the image after range mapping (`input`) and every output after its ReLU, before pooling; NHWC for convolutions, [b,F] for dense layers. */
+  /** By layer name: the image after range mapping (`input`) and every output after its ReLU, before pooling and denoising; NHWC for convolutions, [b,F] for dense layers. */
   readonly features: Record<string, tf.Tensor>;
 }
 
 /**
- * Logits and features of a batch.
+ * Logits and features of a batch. Pixels reach the first layer as `inputRange` says: `unit` = [0,1] as they are, `signed` = 2x-1.
  * @param params parameters by name in PyTorch layouts, as {@link splitParameters} returns them
  * @param image [b,32,32,3] float32 in [0,1]
- * @param deltas tensors added to the features of the named layers (for gradients with respect to a feature), of the feature's shape
  */
-export function forward(
-  model: ModelName,
-  inputRange: InputRange,
-  params: NamedTensors,
-  image: tf.Tensor,
-  deltas: NamedTensors = {},
-): ForwardResult {
+export function forward(network: Network, params: NamedTensors, image: tf.Tensor, { deltas = {} }: ForwardOptions = {}): ForwardResult {
   const features: Record<string, tf.Tensor> = {};
   const tap = (name: string, value: tf.Tensor): tf.Tensor => {
     const delta = deltas[name];
@@ -33,8 +29,13 @@ export function forward(
     features[name] = feature;
     return feature;
   };
-  let value = tap(INPUT_LAYER, inputRange === 'signed' ? tf.sub(tf.mul(image, 2), 1) : image);
-  for (const layer of MODELS[model].layers) {
+  let value = tap(INPUT_LAYER, network.inputRange === 'signed' ? tf.sub(tf.mul(image, 2), 1) : image);
+  for (const layer of networkLayers(network)) {
+    if (layer.kind === 'denoise') {
+      const { name, filter } = layer;
+      value = denoiseBlock(filter, value, named(params, `${name}.denoise.weight`), named(params, `${name}.denoise.bias`));
+      continue;
+    }
     const weight = named(params, `${layer.name}.weight`);
     const bias = named(params, `${layer.name}.bias`);
     if (layer.kind === 'conv') {
@@ -51,7 +52,7 @@ export function forward(
 }
 
 /** Feature shape of a layer for a batch of `batch` samples. */
-export function featureShape(model: ModelName, layerName: string, batch: number): number[] {
+export function featureShape({ name: model }: Network, layerName: string, batch: number): number[] {
   const description = MODELS[model];
   let [height, width, channels] = description.inputShape;
   if (layerName === INPUT_LAYER) return [batch, height, width, channels];

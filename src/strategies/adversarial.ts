@@ -11,11 +11,11 @@ import type { Strategy } from './strategy.ts';
  * `steps` projected sign steps on the training loss. The result counts as a constant; `accuracy` is that on the attacked images.
  */
 export function adversarial(config: Config, shardSize: number): Strategy {
-  const { name: model, inputRange } = config.model;
+  const network = config.model;
   const { epsLinf, stepSizeLinf, steps, randomStart } = config.strategy.adversarial;
   return {
     metricNames: COMMON_METRICS,
-    extraInputs: randomStart ? [{ name: 'noise', shape: [shardSize, ...MODELS[model].inputShape], dtype: 'float32' }] : [],
+    extraInputs: randomStart ? [{ name: 'noise', shape: [shardSize, ...MODELS[network.name].inputShape], dtype: 'float32' }] : [],
     prepareImage: (inputs, params) => {
       const image = named(inputs, 'image');
       const target = named(inputs, 'target');
@@ -23,7 +23,7 @@ export function adversarial(config: Config, shardSize: number): Strategy {
       let attacked = image;
       if (randomStart) attacked = projectToBall(ball, tf.add(image, tf.mul(named(inputs, 'noise'), epsLinf)));
       for (let step = 0; step < steps; step++) {
-        attacked = signStep({ model, inputRange, params, target, loss: config.objective.loss, ball, stepSizeLinf }, attacked);
+        attacked = signStep({ network, params, target, loss: config.objective.loss, ball, stepSizeLinf }, attacked);
       }
       return attacked;
     },

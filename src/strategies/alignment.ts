@@ -9,7 +9,7 @@ import type { Strategy } from './strategy.ts';
 /** Minimises mean loss + gfaScale * strength * sum_l w_l mean phi_l. Metrics of a layer are named `gfa/<layer>/<metric>`. */
 export function alignment(config: Config): Strategy {
   const gfa = resolveGfa(config);
-  const { name: model, inputRange } = config.model;
+  const network = config.model;
   const { layers, gradientOf } = gfa;
   return {
     metricNames: [...COMMON_METRICS, ...layers.flatMap((layer) => LAYER_METRICS.map((metric) => `gfa/${layer}/${metric}`))],
@@ -17,7 +17,7 @@ export function alignment(config: Config): Strategy {
     prepareImage: (inputs) => named(inputs, 'image'),
     loss: ({ params, image, target, gfaScale }) => {
       const kept: tf.Tensor[] = [];
-      const pair = featureGradients({ model, inputRange, params, image, target, layers, gradientOf, kept });
+      const pair = featureGradients({ network, params, image, target, layers, gradientOf, kept });
       const { logits, scalar } = pair;
       const perSample = gradientOf === config.objective.loss ? scalar : sampleScalar(config.objective.loss, logits, target);
       const lossTerm = tf.mean(perSample);

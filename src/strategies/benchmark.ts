@@ -15,7 +15,7 @@ export function commonMetrics(logits: tf.Tensor, target: tf.Tensor, lossTerm: tf
 
 /** Mean training loss at an image. */
 export function plainLoss(config: Config, { params, image, target }: StepInputs): StepLoss {
-  const { logits } = forward(config.model.name, config.model.inputRange, params, image);
+  const { logits } = forward(config.model, params, image);
   const loss = tf.mean(sampleScalar(config.objective.loss, logits, target));
   return { loss, metrics: commonMetrics(logits, target, loss) };
 }

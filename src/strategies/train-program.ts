@@ -18,13 +18,13 @@ export interface TrainProgram {
 
 /** Builds the program of a strategy for shards of `shardSize` samples. */
 export function trainProgram(config: Config, shardSize: number, strategy: Strategy): TrainProgram {
-  const model = config.model.name;
-  const { inputShape, classes } = MODELS[model];
-  const names = parameterSpecs(model).map((spec) => spec.name);
+  const network = config.model;
+  const { inputShape, classes } = MODELS[network.name];
+  const names = parameterSpecs(network).map((spec) => spec.name);
   const program: Program = {
-    name: `train/${config.strategy.name}/${model}`,
+    name: `train/${config.strategy.name}/${network.name}`,
     inputs: [
-      { name: 'parameters', shape: [parameterCount(model)], dtype: 'float32' },
+      { name: 'parameters', shape: [parameterCount(network)], dtype: 'float32' },
       { name: 'image', shape: [shardSize, ...inputShape], dtype: 'float32' },
       { name: 'target', shape: [shardSize, classes], dtype: 'float32' },
       { name: 'gfaScale', shape: [], dtype: 'float32' },
@@ -32,7 +32,7 @@ export function trainProgram(config: Config, shardSize: number, strategy: Strate
     ],
     stableInputs: ['parameters'],
     build: (inputs) => {
-      const params = splitParameters(model, named(inputs, 'parameters'));
+      const params = splitParameters(network, named(inputs, 'parameters'));
       // Outside the differentiated function, so that an attack's steps are no part of the gradient.
       const image = strategy.prepareImage(inputs, params);
       const kept: tf.Tensor[] = [];

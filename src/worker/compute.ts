@@ -92,10 +92,10 @@ export class Computer {
     this.#batch = new LabelledBatch(config.train.batchSize / config.train.shards, MODELS[config.model.name].classes);
     const noise = train.program.inputs.find((input) => input.name === 'noise');
     this.#noise = noise && { shape: noise.shape, dtype: 'float32', data: new Float32Array(sizeOf(noise.shape)) };
-    const length = parameterCount(config.model.name);
+    const length = parameterCount(config.model);
     this.#parameters = parametersOf(new Float32Array(length), length);
     this.#vectors = new VectorPool(vectorLength(config, length));
-    this.#replica = LocalReplica.create(config, parameterSpecs(config.model.name));
+    this.#replica = LocalReplica.create(config, parameterSpecs(config.model));
   }
 
   /** Version of the parameters that are set, undefined before the first. */
@@ -106,7 +106,7 @@ export class Computer {
   /** The parameters that the config's seed begins with; what else travels with parameters is zero. */
   initialParameters(): Float32Array {
     const { model, seed } = this.#config;
-    const initial = initialParameters(model.name, model.initialisation, seed);
+    const initial = initialParameters(model, model.initialisation, seed);
     const length = vectorLength(this.#config, initial.length);
     if (length === initial.length) return initial;
     const vector = new Float32Array(length);

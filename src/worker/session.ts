@@ -164,7 +164,7 @@ class Session {
 
   async #prepare(config: Config, welcome: Welcome): Promise<void> {
     const { prepare, onReady, metrics, logger } = this.#options;
-    const specs = parameterSpecs(config.model.name);
+    const specs = parameterSpecs(config.model);
     const ownSchema = schemaHash(specs);
     const { compute, prepared } = await prepare(config, welcome);
     if (this.#over) return;

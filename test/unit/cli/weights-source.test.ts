@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readWeights } from '../../../src/cli/weights-source.ts';
-import { parameterSpecs, resolveConfig } from '../../../src/config/index.ts';
+import { defaultNetwork, parameterSpecs, resolveConfig } from '../../../src/config/index.ts';
 import { saveCheckpoint } from '../../../src/coordinator/index.ts';
 import { sizeOf } from '../../../src/core/index.ts';
 import { encodeSafetensors, type NamedTensor } from '../../../src/wire/index.ts';
@@ -17,7 +17,7 @@ afterAll(() => rm(folder, { recursive: true }));
 /** Parameters of cnn3 that count up from `first`. */
 function countingTensors(first: number): NamedTensor[] {
   let next = first;
-  return parameterSpecs('cnn3').map(({ name, shape }) => ({
+  return parameterSpecs(defaultNetwork('cnn3')).map(({ name, shape }) => ({
     name,
     value: { shape, dtype: 'float32', data: Float32Array.from({ length: sizeOf(shape) }, () => next++) },
   }));

@@ -1,4 +1,5 @@
 /** @file The engine `tensorflow`, where its optional package is there; DEEPDEFENSE_TFJS_NODE names a folder that holds it. */
+import { defaultNetwork } from '../../../src/config/index.ts';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -78,7 +79,7 @@ const values = (seed: number, shape: readonly number[], low: number): TensorValu
 };
 
 describe.skipIf(missing !== undefined)(title('tensorflow against onnx:cpu'), () => {
-  const parameters = initialParameters('cnn3', 'he', 2);
+  const parameters = initialParameters(defaultNetwork('cnn3'), 'he', 2);
   const target = new Float32Array(SAMPLES * 10);
   for (const [i, label] of [3, 9].entries()) target[i * 10 + label] = 1;
   const inputs: Record<string, TensorValue> = {

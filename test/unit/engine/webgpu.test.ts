@@ -2,6 +2,7 @@
  * @file `onnx:webgpu` against the other engines, on the GPU's Vulkan driver or on SwiftShader, the software driver of Debian's
  * package chromium. Skipped with the reason in the title where there is neither.
  */
+import { defaultNetwork } from '../../../src/config/index.ts';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -52,7 +53,7 @@ const images = (seed: number, low: number): TensorValue => {
 function imageInputs(): Record<string, TensorValue> {
   const target = new Float32Array(SAMPLES * 10);
   for (const [i, label] of [0, 3].entries()) target[i * 10 + label] = 1;
-  const flat = initialParameters('cnn3', 'he', 2);
+  const flat = initialParameters(defaultNetwork('cnn3'), 'he', 2);
   return {
     parameters: { shape: [flat.length], dtype: 'float32', data: flat },
     image: images(5, 0),
