@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { readWeights } from '../src/cli/weights-source.ts';
+import { defaultNetwork } from '../src/config/index.ts';
 import { DeepDefenseError, isDeepDefenseError } from '../src/core/index.ts';
 import { fillTestBatch, openDataset } from '../src/data/index.ts';
 import { ATTACK_CASE_NAMES, ATTACK_CASES, type AttackCase, BATCH_SIZE } from './attack-cases.ts';
@@ -71,9 +72,13 @@ interface Options {
 }
 
 async function measureNetwork(run: string, options: Options, versions: Record<string, unknown>): Promise<AttackRow[]> {
-  const { model, inputRange, parameters } = await readWeights(run);
-  if (inputRange !== 'unit')
-    throw new DeepDefenseError('USAGE', { what: `"${run}" takes images in [-1,1]`, expected: 'model.inputRange unit' });
+  const { network, parameters } = await readWeights(run);
+  const model = network.name;
+  if (JSON.stringify(network) !== JSON.stringify(defaultNetwork(model)))
+    throw new DeepDefenseError('USAGE', {
+      what: `the peer has no network like that of "${run}"`,
+      expected: 'the defaults of the section model',
+    });
   const folder = mkdtempSync(join(tmpdir(), 'deepdefense-bench-'));
   const [ours, peer] = [new LineProcess({ command: process.execPath, args: ['--import', 'tsx', pathOf('ours-attacks.ts')] }), startPeer()];
   try {
