@@ -79,6 +79,44 @@ function repeatedLayer(path: string, layers: readonly string[], todo: string): r
   ];
 }
 
+const gaieHasOneLayer: CrossCheck = {
+  sections: ['strategy'],
+  check({ strategy: { name, gfa } }) {
+    if (name !== 'gaie') return [];
+    return (['layers', 'weights'] as const).flatMap((key): ConfigProblem[] => {
+      if (gfa[key] === undefined) return [];
+      return [
+        {
+          code: 'CONFIG_INVALID',
+          path: `strategy.gfa.${key}`,
+          what: `strategy.gfa.${key}: strategy "gaie" penalises the input gradient only`,
+          expected: `no ${key}`,
+          got: quoteValue(gfa[key]),
+          todo: 'leave it out; strategy.gfa.strength sets the weight of the penalty',
+        },
+      ];
+    });
+  },
+};
+
+const denoiseHasBlocks: CrossCheck = {
+  sections: ['model', 'strategy'],
+  check({ model, strategy }) {
+    const { filter } = model.denoise;
+    if (strategy.name !== 'denoise' || filter !== 'none') return [];
+    return [
+      {
+        code: 'CONFIG_INVALID',
+        path: 'model.denoise.filter',
+        what: 'model.denoise.filter: strategy "denoise" trains a network with denoising blocks, and this one has none',
+        expected: 'a filter other than none',
+        got: quoteValue(filter),
+        todo: 'set model.denoise.filter, or strategy.name benchmark',
+      },
+    ];
+  },
+};
+
 const gfaLengthsAgree: CrossCheck = {
   sections: ['strategy'],
   check(config) {
@@ -171,7 +209,9 @@ const CROSS_CHECKS: readonly CrossCheck[] = [
   gfaLayersDiffer,
   denoisedLayersExist,
   denoisedLayersDiffer,
+  gaieHasOneLayer,
   gfaLengthsAgree,
+  denoiseHasBlocks,
   batchDividesIntoShards,
   timeoutsAreOrdered,
   workersSuffice,

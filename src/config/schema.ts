@@ -12,7 +12,7 @@ const fraction = z.number().min(0).max(1);
 
 export const ALIGNMENTS = ['tangential-energy', 'negative-gradient', 'squared', 'absolute', 'positive'] as const;
 export const GRADIENT_SOURCES = ['cross-entropy', 'mse', 'true-logit', 'margin'] as const;
-export const STRATEGY_NAMES = ['benchmark', 'first', 'deep', 'adversarial'] as const;
+export const STRATEGY_NAMES = ['benchmark', 'first', 'deep', 'gaie', 'denoise', 'adversarial'] as const;
 export const OPTIMIZER_NAMES = ['sgd', 'adam', 'adamw'] as const;
 export const SCHEDULE_NAMES = ['constant', 'step', 'cosine'] as const;
 export const LOSS_NAMES = ['cross-entropy', 'mse'] as const;
@@ -106,9 +106,9 @@ export const strategySchema = z.strictObject({
     .enum(STRATEGY_NAMES)
     .default('benchmark')
     .describe(
-      'benchmark = plain; first = GFA on the first layer; deep = GFA on the first three; adversarial = PGD training (Madry et al. 2018).',
+      'benchmark = plain; first = GFA on the first layer; deep = GFA on the first three; gaie = squared norm of the input gradient; denoise = plain training of a network with denoising blocks; adversarial = PGD training (Madry et al. 2018). See docs/strategies.md.',
     ),
-  gfa: gfaSchema.prefault({}).describe('GFA regulariser, used by `first` and `deep`.'),
+  gfa: gfaSchema.prefault({}).describe('GFA regulariser, used by `first` and `deep`; `gaie` reads gradientOf, strength and warmup.'),
   adversarial: adversarialSchema.prefault({}).describe('Inner attack, used by `adversarial`.'),
 });
 

@@ -2,6 +2,8 @@ import type { Config } from '../config/index.ts';
 import { adversarial } from './adversarial.ts';
 import { alignment } from './alignment.ts';
 import { benchmark } from './benchmark.ts';
+import { denoise } from './denoise.ts';
+import { gaie } from './gaie.ts';
 import type { Strategy } from './strategy.ts';
 import { type TrainProgram, trainProgram } from './train-program.ts';
 
@@ -12,6 +14,8 @@ const STRATEGIES: Readonly<Record<Config['strategy']['name'], (config: Config, s
   benchmark,
   first: alignment,
   deep: alignment,
+  gaie,
+  denoise,
   adversarial,
 };
 
