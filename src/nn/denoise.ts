@@ -12,7 +12,9 @@ export const FILTER_WEIGHTS: Readonly<Record<'mean' | 'gaussian', readonly numbe
  * A filtered feature of the same shape.
  * - `mean`, `gaussian`, `median`: 3x3 windows of each channel; beyond the border the border pixel is repeated. Where values of a window
  *   are equal, the median's gradient goes to one of them.
- * - `non-local`: y_i = 1/n sum_j (x_i . x_j) x_j over the n pixels of the image (their section 4.1, dot product)
+ * - `non-local`: y_i = sum_j softmax_j(x_i . x_j / sqrt(C)) x_j over all pixels j of the image (their section 4.1, Gaussian version,
+ *   without embeddings). Means with weights that sum to 1 stay in the range of the feature; their dot-product version grows with
+ *   its third power, too much for networks without normalisation.
  *
  * @param h [b,H,W,C] float32
  */
@@ -72,12 +74,11 @@ function medianOfThree(a: tf.Tensor, b: tf.Tensor, c: tf.Tensor): tf.Tensor {
   return tf.maximum(low, tf.minimum(high, c));
 }
 
-/** The sum over pixels is taken first: y_i = (1/n sum_j x_j x_j^T) x_i, linear in the number of pixels. */
 function nonLocalMeans(h: tf.Tensor): tf.Tensor {
   const [batch, height, width, channels] = h.shape as [number, number, number, number];
   const pixels = tf.reshape(h, [batch, height * width, channels]);
-  const moments = tf.div(tf.matMul(pixels, pixels, true, false), height * width);
-  return tf.reshape(tf.matMul(pixels, moments), h.shape);
+  const similarity = tf.div(tf.matMul(pixels, pixels, false, true), Math.sqrt(channels));
+  return tf.reshape(tf.matMul(tf.softmax(similarity), pixels), h.shape);
 }
 
 /** [b,H,W,C] to [b,H+2,W+2,C], the border pixels repeated. */

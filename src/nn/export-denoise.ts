@@ -54,7 +54,7 @@ function exportMedian(graph: OnnxGraphBuilder, name: string, input: string): str
   graph.nodes.push({
     op: 'TopK',
     inputs: [windows, five],
-    outputs: [`${name}.largest`, ''],
+    outputs: [`${name}.largest`, `${name}.places`],
     attributes: { axis: -1, largest: 1, sorted: 1 },
   });
   const fourth = graph.integers(`${name}.fourth`, [4]);
@@ -62,18 +62,19 @@ function exportMedian(graph: OnnxGraphBuilder, name: string, input: string): str
   return graph.add('Squeeze', [median, last], `${name}.filtered`);
 }
 
-/** (1/n X X^T) X with X the image as [C, n]. */
+/** softmax(X X^T / sqrt(C)) X with X the image as [n, C]. */
 function exportNonLocal(graph: OnnxGraphBuilder, channels: number, name: string, input: string): string {
   const flatShape = graph.integers(`${name}.flatShape`, [0, channels, -1]);
-  const pixels = graph.add('Reshape', [input, flatShape], `${name}.pixels`);
-  const turned = graph.add('Transpose', [pixels], `${name}.turned`, { perm: [0, 2, 1] });
-  const moments = graph.add('MatMul', [pixels, turned], `${name}.moments`);
-  const sums = graph.add('MatMul', [moments, pixels], `${name}.sums`);
-  const shape = graph.add('Shape', [pixels], `${name}.pixelsShape`, { start: 2 });
-  const count = graph.add('Cast', [shape], `${name}.count`, { to: 1 });
-  const means = graph.add('Div', [sums, count], `${name}.means`);
+  const turned = graph.add('Reshape', [input, flatShape], `${name}.turned`);
+  const pixels = graph.add('Transpose', [turned], `${name}.pixels`, { perm: [0, 2, 1] });
+  const products = graph.add('MatMul', [pixels, turned], `${name}.products`);
+  const root = graph.floats(`${name}.root`, [], [Math.sqrt(channels)]);
+  const similarity = graph.add('Div', [products, root], `${name}.similarity`);
+  const weights = graph.add('Softmax', [similarity], `${name}.weights`, { axis: -1 });
+  const means = graph.add('MatMul', [weights, pixels], `${name}.means`);
+  const meansTurned = graph.add('Transpose', [means], `${name}.meansTurned`, { perm: [0, 2, 1] });
   const imageShape = graph.add('Shape', [input], `${name}.imageShape`);
-  return graph.add('Reshape', [means, imageShape], `${name}.filtered`);
+  return graph.add('Reshape', [meansTurned, imageShape], `${name}.filtered`);
 }
 
 function repeatBorder(graph: OnnxGraphBuilder, name: string, input: string): string {

@@ -1,3 +1,4 @@
+export { denoiseFilter } from './denoise.ts';
 export { exportOnnx } from './export-onnx.ts';
 export { type ForwardOptions, type ForwardResult, featureShape, forward } from './forward.ts';
 export { type Initialisation, initialParameters } from './initialisation.ts';

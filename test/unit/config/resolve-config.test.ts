@@ -93,6 +93,15 @@ describe('resolveConfig', () => {
     expect(failure({ strategy: { gfa: { layers: ['fc2'], weights: [1] } } }).code).toBe('CONFIG_UNKNOWN_LAYER');
   });
 
+  it('denoise: follows convolutions that the model has, each once', () => {
+    const after = (layers: string[]) => failure({ model: { name: 'cnn3', denoise: { filter: 'mean', after: layers } } });
+    const unknown = after(['conv1', 'fc1']);
+    expect(unknown.code).toBe('CONFIG_UNKNOWN_LAYER');
+    expect(unknown.parts.what).toContain('model.denoise.after');
+    expect(unknown.parts.expected).toBe('one of conv1, conv2, conv3');
+    expect(after(['conv2', 'conv2']).parts.what).toContain('named twice');
+  });
+
   it('layer: is refused when it is named twice', () => {
     expect(failure({ strategy: { gfa: { layers: ['conv1', 'conv1'], weights: [1, 2] } } }).message).toContain('named twice');
   });

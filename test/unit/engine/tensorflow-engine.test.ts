@@ -1,11 +1,10 @@
 /** @file The engine `tensorflow`, where its optional package is there; DEEPDEFENSE_TFJS_NODE names a folder that holds it. */
-import { defaultNetwork } from '../../../src/config/index.ts';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ConfigInput } from '../../../src/config/index.ts';
+import { type ConfigInput, defaultNetwork } from '../../../src/config/index.ts';
 import { Random, type TensorValue } from '../../../src/core/index.ts';
 import { createEngine, type Engine, type EngineName, type TensorValues, tf } from '../../../src/engine/index.ts';
 import { createTensorflowEngine, type TensorflowOptions } from '../../../src/engine/tensorflow-engine.ts';

@@ -2,11 +2,11 @@
  * @file `onnx:webgpu` against the other engines, on the GPU's Vulkan driver or on SwiftShader, the software driver of Debian's
  * package chromium. Skipped with the reason in the title where there is neither.
  */
-import { defaultNetwork } from '../../../src/config/index.ts';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAttackStep } from '../../../src/attacks/index.ts';
+import { defaultNetwork } from '../../../src/config/index.ts';
 import { Random, type TensorValue } from '../../../src/core/index.ts';
 import { listDevices, vulkanDrivers } from '../../../src/engine/devices.ts';
 import { createEagerEngine } from '../../../src/engine/eager-engine.ts';

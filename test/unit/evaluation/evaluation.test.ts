@@ -1,5 +1,5 @@
-import { defaultNetwork } from '../../../src/config/index.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { defaultNetwork } from '../../../src/config/index.ts';
 import { Random, type TensorValue } from '../../../src/core/index.ts';
 import { type ImageSet, syntheticDataset } from '../../../src/data/index.ts';
 import { createPredict, Evaluator, meanAlignment } from '../../../src/evaluation/index.ts';

@@ -1,7 +1,6 @@
 /** @file Gradients of whole training losses against central differences, for settings that no golden file covers. */
-import { defaultNetwork } from '../../../src/config/index.ts';
 import { describe, expect, test } from 'vitest';
-import type { ConfigInput } from '../../../src/config/index.ts';
+import { type ConfigInput, defaultNetwork } from '../../../src/config/index.ts';
 import { Random, type TensorValue } from '../../../src/core/index.ts';
 import { initialParameters } from '../../../src/nn/index.ts';
 import { createTrainProgram } from '../../../src/strategies/index.ts';
