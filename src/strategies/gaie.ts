@@ -16,7 +16,6 @@ import type { Strategy } from './strategy.ts';
  */
 export function gaie(config: Config): Strategy {
   const { gradientOf, strength } = resolveGfa(config);
-  const { name: model, inputRange } = config.model;
   const layers = [INPUT_LAYER];
   return {
     metricNames: [...COMMON_METRICS, ...LAYER_METRICS.map((metric) => `gfa/${INPUT_LAYER}/${metric}`)],
@@ -24,7 +23,7 @@ export function gaie(config: Config): Strategy {
     prepareImage: (inputs) => named(inputs, 'image'),
     loss: ({ params, image, target, gfaScale }) => {
       const kept: tf.Tensor[] = [];
-      const pair = featureGradients({ model, inputRange, params, image, target, layers, gradientOf, kept });
+      const pair = featureGradients({ network: config.model, params, image, target, layers, gradientOf, kept });
       const { logits, scalar } = pair;
       const perSample = gradientOf === config.objective.loss ? scalar : sampleScalar(config.objective.loss, logits, target);
       const lossTerm = tf.mean(perSample);

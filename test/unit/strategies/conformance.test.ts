@@ -1,6 +1,6 @@
 /** @file What every training strategy must satisfy, whatever its formula: one table, one row per strategy. */
 import { describe, expect, test } from 'vitest';
-import type { ConfigInput } from '../../../src/config/index.ts';
+import { type ConfigInput, defaultNetwork } from '../../../src/config/index.ts';
 import { Random, type TensorValue } from '../../../src/core/index.ts';
 import { initialParameters } from '../../../src/nn/index.ts';
 import { createTrainProgram } from '../../../src/strategies/index.ts';
@@ -31,7 +31,7 @@ function inputs(): Record<string, TensorValue> {
   });
   const target = new Float32Array(SAMPLES * 10);
   for (const [i, label] of [3, 9].entries()) target[i * 10 + label] = 1;
-  const flat = initialParameters('cnn3', 'he', 2);
+  const flat = initialParameters(defaultNetwork('cnn3'), 'he', 2);
   return {
     parameters: { shape: [flat.length], dtype: 'float32', data: flat },
     image: images(0),
@@ -63,7 +63,7 @@ describe('strategies', () => {
     async ({ strategy }) => {
       const { program } = createTrainProgram(smallConfig(QUICK_ENGINE, { strategy }), SAMPLES);
       const compiled = await (await engineOf(QUICK_ENGINE)).compile(program);
-      const start = initialParameters('cnn3', 'he', 2);
+      const start = initialParameters(defaultNetwork('cnn3'), 'he', 2);
       const at = async (flat: Float32Array): Promise<{ loss: number; gradients: Float32Array }> => {
         const outputs = await compiled.run({ ...inputs(), parameters: { shape: [flat.length], dtype: 'float32', data: flat } });
         return { loss: valuesOf(outputs, 'metrics')[0] as number, gradients: valuesOf(outputs, 'gradients') };
