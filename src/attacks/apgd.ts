@@ -3,12 +3,13 @@
  * and returns to the best point when it makes no progress, so that it has no step size to tune.
  */
 import { type Attack, imageOf, joinImages, type Samples, type Stream, uniformField } from './attack.ts';
-import { Ball, type BallNorm } from './ball.ts';
+import { Ball } from './ball.ts';
 import type { AttackLoss, Classifier } from './classifier.ts';
 import { type GradientLook, isMisclassified, type Search, searchByGradient } from './search.ts';
 
 export interface ApgdOptions {
-  readonly norm: BallNorm;
+  /** The L1 form is another algorithm (Croce and Hein 2021). */
+  readonly norm: 'linf' | 'l2';
   /** Radius in [0,1] pixel units. */
   readonly eps: number;
   /** Default 100, as in AutoAttack. */

@@ -1,5 +1,6 @@
 /** @file The losses that attacks climb, one scalar per sample, and the program that differentiates them. */
 import { type Config, MODELS } from '../config/index.ts';
+import { DeepDefenseError } from '../core/index.ts';
 import { type Program, tf } from '../engine/index.ts';
 import { forward, named, parameterCount, splitParameters } from '../nn/index.ts';
 import { bestOtherLogit, crossEntropy, labelLogit, margin, squaredError } from '../objectives/index.ts';
@@ -75,6 +76,21 @@ export function attackLoss(name: AttackLoss, logits: tf.Tensor, label: tf.Tensor
 /** True for losses that pull to a target class. */
 export function isTargeted(loss: AttackLoss): boolean {
   return loss === 'dlr-targeted' || loss === 'margin-targeted';
+}
+
+/** The fewest classes that a loss is defined for: the ratios divide by a difference to the third and the fourth largest logit. */
+const LEAST_CLASSES: Readonly<Partial<Record<AttackLoss, number>>> = { dlr: 3, 'dlr-targeted': 4 };
+
+/** @throws DeepDefenseError USAGE where the loss isn't defined for so few classes. */
+export function requireClasses(loss: AttackLoss, classes: number): void {
+  const least = LEAST_CLASSES[loss] ?? 2;
+  if (classes >= least) return;
+  throw new DeepDefenseError('USAGE', {
+    what: `the loss ${loss} is not defined for this classifier`,
+    expected: `at least ${least} classes`,
+    got: `${classes}`,
+    todo: 'attack with the loss margin instead, for example apgd:loss=margin',
+  });
 }
 
 /** True where a program of this loss has the input `extra`. */

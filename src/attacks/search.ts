@@ -3,7 +3,8 @@
  * searches of a batch go step by step together; one that has ended leaves the batch. As a search sees nothing of its neighbours, its
  * result doesn't depend on them.
  */
-import { isTargeted } from './attack-loss.ts';
+import type { Samples } from './attack.ts';
+import { isTargeted, requireClasses } from './attack-loss.ts';
 import { type AttackLoss, type Classifier, IMAGE_VALUES } from './classifier.ts';
 
 /** What the classifier makes of an image. Arrays are valid during the call only. */
@@ -45,10 +46,14 @@ export function searchByLogits(classifier: Classifier, searches: readonly Search
   });
 }
 
-/** Runs searches that follow the gradient of a loss. */
-export function searchByGradient(classifier: Classifier, loss: AttackLoss, searches: readonly Search<GradientLook>[]): Promise<void> {
+/**
+ * Runs searches that follow the gradient of a loss.
+ * @throws DeepDefenseError USAGE where the loss isn't defined for so few classes.
+ */
+export async function searchByGradient(classifier: Classifier, loss: AttackLoss, searches: readonly Search<GradientLook>[]): Promise<void> {
   const { classes } = classifier;
-  return inBatches(classifier, searches, async (batch, looks) => {
+  requireClasses(loss, classes);
+  await inBatches(classifier, searches, async (batch, looks) => {
     const seen = await classifier.gradients(loss, {
       ...looks,
       labels: Int32Array.from(batch, ({ label }) => label),
@@ -106,6 +111,14 @@ function gatherNoise(searches: readonly { readonly noise?: Float32Array }[], cla
 /** True unless the label's logit is strictly the largest; NaN counts as misclassified. */
 export function isMisclassified(logits: ArrayLike<number>, label: number): boolean {
   return !(logitMargin(logits, label) > 0);
+}
+
+/** The rows whose clean image is classified correctly, with one look at each. */
+export async function correctRows(classifier: Classifier, samples: Samples): Promise<number[]> {
+  const { classes } = classifier;
+  const logits = await classifier.logits(samples);
+  const isCorrect = (label: number, row: number) => !isMisclassified(logits.subarray(row * classes, (row + 1) * classes), label);
+  return [...samples.labels].flatMap((label, row) => (isCorrect(label, row) ? [row] : []));
 }
 
 /** z_y - max_{k != y} z_k. */
