@@ -11,9 +11,6 @@ import { type Config, modelSchema } from './schema.ts';
 /** The keys of the `model` section that decide what the network computes. */
 export type Network = Omit<Config['model'], 'initialisation'>;
 
-/** What a denoising block filters with. */
-export type DenoiseFilter = Exclude<Network['denoise']['filter'], 'none'>;
-
 /** Name of the pseudo-layer whose feature is the image itself. */
 export const INPUT_LAYER = 'input';
 

@@ -9,7 +9,6 @@ export {
   NORMS,
 } from './attack-catalogue.ts';
 export {
-  type DenoiseFilter,
   defaultNetwork,
   featureLayers,
   INPUT_LAYER,
@@ -30,4 +29,12 @@ export { BATCH_NORM_RATE, initialValue, isDecayed, isRunningStatistic, isRunning
 export { type Preset, presetConfig, PRESETS } from './presets.ts';
 export { resolveConfig } from './resolve-config.ts';
 export { resolveGfa } from './resolve-gfa.ts';
-export { type Config, type ConfigInput, configSchema, type EvaluationName, modelSchema, type ResolvedGfa } from './schema.ts';
+export {
+  type Config,
+  type ConfigInput,
+  configSchema,
+  type DenoiseFilter,
+  type EvaluationName,
+  modelSchema,
+  type ResolvedGfa,
+} from './schema.ts';

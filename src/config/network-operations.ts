@@ -2,7 +2,7 @@
  * @file A network as a list of primitive operations, as plain data. `nn` computes it, exports it and cuts its parameters from one such
  * list, so that these can't disagree.
  */
-import type { DenoiseFilter } from './architecture.ts';
+import type { DenoiseFilter } from './schema.ts';
 
 /** Position of an operation in the list. */
 export type OperationIndex = number;

@@ -18,6 +18,8 @@ export const SCHEDULE_NAMES = ['constant', 'step', 'cosine'] as const;
 export const LOSS_NAMES = ['cross-entropy', 'mse'] as const;
 export const NORM_NAMES = ['none', 'group', 'batch'] as const;
 export const DENOISE_FILTERS = ['mean', 'median', 'gaussian', 'non-local'] as const;
+/** What a denoising block filters with. */
+export type DenoiseFilter = (typeof DENOISE_FILTERS)[number];
 export const INPUT_RANGES = ['unit', 'signed'] as const;
 
 export const dataSchema = z.strictObject({

@@ -6,8 +6,9 @@
  * Running statistics of batch normalisations are entries of the vector as well. Their gradient is running - batch statistic, and
  * whatever the optimiser, they move by a fixed share of it: docs/adr/0009.
  */
-import { BATCH_NORM_RATE, type Config, isDecayed, isRunningStatistic, isRunningVariance } from '../config/index.ts';
+import { BATCH_NORM_RATE, type Config, isRunningStatistic, isRunningVariance } from '../config/index.ts';
 import { DeepDefenseError, plainVectorMath, sizeOf, type TensorSpec, type VectorMath, type VectorRange } from '../core/index.ts';
+import { rangesOf, type Segment, segmentsOf } from './segments.ts';
 
 /** What one update did. */
 export interface UpdateReport {
@@ -44,12 +45,6 @@ export interface Optimizer {
 }
 
 type Settings = Config['optimizer'];
-
-/** A part of the flat vector, with the weight decay that holds there; or running statistics, which have no gradient. */
-interface Segment extends VectorRange {
-  readonly weightDecay: number;
-  readonly statistics: boolean;
-}
 
 /**
  * The optimiser that the config names. Biases and the parameters of normalisations are not decayed.
@@ -280,36 +275,4 @@ function power(base: number, exponent: number): number {
     square *= square;
   }
   return result;
-}
-
-/** One segment per run of neighbours that are treated alike. */
-function segmentsOf(specs: readonly TensorSpec[], weightDecay: number): Segment[] {
-  const segments: Segment[] = [];
-  let from = 0;
-  for (const { name, shape } of specs) {
-    const to = from + sizeOf(shape);
-    const decay = isDecayed(name) ? weightDecay : 0;
-    const statistics = isRunningStatistic(name);
-    const last = segments.at(-1);
-    if (last?.weightDecay === decay && last.statistics === statistics) segments[segments.length - 1] = { ...last, to };
-    else segments.push({ from, to, weightDecay: decay, statistics });
-    from = to;
-  }
-  return segments;
-}
-
-/** Where the parameters lie that `chosen` names, neighbours joined. */
-function rangesOf(specs: readonly TensorSpec[], chosen: (name: string) => boolean): VectorRange[] {
-  const ranges: VectorRange[] = [];
-  let from = 0;
-  for (const { name, shape } of specs) {
-    const to = from + sizeOf(shape);
-    const last = ranges.at(-1);
-    if (chosen(name)) {
-      if (last?.to === from) ranges[ranges.length - 1] = { from: last.from, to };
-      else ranges.push({ from, to });
-    }
-    from = to;
-  }
-  return ranges;
 }
