@@ -2,7 +2,8 @@
 import type { ConfigProblem } from './config-problem.ts';
 import { quoteValue } from './config-problem.ts';
 import { nearestName } from './edit-distance.ts';
-import { denoisedLayers, featureLayers, imageLayers } from './architecture.ts';
+import { denoisedLayers, featureLayers, imageLayers, normOf } from './architecture.ts';
+import { MODELS } from './model-catalogue.ts';
 import { resolveGfa } from './resolve-gfa.ts';
 import type { Config } from './schema.ts';
 
@@ -25,7 +26,7 @@ const denoisedLayersExist: CrossCheck = {
   sections: ['model'],
   check({ model }) {
     const known = imageLayers(model);
-    const unknown = (layer: string): string => `model.denoise.after: model "${model.name}" has no convolution "${layer}"`;
+    const unknown = (layer: string): string => `model.denoise.after: model "${model.name}" has no convolution or stage "${layer}"`;
     return unknownLayers('model.denoise.after', model.denoise.after ?? [], known, unknown);
   },
 };
@@ -62,6 +63,23 @@ const gfaLayersDiffer: CrossCheck = {
 const denoisedLayersDiffer: CrossCheck = {
   sections: ['model'],
   check: ({ model }) => repeatedLayer('model.denoise.after', denoisedLayers(model), 'name it once'),
+};
+
+const residualIsNormalised: CrossCheck = {
+  sections: ['model'],
+  check({ model }) {
+    if (MODELS[model.name].kind !== 'residual' || normOf(model) !== 'none') return [];
+    return [
+      {
+        code: 'CONFIG_INVALID',
+        path: 'model.norm',
+        what: `model.norm: model "${model.name}" can't be trained without normalisation: its sums would double in variance from block to block`,
+        expected: 'group or batch',
+        got: '"none"',
+        todo: 'leave it out for group',
+      },
+    ];
+  },
 };
 
 function repeatedLayer(path: string, layers: readonly string[], todo: string): readonly ConfigProblem[] {
@@ -210,6 +228,7 @@ const CROSS_CHECKS: readonly CrossCheck[] = [
   denoisedLayersExist,
   denoisedLayersDiffer,
   gaieHasOneLayer,
+  residualIsNormalised,
   gfaLengthsAgree,
   denoiseHasBlocks,
   batchDividesIntoShards,

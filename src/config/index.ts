@@ -9,14 +9,12 @@ export {
   NORMS,
 } from './attack-catalogue.ts';
 export {
-  type DenoiseDescription,
-  type DenoiseFilter,
   defaultNetwork,
   featureLayers,
   INPUT_LAYER,
   type Network,
-  type NetworkLayer,
-  networkLayers,
+  networkOperations,
+  normOf,
   parameterSpecs,
 } from './architecture.ts';
 export { type AttackSpec, formatAttackSpec, parseAttackSpec } from './attack-spec.ts';
@@ -26,7 +24,17 @@ export { type ConfigField, configFields, configJsonSchema } from './field-table.
 export { type ConfigProblem, configError } from './config-problem.ts';
 export { type ConfigSources, loadConfig } from './load-config.ts';
 export { type LayerDescription, MODEL_NAMES, MODELS, type ModelDescription, type ModelName } from './model-catalogue.ts';
+export type { DenoiseOperation, NormOperation, Operation } from './network-operations.ts';
+export { BATCH_NORM_RATE, initialValue, isDecayed, isRunningStatistic, isRunningVariance } from './parameter-roles.ts';
 export { type Preset, presetConfig, PRESETS } from './presets.ts';
 export { resolveConfig } from './resolve-config.ts';
 export { resolveGfa } from './resolve-gfa.ts';
-export { type Config, type ConfigInput, configSchema, type EvaluationName, modelSchema, type ResolvedGfa } from './schema.ts';
+export {
+  type Config,
+  type ConfigInput,
+  configSchema,
+  type DenoiseFilter,
+  type EvaluationName,
+  modelSchema,
+  type ResolvedGfa,
+} from './schema.ts';

@@ -16,7 +16,10 @@ export const STRATEGY_NAMES = ['benchmark', 'first', 'deep', 'gaie', 'denoise', 
 export const OPTIMIZER_NAMES = ['sgd', 'adam', 'adamw'] as const;
 export const SCHEDULE_NAMES = ['constant', 'step', 'cosine'] as const;
 export const LOSS_NAMES = ['cross-entropy', 'mse'] as const;
+export const NORM_NAMES = ['none', 'group', 'batch'] as const;
 export const DENOISE_FILTERS = ['mean', 'median', 'gaussian', 'non-local'] as const;
+/** What a denoising block filters with. */
+export type DenoiseFilter = (typeof DENOISE_FILTERS)[number];
 export const INPUT_RANGES = ['unit', 'signed'] as const;
 
 export const dataSchema = z.strictObject({
@@ -47,16 +50,27 @@ export const denoiseSchema = z.strictObject({
     .array(z.string())
     .min(1)
     .optional()
-    .describe('Convolutions that a denoising block follows, by name, behind their pooling. Default: [conv1, conv2].'),
+    .describe(
+      'Layers that a denoising block follows, by name: convolutions (the block stands behind their pooling), `stem` or stages. Default: [conv1, conv2], or all stages.',
+    ),
 });
 
 export const modelSchema = z.strictObject({
-  name: z.enum(MODEL_NAMES).default('vgg6').describe('Network: cnn3 (146 122 parameters) or vgg6 (550 570).'),
+  name: z
+    .enum(MODEL_NAMES)
+    .default('vgg6')
+    .describe('Network: cnn3 (146 122 parameters), vgg6 (550 570), resnet18 (11 173 962) or wrn-16-4 (2 748 890), see docs/models.md.'),
   inputRange: z
     .enum(INPUT_RANGES)
     .default('unit')
     .describe('Pixels as the network sees them: unit = [0,1], signed = [-1,1]. Attacks and eps are always in [0,1] units.'),
   initialisation: z.enum(['he', 'glorot']).default('he').describe('Weights: He normal (fan-in) or Glorot uniform; biases 0.'),
+  norm: z
+    .enum(NORM_NAMES)
+    .optional()
+    .describe(
+      'Normalisation of convolutions: none, group (8 groups, Wu and He 2018) or batch (over one logical shard, see docs/models.md). Default: group for resnet18 and wrn-16-4, which need one; none for the others.',
+    ),
   denoise: denoiseSchema.prefault({}).describe('Feature-denoising blocks.'),
 });
 
@@ -84,7 +98,9 @@ export const gfaSchema = z.strictObject({
     .array(z.string())
     .min(1)
     .optional()
-    .describe('Layers by name; `input` is the image. Default: first = [input], deep = [conv1, conv2, conv3].'),
+    .describe(
+      'Layers by name; `input` is the image. Default: first = [input], deep = [conv1, conv2, conv3], or [stem, stage1, stage2] in a residual network.',
+    ),
   weights: z
     .array(z.number().min(0))
     .min(1)

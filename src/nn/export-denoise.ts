@@ -1,5 +1,5 @@
 /** @file Feature-denoising blocks in an exported network: the formulas of denoise.ts as standard ONNX operators. */
-import type { DenoiseDescription } from '../config/index.ts';
+import type { DenoiseOperation } from '../config/index.ts';
 import { FILTER_WEIGHTS } from './denoise.ts';
 import type { OnnxGraphBuilder } from './onnx-graph-builder.ts';
 
@@ -8,14 +8,14 @@ import type { OnnxGraphBuilder } from './onnx-graph-builder.ts';
  * @param input name of h, [N,C,H,W]
  * @returns name of the result, of the same shape
  */
-export function exportDenoise(graph: OnnxGraphBuilder, layer: DenoiseDescription, input: string): string {
+export function exportDenoise(graph: OnnxGraphBuilder, layer: DenoiseOperation, input: string): string {
   const name = `${layer.name}.denoise`;
   const filtered = exportFilter(graph, layer, name, input);
   const change = graph.add('Conv', [filtered, `${name}.weight`, `${name}.bias`], `${name}.change`, { kernel_shape: [1, 1] });
   return graph.add('Add', [input, change], name);
 }
 
-function exportFilter(graph: OnnxGraphBuilder, { filter, channels }: DenoiseDescription, name: string, input: string): string {
+function exportFilter(graph: OnnxGraphBuilder, { filter, channels }: DenoiseOperation, name: string, input: string): string {
   switch (filter) {
     case 'mean':
     case 'gaussian': {

@@ -1,8 +1,9 @@
 /** @file Export of a trained network as a standard ONNX file that any runtime can check. */
-import { MODELS, type Network, networkLayers, parameterSpecs } from '../config/index.ts';
+import { MODELS, type Network, networkOperations, type Operation, parameterSpecs } from '../config/index.ts';
 import { DeepDefenseError, PACKAGE_VERSION, sizeOf } from '../core/index.ts';
 import { encodeOnnxModel } from '../engine/index.ts';
 import { exportDenoise } from './export-denoise.ts';
+import { exportNorm } from './export-norm.ts';
 import { OnnxGraphBuilder } from './onnx-graph-builder.ts';
 import { parameterCount } from './parameters.ts';
 
@@ -25,33 +26,16 @@ export function exportOnnx(network: Network, parameters: Float32Array): Uint8Arr
   }
   const graph = new OnnxGraphBuilder();
   addParameters(graph, network, parameters);
-  let value = 'image';
-  if (inputRange === 'signed') {
-    const scaled = graph.add('Mul', [value, graph.floats('input.scale', [], [2])], 'input.scaled');
-    value = graph.add('Sub', [scaled, graph.floats('input.shift', [], [1])], 'input');
-  }
   const { inputShape, classes } = MODELS[model];
-  const layers = networkLayers(network);
-  let flat = false;
-  for (const [index, layer] of layers.entries()) {
-    const { name } = layer;
-    const parameterNames = [`${name}.weight`, `${name}.bias`];
-    const last = index === layers.length - 1;
-    if (layer.kind === 'denoise') {
-      value = exportDenoise(graph, layer, value);
-      continue;
-    }
-    if (layer.kind === 'conv') {
-      const attributes = { kernel_shape: [3, 3], pads: [1, 1, 1, 1], strides: [1, 1] };
-      value = graph.add('Relu', [graph.add('Conv', [value, ...parameterNames], `${name}.linear`, attributes)], name);
-      if (layer.poolAfter) value = graph.add('MaxPool', [value], `${name}.pooled`, { kernel_shape: [2, 2], strides: [2, 2] });
-      continue;
-    }
-    if (!flat) value = graph.add('Flatten', [value], 'flat', { axis: 1 });
-    flat = true;
-    value = graph.add('Gemm', [value, ...parameterNames], last ? 'logits' : `${name}.linear`, { transB: 1 });
-    if (layer.relu) value = graph.add('Relu', [value], name);
+  const operations = networkOperations(network);
+  const values: string[] = [];
+  for (const [index, operation] of operations.entries()) {
+    const from = values[operation.from] ?? 'image';
+    values.push(
+      exportOperation(graph, { network, operation, index, values, flat: (operations[operation.from]?.shape.length ?? 0) === 1 }, from),
+    );
   }
+  graph.add('Identity', [values.at(-1) as string], 'logits');
   const [height, width, channels] = inputShape;
   return encodeOnnxModel({
     name: model,
@@ -61,6 +45,54 @@ export function exportOnnx(network: Network, parameters: Float32Array): Uint8Arr
     outputs: [{ name: 'logits', type: 'float32', shape: ['N', classes] }],
     metadata: { model, inputRange, producer: `deepdefense ${PACKAGE_VERSION}` },
   });
+}
+
+interface ExportStep {
+  readonly network: Network;
+  readonly operation: Operation;
+  readonly index: number;
+  /** Names of the results so far. */
+  readonly values: readonly string[];
+  /** The operand is a matrix. */
+  readonly flat: boolean;
+}
+
+/** Appends one operation. @param from name of its operand @returns name of its result */
+function exportOperation(graph: OnnxGraphBuilder, { network, operation, index, values, flat }: ExportStep, from: string): string {
+  const output = `${operation.kind}.${index}`;
+  switch (operation.kind) {
+    case 'input': {
+      if (network.inputRange === 'unit') return from;
+      const scaled = graph.add('Mul', [from, graph.floats('input.scale', [], [2])], 'input.scaled');
+      return graph.add('Sub', [scaled, graph.floats('input.shift', [], [1])], output);
+    }
+    case 'conv': {
+      const { name, size, stride, bias } = operation;
+      const inputs = [from, `${name}.weight`, ...(bias ? [`${name}.bias`] : [])];
+      const pad = (size - 1) / 2;
+      return graph.add('Conv', inputs, output, { kernel_shape: [size, size], pads: [pad, pad, pad, pad], strides: [stride, stride] });
+    }
+    case 'norm':
+      return exportNorm(graph, operation, from);
+    case 'relu':
+      return graph.add('Relu', [from], output);
+    case 'maxPool':
+      return graph.add('MaxPool', [from], output, { kernel_shape: [2, 2], strides: [2, 2] });
+    case 'globalAveragePool':
+      return graph.add('Flatten', [graph.add('GlobalAveragePool', [from], `${output}.pooled`)], output, { axis: 1 });
+    case 'add':
+      return graph.add('Add', [from, values[operation.other] as string], output);
+    case 'denoise':
+      return exportDenoise(graph, operation, from);
+    case 'dense': {
+      const matrix = flat ? from : graph.add('Flatten', [from], `${output}.flat`, { axis: 1 });
+      return graph.add('Gemm', [matrix, `${operation.name}.weight`, `${operation.name}.bias`], output, { transB: 1 });
+    }
+    case 'feature':
+      return graph.add('Identity', [from], operation.name);
+    default:
+      return operation satisfies never;
+  }
 }
 
 function addParameters(graph: OnnxGraphBuilder, network: Network, parameters: Float32Array): void {

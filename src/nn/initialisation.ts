@@ -1,12 +1,12 @@
 /** @file Initial parameters from a seed; plain arithmetic, so equal on every engine and machine. */
-import { type Config, type Network, parameterSpecs } from '../config/index.ts';
+import { type Config, initialValue, type Network, parameterSpecs } from '../config/index.ts';
 import { Random, sizeOf } from '../core/index.ts';
 import { parameterCount } from './parameters.ts';
 
 export type Initialisation = Config['model']['initialisation'];
 
 /**
- * Weights by layer, biases 0, as one flat vector in the order of `parameterSpecs(network)`.
+ * Weights by layer, biases 0, normalisations as (x - mean) / std, running means 0 and variances 1, as one flat vector in the order of `parameterSpecs(network)`.
  * - `he`: normal, standard deviation sqrt(2 / fanIn) (He et al. 2015, 1502.01852, eq. 10)
  * - `glorot`: uniform in +-sqrt(6 / (fanIn + fanOut)) (Glorot & Bengio 2010, eq. 16)
  *
@@ -19,7 +19,10 @@ export function initialParameters(network: Network, initialisation: Initialisati
   let index = 0;
   for (const { name, shape } of parameterSpecs(network)) {
     const size = sizeOf(shape);
-    if (isRandom(name)) {
+    const initial = initialValue(name);
+    if (initial !== 'random') {
+      flat.fill(initial, offset, offset + size);
+    } else {
       const [outputs, inputs, ...kernel] = shape as [number, number, ...number[]];
       const values = flat.subarray(offset, offset + size);
       fill(values, inputs * sizeOf(kernel), outputs * sizeOf(kernel), initialisation, new Random('initialisation', seed, index));
@@ -29,8 +32,6 @@ export function initialParameters(network: Network, initialisation: Initialisati
   }
   return flat;
 }
-
-const isRandom = (name: string): boolean => name.endsWith('.weight') && !name.endsWith('.denoise.weight');
 
 function fill(values: Float32Array, fanIn: number, fanOut: number, initialisation: Initialisation, random: Random): void {
   const std = Math.sqrt(2 / fanIn);

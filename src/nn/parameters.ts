@@ -1,5 +1,5 @@
 /** @file Between the flat parameter vector of the wire and the tensors of the layers. Runs inside programs. */
-import { type Network, parameterSpecs } from '../config/index.ts';
+import { isRunningStatistic, type Network, parameterSpecs } from '../config/index.ts';
 import { sizeOf } from '../core/index.ts';
 import { tf } from '../engine/index.ts';
 
@@ -14,7 +14,7 @@ export function parameterCount(network: Network): number {
 /**
  * Cuts a flat vector into the network's parameters.
  * @param flat [P] float32 in the order of `parameterSpecs(network)`
- * @returns `<layer>.weight` ([out,in,kh,kw] or [out,in]) and `<layer>.bias` ([out])
+ * @returns tensors by the names of `parameterSpecs(network)`, running statistics included
  */
 export function splitParameters(network: Network, flat: tf.Tensor): NamedTensors {
   let offset = 0;
@@ -25,6 +25,11 @@ export function splitParameters(network: Network, flat: tf.Tensor): NamedTensors
     return [spec.name, tensor] as const;
   });
   return Object.fromEntries(entries);
+}
+
+/** Parameters without running statistics: those that gradients train. Batch normalisations then go by the batch. */
+export function trainedParameters(params: NamedTensors): NamedTensors {
+  return Object.fromEntries(Object.entries(params).filter(([name]) => !isRunningStatistic(name)));
 }
 
 /**

@@ -5,7 +5,10 @@ import type { NamedTensors } from '../nn/index.ts';
 
 /** What a strategy sees inside the program. */
 export interface StepInputs {
-  /** Parameters by name; the gradient is taken with respect to them. */
+  /**
+   * Parameters by name; the gradient is taken with respect to them. Without running statistics: a network with batch normalisation goes
+   * by the batch. The `params` of {@link Strategy.prepareImage} have them, so that an attack meets the network that predicts.
+   */
   readonly params: NamedTensors;
   /** [b,32,32,3] float32 in [0,1]: what `prepareImage` returned. */
   readonly image: tf.Tensor;

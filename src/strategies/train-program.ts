@@ -1,7 +1,7 @@
 /** @file The frame of a training step, the same for all strategies: split parameters, differentiate, flatten, report. */
-import { type Config, MODELS, parameterSpecs } from '../config/index.ts';
+import { type Config, isRunningStatistic, MODELS, parameterSpecs } from '../config/index.ts';
 import { type Program, tf } from '../engine/index.ts';
-import { flattenGradients, type NamedTensors, named, parameterCount, splitParameters } from '../nn/index.ts';
+import { flattenGradients, forward, type NamedTensors, named, parameterCount, splitParameters, trainedParameters } from '../nn/index.ts';
 import type { Strategy } from './strategy.ts';
 
 /** The compiled work of one shard of one step. */
@@ -9,7 +9,8 @@ export interface TrainProgram {
   /**
    * Inputs: `parameters` [P], `image` [b,32,32,3] in [0,1], `target` [b,10] one-hot, `gfaScale` [] in [0,1] and, with the
    * adversarial strategy's random start, `noise` [b,32,32,3] in [-1,1); all float32.
-   * Outputs: `gradients` [P] of the mean loss, `metrics` [M] (means over the shard); float32.
+   * Outputs: `gradients` [P] of the mean loss, and in the place of a running statistic of a batch normalisation its distance from
+   * that of the image that is trained on (running - new; docs/adr/0009); `metrics` [M] (means over the shard); float32.
    */
   readonly program: Program;
   /** Names of `metrics` in order. */
@@ -21,6 +22,7 @@ export function trainProgram(config: Config, shardSize: number, strategy: Strate
   const network = config.model;
   const { inputShape, classes } = MODELS[network.name];
   const names = parameterSpecs(network).map((spec) => spec.name);
+  const trainedNames = names.filter((name) => !isRunningStatistic(name));
   const program: Program = {
     name: `train/${config.strategy.name}/${network.name}`,
     inputs: [
@@ -38,14 +40,19 @@ export function trainProgram(config: Config, shardSize: number, strategy: Strate
       const kept: tf.Tensor[] = [];
       let metrics: readonly tf.Tensor[] = [];
       const { grads, value } = tf.valueAndGrads((...weights: tf.Tensor[]) => {
-        const traced: NamedTensors = Object.fromEntries(names.map((name, i) => [name, weights[i] as tf.Tensor]));
+        const traced: NamedTensors = Object.fromEntries(trainedNames.map((name, i) => [name, weights[i] as tf.Tensor]));
         const step = strategy.loss({ params: traced, image, target: named(inputs, 'target'), gfaScale: named(inputs, 'gfaScale') });
         kept.push(...(step.kept ?? []), ...step.metrics.map((metric) => tf.keep(metric)));
         metrics = step.metrics;
         return step.loss as tf.Scalar;
-      })(names.map((name) => named(params, name)));
+      })(trainedNames.map((name) => named(params, name)));
+      const byName = new Map(trainedNames.map((name, i) => [name, grads[i] as tf.Tensor]));
+      if (trainedNames.length < names.length) {
+        const { statistics } = forward(network, trainedParameters(params), image);
+        for (const [name, statistic] of Object.entries(statistics)) byName.set(name, tf.sub(named(params, name), statistic));
+      }
       const outputs = {
-        gradients: flattenGradients(grads),
+        gradients: flattenGradients(names.map((name) => byName.get(name) as tf.Tensor)),
         metrics: tf.concat([value as tf.Tensor, ...metrics].map((metric) => tf.reshape(metric, [1]))),
       };
       for (const tensor of new Set(kept)) tensor.dispose();

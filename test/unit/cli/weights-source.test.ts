@@ -28,7 +28,7 @@ describe('readWeights', () => {
     const file = join(folder, 'reversed.safetensors');
     await writeFile(file, encodeSafetensors(countingTensors(5).reverse(), { model: 'cnn3', inputRange: 'signed' }));
     const weights = await readWeights(file);
-    expect(weights).toMatchObject({ model: 'cnn3', inputRange: 'signed', file });
+    expect(weights).toMatchObject({ network: { name: 'cnn3', inputRange: 'signed', denoise: { filter: 'none' } }, file });
     expect(weights.parameters).toEqual(Float32Array.from({ length: 146_122 }, (_, i) => i + 5));
   });
 
@@ -49,7 +49,7 @@ describe('readWeights', () => {
       optimizer: { updates: 9, slots: new Map([['m', new Float32Array(146_122)]]) },
     });
     const before = await readWeights(run);
-    expect(before).toMatchObject({ model: 'cnn3', inputRange: 'signed', parameters });
+    expect(before).toMatchObject({ network: { name: 'cnn3', inputRange: 'signed' }, parameters });
     expect(before.tensors).toHaveLength(10);
     await writeFile(join(run, 'weights.safetensors'), encodeSafetensors(countingTensors(1), { model: 'cnn3', inputRange: 'unit' }));
     expect((await readWeights(run)).parameters[0]).toBe(1);

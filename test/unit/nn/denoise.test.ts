@@ -197,7 +197,7 @@ describe('training with denoising blocks', () => {
       const { gradients } = await at(start);
       const norm = Math.hypot(...gradients.map(Math.abs).filter((value) => value > 0));
       // Small enough that no ReLU and no median switches here.
-      const step = 1e-4;
+      const step = 3e-5;
       const along = async (sign: number): Promise<number> =>
         (await at(start.map((value, i) => value + (sign * step * (gradients[i] as number)) / norm))).loss;
       const slope = ((await along(1)) - (await along(-1))) / (2 * step);

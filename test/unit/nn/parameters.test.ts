@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { defaultNetwork, MODEL_NAMES, MODELS, parameterSpecs } from '../../../src/config/index.ts';
+import { defaultNetwork, featureLayers, MODEL_NAMES, parameterSpecs } from '../../../src/config/index.ts';
 import { type Program, tf } from '../../../src/engine/index.ts';
 import {
   featureShape,
@@ -17,6 +17,9 @@ describe('parameters', () => {
   test('parameterCount: is the number that the catalogue states', () => {
     expect(parameterCount(defaultNetwork('cnn3'))).toBe(146122);
     expect(parameterCount(defaultNetwork('vgg6'))).toBe(550570);
+    // As PyTorch counts the networks of the papers' implementations for CIFAR-10.
+    expect(parameterCount(defaultNetwork('resnet18'))).toBe(11173962);
+    expect(parameterCount(defaultNetwork('wrn-16-4'))).toBe(2748890);
   });
 
   test('splitParameters: cuts by name and order, and flattenGradients puts together again', async () => {
@@ -59,7 +62,11 @@ describe('initialParameters', () => {
           expect(values.every((value) => value === 0)).toBe(true);
           continue;
         }
-        const area = shape.length === 4 ? 9 : 1;
+        if (shape.length === 1) {
+          expect(values.every((value) => value === 1)).toBe(true);
+          continue;
+        }
+        const area = (shape[2] ?? 1) * (shape[3] ?? 1);
         const [fanOut, fanIn] = [(shape[0] as number) * area, (shape[1] as number) * area];
         const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
         const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
@@ -132,7 +139,7 @@ describe('forward', () => {
         tf.zeros([1, 32, 32, 3]),
       );
       expect(logits.shape).toEqual([1, 10]);
-      expect(Object.keys(features)).toEqual(['input', ...MODELS[model].layers.map((layer) => layer.name)]);
+      expect(Object.keys(features)).toEqual([...featureLayers(defaultNetwork(model)), model === 'cnn3' || model === 'vgg6' ? 'fc2' : 'fc']);
       for (const [layer, feature] of Object.entries(features)) expect(featureShape(defaultNetwork(model), layer, 1)).toEqual(feature.shape);
     });
   });
