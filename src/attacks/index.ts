@@ -22,7 +22,7 @@ export { type MiFgsmOptions, miFgsm } from './mi-fgsm.ts';
 export { PGD_STEPS, pgd } from './pgd.ts';
 export { pifgsm, type PifgsmOptions } from './pifgsm.ts';
 export { type PgdOptions, projectedGradient } from './projected-gradient.ts';
-export { addScaledNoise, fillUniformNoise } from './random-start.ts';
+export { addScaledNoise, fillNormalNoise, fillUniformNoise } from './random-start.ts';
 export { ATTACKS, createAttack, type EvaluationAttack, type InTrainingAttack } from './registry.ts';
 export { isMisclassified, logitMargin } from './search.ts';
 export { type SignStepOptions, signStep } from './sign-step.ts';

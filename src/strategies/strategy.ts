@@ -5,6 +5,8 @@ import type { NamedTensors } from '../nn/index.ts';
 
 /** What a strategy sees inside the program. */
 export interface StepInputs {
+  /** All inputs of the program by name: `image` is the clean image. */
+  readonly inputs: NamedTensors;
   /** Parameters by name; the gradient is taken with respect to them. */
   readonly params: NamedTensors;
   /** [b,32,32,3] float32 in [0,1]: what `prepareImage` returned. */
@@ -33,4 +35,9 @@ export interface Strategy {
   /** The image that is trained on; a constant with respect to the parameters. */
   prepareImage(inputs: NamedTensors, params: NamedTensors): tf.Tensor;
   loss(inputs: StepInputs): StepLoss;
+  /**
+   * Parameters at which `loss` is differentiated instead of the given ones, from which they differ by a constant. The gradient there is
+   * the answer of the step.
+   */
+  differentiateAt?(inputs: StepInputs): NamedTensors;
 }
