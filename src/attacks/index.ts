@@ -27,7 +27,7 @@ export { onePixel, type OnePixelOptions } from './one-pixel.ts';
 export { PGD_STEPS, pgd } from './pgd.ts';
 export { pifgsm, type PifgsmOptions } from './pifgsm.ts';
 export { type PgdOptions, projectedGradient } from './projected-gradient.ts';
-export { addScaledNoise, fillUniformNoise } from './random-start.ts';
+export { addScaledNoise, fillNormalNoise, fillUniformNoise } from './random-start.ts';
 export { ResizePad } from './resize-pad.ts';
 export { ATTACKS, createAttack, type EvaluationAttack, type InTrainingAttack } from './registry.ts';
 export { isMisclassified, logitMargin } from './search.ts';

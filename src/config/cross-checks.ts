@@ -135,6 +135,37 @@ const denoiseHasBlocks: CrossCheck = {
   },
 };
 
+/** Strategies whose formulas are about the softmax. */
+const SOFTMAX_STRATEGIES: readonly string[] = ['trades', 'mart'] satisfies Config['strategy']['name'][];
+
+const strategyFitsObjective: CrossCheck = {
+  sections: ['objective', 'strategy'],
+  check({ objective, strategy: { name } }) {
+    const problems: ConfigProblem[] = [];
+    if (SOFTMAX_STRATEGIES.includes(name) && objective.loss !== 'cross-entropy') {
+      problems.push({
+        code: 'CONFIG_INVALID',
+        path: 'objective.loss',
+        what: `objective.loss: strategy "${name}" is defined for the softmax`,
+        expected: 'cross-entropy',
+        got: quoteValue(objective.loss),
+        todo: 'set objective.loss cross-entropy',
+      });
+    }
+    if (name === 'mart' && objective.labelSmoothing > 0) {
+      problems.push({
+        code: 'CONFIG_INVALID',
+        path: 'objective.labelSmoothing',
+        what: 'objective.labelSmoothing: the loss of strategy "mart" knows only one right class',
+        expected: '0',
+        got: quoteValue(objective.labelSmoothing),
+        todo: 'leave it out',
+      });
+    }
+    return problems;
+  },
+};
+
 const gfaLengthsAgree: CrossCheck = {
   sections: ['strategy'],
   check(config) {
@@ -231,6 +262,7 @@ const CROSS_CHECKS: readonly CrossCheck[] = [
   residualIsNormalised,
   gfaLengthsAgree,
   denoiseHasBlocks,
+  strategyFitsObjective,
   batchDividesIntoShards,
   timeoutsAreOrdered,
   workersSuffice,

@@ -12,7 +12,21 @@ const fraction = z.number().min(0).max(1);
 
 export const ALIGNMENTS = ['tangential-energy', 'negative-gradient', 'squared', 'absolute', 'positive'] as const;
 export const GRADIENT_SOURCES = ['cross-entropy', 'mse', 'true-logit', 'margin'] as const;
-export const STRATEGY_NAMES = ['benchmark', 'first', 'deep', 'gaie', 'denoise', 'adversarial'] as const;
+export const STRATEGY_NAMES = [
+  'benchmark',
+  'first',
+  'deep',
+  'gaie',
+  'gradient-norm',
+  'denoise',
+  'adversarial',
+  'fgsm-rs',
+  'grad-align',
+  'trades',
+  'mart',
+  'awp',
+] as const;
+export const GRADIENT_NORMS = ['l1', 'l2'] as const;
 export const OPTIMIZER_NAMES = ['sgd', 'adam', 'adamw'] as const;
 export const SCHEDULE_NAMES = ['constant', 'step', 'cosine'] as const;
 export const LOSS_NAMES = ['cross-entropy', 'mse'] as const;
@@ -79,6 +93,14 @@ export const objectiveSchema = z.strictObject({
     .enum(LOSS_NAMES)
     .default('cross-entropy')
     .describe('Training loss, mean over samples: softmax cross-entropy, or squared error of logits to one-hot summed over classes.'),
+  labelSmoothing: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe(
+      'Share a of the target that is spread over all classes: (1 - a) one-hot + a / classes (Szegedy et al. 2016). Only in the training loss; attacks inside training and gradient penalties keep the one-hot target. 0 = off.',
+    ),
 });
 
 export const gfaSchema = z.strictObject({
@@ -117,15 +139,64 @@ export const adversarialSchema = z.strictObject({
   randomStart: z.boolean().default(true).describe('Start from a uniform point of the ball.'),
 });
 
+export const tradesSchema = z.strictObject({
+  beta: z.number().min(0).default(6).describe('Weight of KL(clean, attacked), the 1/lambda of the paper.'),
+  steps: positiveInt.default(10).describe('Attack steps inside each training step.'),
+});
+
+export const martSchema = z.strictObject({
+  lambda: z.number().min(0).default(5).describe('Weight of the KL term, itself weighted by 1 - p(label) of the clean image.'),
+  steps: positiveInt.default(10).describe('PGD steps inside each training step.'),
+});
+
+export const fgsmRsSchema = z.strictObject({
+  stepOfEps: z.number().positive().default(1.25).describe('Size of the one step, in units of adversarial.epsLinf.'),
+});
+
+export const gradAlignSchema = z.strictObject({
+  lambda: z
+    .number()
+    .min(0)
+    .default(0.2)
+    .describe('Weight of 1 - cosine of the input gradients at the image and at a random point of the ball.'),
+});
+
+export const gradientNormSchema = z.strictObject({
+  norm: z
+    .enum(GRADIENT_NORMS)
+    .default('l1')
+    .describe('Norm of the input gradient, not squared: l1 answers L-infinity attacks, l2 L2 attacks.'),
+  strength: z
+    .number()
+    .min(0)
+    .default(8 / 255)
+    .describe('Weight of the norm: the radius of the attack that it approximates, in [0,1] pixel units.'),
+});
+
+export const awpSchema = z.strictObject({
+  gamma: z.number().min(0).default(5e-3).describe("Length of a layer's perturbation, relative to the norm of its weights."),
+  steps: positiveInt.default(10).describe('PGD steps inside each training step.'),
+});
+
 export const strategySchema = z.strictObject({
   name: z
     .enum(STRATEGY_NAMES)
     .default('benchmark')
     .describe(
-      'benchmark = plain; first = GFA on the first layer; deep = GFA on the first three; gaie = squared norm of the input gradient; denoise = plain training of a network with denoising blocks; adversarial = PGD training (Madry et al. 2018). See docs/strategies.md.',
+      'benchmark = plain; first = GFA on the first layer; deep = GFA on the first three; gaie = squared norm of the input gradient; gradient-norm = norm of the input gradient; denoise = plain training of a network with denoising blocks; adversarial = PGD training (Madry et al. 2018); fgsm-rs, grad-align = training on one-step attacks; trades, mart, awp = PGD training with another loss or perturbed weights. See docs/strategies.md.',
     ),
   gfa: gfaSchema.prefault({}).describe('GFA regulariser, used by `first` and `deep`; `gaie` reads gradientOf, strength and warmup.'),
-  adversarial: adversarialSchema.prefault({}).describe('Inner attack, used by `adversarial`.'),
+  adversarial: adversarialSchema
+    .prefault({})
+    .describe(
+      'Inner attack of `adversarial`. epsLinf is also the radius of fgsm-rs, grad-align, trades, mart and awp; the last three read stepSizeLinf, mart and awp randomStart.',
+    ),
+  trades: tradesSchema.prefault({}).describe('Used by `trades` (Zhang et al. 2019).'),
+  mart: martSchema.prefault({}).describe('Used by `mart` (Wang et al. 2020).'),
+  fgsmRs: fgsmRsSchema.prefault({}).describe('Used by `fgsm-rs` (Wong et al. 2020).'),
+  gradAlign: gradAlignSchema.prefault({}).describe('Used by `grad-align` (Andriushchenko and Flammarion 2020).'),
+  gradientNorm: gradientNormSchema.prefault({}).describe('Used by `gradient-norm` (Simon-Gabriel et al. 2019).'),
+  awp: awpSchema.prefault({}).describe('Used by `awp` (Wu et al. 2020).'),
 });
 
 export const optimizerSchema = z.strictObject({

@@ -2,7 +2,7 @@
 import { type Config, resolveGfa } from '../config/index.ts';
 import { tf } from '../engine/index.ts';
 import { named } from '../nn/index.ts';
-import { featureGradients, gfaPenalty, LAYER_METRICS, sampleScalar } from '../objectives/index.ts';
+import { featureGradients, gfaPenalty, LAYER_METRICS, trainingLossOf } from '../objectives/index.ts';
 import { COMMON_METRICS, commonMetrics } from './benchmark.ts';
 import type { Strategy } from './strategy.ts';
 
@@ -18,9 +18,8 @@ export function alignment(config: Config): Strategy {
     loss: ({ params, image, target, gfaScale }) => {
       const kept: tf.Tensor[] = [];
       const pair = featureGradients({ network, params, image, target, layers, gradientOf, kept });
-      const { logits, scalar } = pair;
-      const perSample = gradientOf === config.objective.loss ? scalar : sampleScalar(config.objective.loss, logits, target);
-      const lossTerm = tf.mean(perSample);
+      const { logits } = pair;
+      const lossTerm = tf.mean(trainingLossOf(config, gradientOf, pair, target));
       const { penalty, metrics } = gfaPenalty(gfa, pair);
       const loss = tf.add(lossTerm, tf.mul(penalty, gfaScale));
       return { loss, metrics: [...commonMetrics(logits, target, lossTerm), ...metrics], kept };

@@ -6,7 +6,7 @@
 import { type Config, INPUT_LAYER, resolveGfa } from '../config/index.ts';
 import { tf } from '../engine/index.ts';
 import { named } from '../nn/index.ts';
-import { alignmentStatistics, featureGradients, LAYER_METRICS, layerMetrics, sampleScalar } from '../objectives/index.ts';
+import { alignmentStatistics, featureGradients, LAYER_METRICS, layerMetrics, trainingLossOf } from '../objectives/index.ts';
 import { COMMON_METRICS, commonMetrics } from './benchmark.ts';
 import type { Strategy } from './strategy.ts';
 
@@ -24,9 +24,8 @@ export function gaie(config: Config): Strategy {
     loss: ({ params, image, target, gfaScale }) => {
       const kept: tf.Tensor[] = [];
       const pair = featureGradients({ network: config.model, params, image, target, layers, gradientOf, kept });
-      const { logits, scalar } = pair;
-      const perSample = gradientOf === config.objective.loss ? scalar : sampleScalar(config.objective.loss, logits, target);
-      const lossTerm = tf.mean(perSample);
+      const { logits } = pair;
+      const lossTerm = tf.mean(trainingLossOf(config, gradientOf, pair, target));
       const statistics = alignmentStatistics(pair.features[0] as tf.Tensor, pair.gradients[0] as tf.Tensor);
       const term = tf.mean(statistics.gradientEnergy);
       const loss = tf.add(lossTerm, tf.mul(tf.mul(term, strength), gfaScale));

@@ -7,8 +7,8 @@ import type { Strategy } from './strategy.ts';
 /** The compiled work of one shard of one step. */
 export interface TrainProgram {
   /**
-   * Inputs: `parameters` [P], `image` [b,32,32,3] in [0,1], `target` [b,10] one-hot, `gfaScale` [] in [0,1] and, with the
-   * adversarial strategy's random start, `noise` [b,32,32,3] in [-1,1); all float32.
+   * Inputs: `parameters` [P], `image` [b,32,32,3] in [0,1], `target` [b,10] one-hot, `gfaScale` [] in [0,1] and,
+   * where the strategy asks for them, `noise` [b,32,32,3] uniform in [-1,1) and `normalNoise` [b,32,32,3] standard normal; all float32.
    * Outputs: `gradients` [P] of the mean loss, and in the place of a running statistic of a batch normalisation its distance from
    * that of the image that is trained on (running - new; docs/adr/0009); `metrics` [M] (means over the shard); float32.
    */
@@ -34,22 +34,25 @@ export function trainProgram(config: Config, shardSize: number, strategy: Strate
     ],
     stableInputs: ['parameters'],
     build: (inputs) => {
-      const params = splitParameters(network, named(inputs, 'parameters'));
+      const given = splitParameters(network, named(inputs, 'parameters'));
+      const trained = trainedParameters(given);
       // Outside the differentiated function, so that an attack's steps are no part of the gradient.
-      const image = strategy.prepareImage(inputs, params);
+      const image = strategy.prepareImage(inputs, given);
+      const step = { inputs, image, target: named(inputs, 'target'), gfaScale: named(inputs, 'gfaScale') };
+      const params = strategy.differentiateAt?.({ ...step, params: trained }) ?? trained;
       const kept: tf.Tensor[] = [];
       let metrics: readonly tf.Tensor[] = [];
       const { grads, value } = tf.valueAndGrads((...weights: tf.Tensor[]) => {
         const traced: NamedTensors = Object.fromEntries(trainedNames.map((name, i) => [name, weights[i] as tf.Tensor]));
-        const step = strategy.loss({ params: traced, image, target: named(inputs, 'target'), gfaScale: named(inputs, 'gfaScale') });
-        kept.push(...(step.kept ?? []), ...step.metrics.map((metric) => tf.keep(metric)));
-        metrics = step.metrics;
-        return step.loss as tf.Scalar;
+        const result = strategy.loss({ ...step, params: traced });
+        kept.push(...(result.kept ?? []), ...result.metrics.map((metric) => tf.keep(metric)));
+        metrics = result.metrics;
+        return result.loss as tf.Scalar;
       })(trainedNames.map((name) => named(params, name)));
       const byName = new Map(trainedNames.map((name, i) => [name, grads[i] as tf.Tensor]));
       if (trainedNames.length < names.length) {
-        const { statistics } = forward(network, trainedParameters(params), image);
-        for (const [name, statistic] of Object.entries(statistics)) byName.set(name, tf.sub(named(params, name), statistic));
+        const { statistics } = forward(network, trained, image);
+        for (const [name, statistic] of Object.entries(statistics)) byName.set(name, tf.sub(named(given, name), statistic));
       }
       const outputs = {
         gradients: flattenGradients(names.map((name) => byName.get(name) as tf.Tensor)),
