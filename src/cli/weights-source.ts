@@ -15,19 +15,25 @@ export interface Weights {
   readonly parameters: Float32Array;
   /** The same by name, without optimiser state. */
   readonly tensors: readonly NamedTensor[];
+  /** What the file says of itself. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
+
+/** What a file without metadata may be told. */
+export type KnownModel = Pick<Weights, 'model' | 'inputRange'>;
 
 /**
  * Reads weights: of a folder its `weights.safetensors`, else its newest checkpoint.
+ * @param known the model of a file that doesn't name any
  * @throws DeepDefenseError CHECKPOINT_MISSING, CHECKPOINT_TRUNCATED, CHECKPOINT_CORRUPT, CHECKPOINT_OTHER_MODEL.
  */
-export async function readWeights(source: string): Promise<Weights> {
+export async function readWeights(source: string, known?: KnownModel): Promise<Weights> {
   const kind = await stat(source).catch(() => undefined);
   if (kind === undefined) throw missing(source);
   const file = kind.isDirectory() ? await weightsFileOf(source) : source;
   const content = decodeSafetensors(await readFile(file), file);
-  const { model, inputRange } = identify(content, file);
-  return { file, model, inputRange, ...collect(model, content, file) };
+  const { model, inputRange } = identify(content, file, known);
+  return { file, model, inputRange, ...collect(model, content, file), metadata: content.metadata };
 }
 
 async function weightsFileOf(folder: string): Promise<string> {
@@ -38,17 +44,17 @@ async function weightsFileOf(folder: string): Promise<string> {
 }
 
 /** Checkpoints and weights files carry the run's config; files that `export` wrote carry model and range. */
-function identify({ metadata }: SafetensorsFile, file: string): Pick<Weights, 'model' | 'inputRange'> {
+function identify({ metadata }: SafetensorsFile, file: string, other: KnownModel | undefined): KnownModel {
   const fromConfig = metadata.config === undefined ? undefined : (JSON.parse(metadata.config) as Partial<Config>).model;
-  const model = fromConfig?.name ?? metadata.model;
-  const inputRange = fromConfig?.inputRange ?? metadata.inputRange;
+  const model = fromConfig?.name ?? metadata.model ?? other?.model;
+  const inputRange = fromConfig?.inputRange ?? metadata.inputRange ?? other?.inputRange;
   const known = MODEL_NAMES.find((name) => name === model);
   if (known === undefined || (inputRange !== 'unit' && inputRange !== 'signed')) {
     throw new DeepDefenseError('CHECKPOINT_OTHER_MODEL', {
       what: `"${file}" does not say which model its weights belong to`,
       expected: `metadata with one of the models ${MODEL_NAMES.join(', ')} and its input range`,
       got: `model ${JSON.stringify(model ?? null)}, input range ${JSON.stringify(inputRange ?? null)}`,
-      todo: 'use a file that deepdefense wrote',
+      todo: 'use a file that deepdefense wrote; `evaluate` takes the model from a config (--config)',
       fields: { path: file },
     });
   }
