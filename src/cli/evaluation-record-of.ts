@@ -4,14 +4,7 @@ import { type AttackSpec, describeAttack, type Norm } from '../config/index.ts';
 import type { EvaluationOutcome, FinishedPass } from '../coordinator/index.ts';
 import { PACKAGE_VERSION } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
-import type {
-  AttackResult,
-  Distances,
-  EvaluatedModel,
-  EvaluationRecord,
-  MaskingDiagnostics,
-  TransferResult,
-} from '../evaluation/index.ts';
+import type { AttackResult, Distances, EvaluatedModel, EvaluationRecord, MaskingDiagnostics, TransferResult } from '../evaluation/index.ts';
 
 export interface RecordSource {
   readonly command: string;

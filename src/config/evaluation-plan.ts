@@ -34,9 +34,7 @@ export function parseEvaluationPlan(json: string): EvaluationPlan {
 
 /** The parameters of all networks in the order in which they travel; names begin with the network's position. */
 export function evaluationSpecs({ networks }: Pick<EvaluationPlan, 'networks'>): readonly TensorSpec[] {
-  return networks.flatMap(({ model }, network) =>
-    parameterSpecs(model.name).map((spec) => ({ ...spec, name: `${network}.${spec.name}` })),
-  );
+  return networks.flatMap(({ model }, network) => parameterSpecs(model.name).map((spec) => ({ ...spec, name: `${network}.${spec.name}` })));
 }
 
 /** Elements of the one vector that holds the parameters of all networks. */

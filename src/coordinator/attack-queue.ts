@@ -32,6 +32,8 @@ export class AttackQueue implements Job {
   readonly kind = 'evaluate';
   readonly unitsPerWorker = 1;
   readonly minWorkers = 1;
+  /** A unit takes longer than a training step. */
+  readonly deadlineFactor = 5;
   readonly leases: DrainingLeases;
   readonly #options: AttackQueueOptions;
 
@@ -64,7 +66,8 @@ export class AttackQueue implements Job {
 
   locate(answer: Answer, parts: readonly ShardBlock[], taskEpoch: number): { range: ShardBlock; epoch: number } {
     const [part] = parts;
-    if (part === undefined || answer.kind !== this.#unit(part.first).kind) throw badAnswer('the result of an attack or a diagnosis', answer.kind);
+    if (part === undefined || answer.kind !== this.#unit(part.first).kind)
+      throw badAnswer('the result of an attack or a diagnosis', answer.kind);
     return { range: part, epoch: taskEpoch };
   }
 

@@ -2,17 +2,17 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, type EvaluationPlan, evaluationSpecs, evaluationVectorLength } from '../config/index.ts';
-import { DeepDefenseError, isDeepDefenseError, plainVectorMath, sha256, systemClock, takeFileLock } from '../core/index.ts';
+import { isDeepDefenseError, plainVectorMath, sha256, systemClock, takeFileLock } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
-import { AttackQueue, type EvaluationUnit } from './attack-queue.ts';
-import { type AttackPass, attackPassesOf, cleanPasses, cutIntoUnits } from './attack-units.ts';
+import { AttackQueue } from './attack-queue.ts';
 import { EventChannel } from './event-channel.ts';
-import type { EvaluationEvent, EvaluationOutcome, FinishedPass } from './evaluation-events.ts';
-import { EvaluationFile, type FinishedDiagnosis, type FinishedUnit } from './evaluation-file.ts';
-import { costOf, FinishedUnits, totalCost } from './evaluation-progress.ts';
+import type { EvaluationEvent, EvaluationOutcome } from './evaluation-events.ts';
+import { EvaluationFile } from './evaluation-file.ts';
 import { claimFolder, type EvaluationQuestion } from './evaluation-question.ts';
+import { Evaluation } from './evaluation-run.ts';
+import { FinishedUnits } from './finished-units.ts';
 import { encodeParameters, type ParameterSnapshot } from './parameter-snapshot.ts';
 import { renderWithWorkers } from './pool-metrics.ts';
 import { watchPool } from './pool-watcher.ts';
@@ -156,7 +156,7 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
       else setTimeout(() => pool.abandon(reason), config.cluster.graceMs).unref();
     });
     const evaluation = new Evaluation(question, new FinishedUnits(lines), {
-      channel,
+      tell: (event) => channel.push(event),
       run: async (units, onFinished) => {
         if (stop.requested) return;
         queue = new AttackQueue({
@@ -231,106 +231,4 @@ async function closeAll(
   await http?.close();
   await file?.close();
   await release();
-}
-
-type OnFinished = (unit: EvaluationUnit, finished: FinishedUnit | FinishedDiagnosis) => void;
-
-interface EvaluationTools {
-  readonly channel: EventChannel<EvaluationEvent>;
-  /** Has the units computed; may return with some of them open when a stop was asked for. */
-  run(units: readonly EvaluationUnit[], onFinished: OnFinished): Promise<void>;
-}
-
-/** The passes of one evaluation, some of them finished before. */
-class Evaluation {
-  readonly #question: EvaluationQuestion;
-  readonly #finished: FinishedUnits;
-  readonly #tools: EvaluationTools;
-
-  constructor(question: EvaluationQuestion, finished: FinishedUnits, tools: EvaluationTools) {
-    this.#question = question;
-    this.#finished = finished;
-    this.#tools = tools;
-  }
-
-  async run(): Promise<Pick<EvaluationOutcome, 'state' | 'images' | 'passes' | 'diagnoses'>> {
-    const { networks, attacks, radii, transfer, onlyCorrectByAll } = this.#question;
-    const clean = cleanPasses(networks.length);
-    let { images } = this.#question;
-    if (onlyCorrectByAll) {
-      const passes = await this.#complete(clean, images, []);
-      if (passes.length < clean.length) return { state: 'stopped', images, passes, diagnoses: [] };
-      images = images.filter((_, row) => passes.every(({ correct }) => correct[row] === '1'));
-      if (images.length === 0)
-        throw new DeepDefenseError('USAGE', {
-          what: 'no image is classified correctly by all networks, so there is nothing to attack',
-          todo: 'leave --only-correct-by-all out, or leave out the network that is wrong everywhere',
-        });
-    }
-    const diagnosed = this.#question.diagnosed === 0 ? [] : networks.map((_, network) => this.#diagnosis(network, images));
-    const passes = [...clean, ...attackPassesOf({ networks: networks.length, attacks, radii, transfer })];
-    const complete = await this.#complete(passes, images, diagnosed);
-    const diagnoses = diagnosed.flatMap((unit) => {
-      const found = this.#finished.diagnosis(unit);
-      return found === undefined ? [] : [{ network: unit.network, json: found.json }];
-    });
-    const isComplete = complete.length === passes.length && diagnoses.length === diagnosed.length;
-    return { state: isComplete ? 'completed' : 'stopped', images, passes: inOrder(complete), diagnoses };
-  }
-
-  #diagnosis(network: number, images: readonly number[]): Extract<EvaluationUnit, { kind: 'diagnosis' }> {
-    const here = images.slice(0, this.#question.diagnosed);
-    return { kind: 'diagnosis', network, images: here, key: sha256(JSON.stringify(['diagnosis', network, here])).slice(0, 32) };
-  }
-
-  /** Computes what is open. Returns the passes that are complete then. */
-  async #complete(
-    passes: readonly AttackPass[],
-    images: readonly number[],
-    diagnosed: readonly Extract<EvaluationUnit, { kind: 'diagnosis' }>[],
-  ): Promise<FinishedPass[]> {
-    const { channel, run } = this.#tools;
-    const { attacks, batchSize } = this.#question;
-    const cut = passes.map((pass) => ({ pass, units: cutIntoUnits([pass], attacks, images, batchSize) }));
-    const attackUnits = cut.flatMap(({ units }) => units.map((unit): EvaluationUnit => ({ ...unit, kind: 'attack' })));
-    const cleanUnits = attackUnits.filter((unit) => unit.kind === 'attack' && unit.attack < 0);
-    const units = [...cleanUnits, ...diagnosed, ...attackUnits.slice(cleanUnits.length)];
-    const open = units.filter((unit) => !this.#finished.has(unit));
-    const total = totalCost(units);
-    const shareBefore = (total - totalCost(open)) / total;
-    channel.push({ kind: 'started', finishedBefore: units.length - open.length, units: units.length, images: images.length });
-    let cost = 0;
-    let attacked = 0;
-    let finishedNow = 0;
-    const told = new Set<AttackPass>();
-    const tell = () => {
-      for (const { pass, units: own } of cut) {
-        if (told.has(pass)) continue;
-        const found = this.#finished.assemble(pass, own);
-        if (found === undefined) continue;
-        told.add(pass);
-        channel.push({ kind: 'pass', pass, accuracy: accuracyOf(found.correct), images: images.length });
-      }
-    };
-    if (open.length > 0)
-      await run(open, (unit, finished) => {
-        this.#finished.add(finished);
-        cost += costOf(unit);
-        attacked += unit.images.length;
-        finishedNow += 1;
-        const share = shareBefore + cost / total;
-        const done = units.length - open.length + finishedNow;
-        channel.push({ kind: 'progress', finished: done, units: units.length, share, shareBefore, images: attacked });
-        tell();
-      });
-    return cut.flatMap(({ pass, units: own }) => this.#finished.assemble(pass, own) ?? []);
-  }
-}
-
-function inOrder(passes: readonly FinishedPass[]): FinishedPass[] {
-  return passes.toSorted((a, b) => a.attack - b.attack || a.network - b.network || (a.eps ?? 0) - (b.eps ?? 0));
-}
-
-function accuracyOf(correct: string): number {
-  return correct.replaceAll('0', '').length / correct.length;
 }

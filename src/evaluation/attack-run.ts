@@ -1,12 +1,5 @@
 /** @file One attack on some test images of one network, with a judgement of its result that doesn't rely on the attack. */
-import {
-  type Classifier,
-  createAttack,
-  IMAGE_VALUES,
-  isMisclassified,
-  type Samples,
-  sampleRandomOf,
-} from '../attacks/index.ts';
+import { type Classifier, createAttack, IMAGE_VALUES, isMisclassified, type Samples, sampleRandomOf } from '../attacks/index.ts';
 import { type AttackSpec, describeAttack, formatAttackSpec } from '../config/index.ts';
 import { DeepDefenseError } from '../core/index.ts';
 import { fillTestBatch, type ImageSet } from '../data/index.ts';

@@ -103,9 +103,7 @@ export class AttackComputer {
       );
     }
     const distances = (run.distances ?? []).flatMap((found) =>
-      found === undefined
-        ? Array.from({ length: 5 }, () => Number.NaN)
-        : [found.linf, found.l2, found.l1, found.mse, found.l0],
+      found === undefined ? Array.from({ length: 5 }, () => Number.NaN) : [found.linf, found.l2, found.l1, found.mse, found.l0],
     );
     return {
       correct: run.correct,

@@ -25,7 +25,7 @@ export const evaluateCommand: CommandDefinition = (program, tools) => {
     .option('--only-correct-by-all', 'attack only images that all networks classify correctly', false)
     .option('--out <folder>', 'folder of the results; a second call with the same question goes on there (default: a new one below runs/)')
     .option('--seed <number>', "of the attacks' randomness", integerFrom(0), 1)
-    .option('--batch-size <count>', 'images of one compiled batch; larger ones suit GPUs', integerIn(1, 10_000), 50);
+    .option('--batch-size <count>', 'images of one compiled batch; larger ones suit GPUs', integerIn(1, 10_000), 10);
   addClusterOptions(addConfigOptions(command))
     .addHelpText(
       'after',
