@@ -9,14 +9,14 @@ let folder: CommandFolder;
 /** Run folder of a small network. */
 let run: string;
 
-const ASKED = ['--attacks', 'noise,fgsm,pgd,apgd-dlr:steps=20,pgd:norm=l2:steps=5', '--eps', '0,0.1/255,0.5/255', '--samples', '100'];
+const ASKED = ['--attacks', 'noise,fgsm,pgd,apgd-dlr:steps=10,pgd:norm=l2:steps=5', '--eps', '0,0.1/255,0.5/255', '--samples', '80'];
 
 beforeAll(async () => {
   folder = await CommandFolder.create();
   const { code, stdout } = await folder.run(
     'train',
     ...['--preset', 'smoke', '--workers', '1', '--json'],
-    ...['train.maxSteps=20', 'data.trainSamples=640', 'data.testSamples=100'].flatMap((text) => ['--set', text]),
+    ...['train.maxSteps=20', 'data.trainSamples=640', 'data.testSamples=50'].flatMap((text) => ['--set', text]),
   );
   expect(code).toBe(0);
   run = (JSON.parse(stdout) as { runFolder: string }).runFolder;
@@ -43,11 +43,11 @@ describe('evaluate', () => {
     const record = await recordIn('one');
     // 5 attacks at 2 radii, the L2 one at 1; 4 of them at radius 0, too; clean.
     expect(record.results).toHaveLength(4 * 3 + 1 + 1);
-    expect(record.images.index).toHaveLength(100);
+    expect(record.images.index).toHaveLength(80);
     expect(record.models).toMatchObject([{ label: 'benchmark', strategy: 'benchmark', model: 'cnn3', loss: 'cross-entropy', seed: 1 }]);
     const clean = record.results.find(({ attack }) => attack === -1);
     for (const { eps, correct } of record.results) {
-      expect(correct).toMatch(/^[01]{100}$/);
+      expect(correct).toMatch(/^[01]{80}$/);
       if (eps === 0) expect(correct).toBe(clean?.correct);
       // Nobody is right after an attack who was wrong before.
       expect(Array.from(correct).every((bit, row) => bit === '0' || clean?.correct[row] === '1')).toBe(true);
