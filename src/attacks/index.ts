@@ -6,6 +6,7 @@ export {
   joinImages,
   type Samples,
   sampleRandom,
+  sampleRandomOf,
   type Stream,
   uniformField,
 } from './attack.ts';

@@ -14,19 +14,22 @@ export interface Weights {
   readonly parameters: Float32Array;
   /** The same by name, without optimiser state. */
   readonly tensors: readonly NamedTensor[];
+  /** What the file says of itself. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 /**
  * Reads weights: of a folder its `weights.safetensors`, else its newest checkpoint.
+ * @param known the network of a file that doesn't name any
  * @throws DeepDefenseError CHECKPOINT_MISSING, CHECKPOINT_TRUNCATED, CHECKPOINT_CORRUPT, CHECKPOINT_OTHER_MODEL.
  */
-export async function readWeights(source: string): Promise<Weights> {
+export async function readWeights(source: string, known?: Network): Promise<Weights> {
   const kind = await stat(source).catch(() => undefined);
   if (kind === undefined) throw missing(source);
   const file = kind.isDirectory() ? await weightsFileOf(source) : source;
   const content = decodeSafetensors(await readFile(file), file);
-  const network = identify(content, file);
-  return { file, network, ...collect(network, content, file) };
+  const network = identify(content, file, known);
+  return { file, network, ...collect(network, content, file), metadata: content.metadata };
 }
 
 async function weightsFileOf(folder: string): Promise<string> {
@@ -37,21 +40,23 @@ async function weightsFileOf(folder: string): Promise<string> {
 }
 
 /** Checkpoints carry the run's config, weights files the network; older ones only model and range, and have defaults otherwise. */
-function identify({ metadata }: SafetensorsFile, file: string): Network {
+function identify({ metadata }: SafetensorsFile, file: string, known: Network | undefined): Network {
   const { config, network, model, inputRange } = metadata;
   const written =
     config !== undefined
       ? (JSON.parse(config) as Partial<Config>).model
       : network !== undefined
         ? (JSON.parse(network) as Network)
-        : { name: model, inputRange };
+        : model === undefined
+          ? known
+          : { name: model, inputRange };
   const parsed = modelSchema.safeParse(written);
   if (!parsed.success || written?.name === undefined || written.inputRange === undefined) {
     throw new DeepDefenseError('CHECKPOINT_OTHER_MODEL', {
       what: `"${file}" does not say which model its weights belong to`,
       expected: `metadata with one of the models ${MODEL_NAMES.join(', ')} and its input range`,
       got: `model ${JSON.stringify(written?.name ?? null)}, input range ${JSON.stringify(written?.inputRange ?? null)}`,
-      todo: 'use a file that deepdefense wrote',
+      todo: 'use a file that deepdefense wrote; `evaluate` takes the model from a config (--config)',
       fields: { path: file },
     });
   }

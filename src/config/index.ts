@@ -17,8 +17,12 @@ export {
   normOf,
   parameterSpecs,
 } from './architecture.ts';
+export { attackPasses } from './attack-effort.ts';
 export { type AttackSpec, formatAttackSpec, parseAttackSpec } from './attack-spec.ts';
 export { configDocs } from './config-docs.ts';
+export { type EvaluationPlan, evaluationSpecs, evaluationVectorLength, parseEvaluationPlan } from './evaluation-plan.ts';
+export { EVALUATION_SUITES, type EvaluationSuite, type SuiteName } from './evaluation-suites.ts';
+export { DEFAULT_RADII, formatEps, parseEpsList } from './eps-list.ts';
 export { editDistance, nearestName } from './edit-distance.ts';
 export { type ConfigField, configFields, configJsonSchema } from './field-table.ts';
 export { type ConfigProblem, configError } from './config-problem.ts';
