@@ -25,7 +25,7 @@ export interface ForwardResult {
 /**
  * Logits and features of a batch. Pixels reach the first layer as `inputRange` says: `unit` = [0,1] as they are, `signed` = 2x-1.
  * @param params parameters by name in PyTorch layouts, as {@link splitParameters} returns them. Batch normalisations take the running
- *   statistics that are among them; without them ({@link trainedParameters}) they take those of the batch, as training does.
+ *   statistics that are among them; without them ({@link trainedParameters}) they take those of the batch, as training does (docs/adr/0009).
  * @param image [b,32,32,3] float32 in [0,1]
  */
 export function forward(network: Network, params: NamedTensors, image: tf.Tensor, { deltas = {} }: ForwardOptions = {}): ForwardResult {
