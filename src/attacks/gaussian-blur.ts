@@ -8,7 +8,8 @@ import { CHANNELS, HEIGHT, WIDTH } from './classifier.ts';
  */
 export function gaussianKernel(size: number): Float64Array {
   const reach = (size - 1) / 2;
-  const variance = Math.max(reach ** 2 / 3, Number.MIN_VALUE);
+  // A single weight has no width; any variance gives 1.
+  const variance = reach === 0 ? 1 : reach ** 2 / 3;
   const weights = Float64Array.from({ length: size }, (_, i) => Math.exp(-((i - reach) ** 2) / (2 * variance)));
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return weights.map((weight) => weight / sum);
