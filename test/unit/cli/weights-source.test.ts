@@ -69,11 +69,15 @@ describe('readWeights', () => {
   it('file: may be told the model that it does not name, not another than it names', async () => {
     const bare = join(folder, 'bare.safetensors');
     await writeFile(bare, encodeSafetensors(countingTensors(2)));
-    expect(await readWeights(bare, { ...defaultNetwork('cnn3'), inputRange: 'signed' })).toMatchObject({ network: { name: 'cnn3', inputRange: 'signed' } });
+    expect(await readWeights(bare, { ...defaultNetwork('cnn3'), inputRange: 'signed' })).toMatchObject({
+      network: { name: 'cnn3', inputRange: 'signed' },
+    });
     await expect(readWeights(bare, defaultNetwork('vgg6'))).rejects.toMatchObject({ code: 'CHECKPOINT_OTHER_MODEL' });
     const named = join(folder, 'named.safetensors');
     await writeFile(named, encodeSafetensors(countingTensors(2), { model: 'cnn3', inputRange: 'unit' }));
-    expect(await readWeights(named, { ...defaultNetwork('vgg6'), inputRange: 'signed' })).toMatchObject({ network: { name: 'cnn3', inputRange: 'unit' } });
+    expect(await readWeights(named, { ...defaultNetwork('vgg6'), inputRange: 'signed' })).toMatchObject({
+      network: { name: 'cnn3', inputRange: 'unit' },
+    });
   });
 
   it('file: is refused when truncated, missing or an empty folder', async () => {
