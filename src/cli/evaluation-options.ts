@@ -10,7 +10,6 @@ import {
   parseEpsList,
   type SuiteName,
 } from '../config/index.ts';
-import { DeepDefenseError } from '../core/index.ts';
 
 export interface EvaluationWishes {
   readonly suite: SuiteName;
@@ -19,6 +18,9 @@ export interface EvaluationWishes {
   /** L-infinity radii, in place of the suite's. */
   readonly eps?: string;
   readonly epsL2?: string;
+  readonly epsL1?: string;
+  /** Numbers of pixels. */
+  readonly epsL0?: string;
   /** In place of the suite's. */
   readonly samples?: number;
 }
@@ -32,29 +34,21 @@ export interface EvaluationChoice {
 
 /**
  * Puts suite and options together. An attack that is named twice runs once.
- * @throws DeepDefenseError USAGE for an unknown attack or setting, a bad radius, or a norm without radii.
+ * @throws DeepDefenseError USAGE for an unknown attack or setting, or a bad radius.
  */
-export function chooseEvaluation({ suite, attacks, eps, epsL2, samples }: EvaluationWishes): EvaluationChoice {
+export function chooseEvaluation({ suite, attacks, eps, epsL2, epsL1, epsL0, samples }: EvaluationWishes): EvaluationChoice {
   const preset = EVALUATION_SUITES[suite];
   const texts = attacks === undefined ? preset.attacks : attacks.split(',').map((text) => text.trim());
   const specs = texts.map(parseAttackSpec);
   const distinct = [...new Map(specs.map((spec) => [formatAttackSpec(spec), spec])).values()];
-  const known: Partial<Record<Norm, readonly number[]>> = {
+  const known: Readonly<Record<Norm, readonly number[]>> = {
     ...DEFAULT_RADII,
     linf: parseEpsList(eps ?? preset.eps, 'linf'),
     ...(epsL2 !== undefined && { l2: parseEpsList(epsL2, 'l2') }),
+    ...(epsL1 !== undefined && { l1: parseEpsList(epsL1, 'l1') }),
+    ...(epsL0 !== undefined && { l0: parseEpsList(epsL0, 'l0') }),
   };
   const bounded = distinct.filter(({ name }) => describeAttack(name).kind === 'bounded');
-  const radii: Partial<Record<Norm, readonly number[]>> = {};
-  for (const spec of bounded) {
-    const own = known[spec.norm];
-    if (own === undefined)
-      throw new DeepDefenseError('USAGE', {
-        what: `"${formatAttackSpec(spec)}" needs radii of norm ${spec.norm}, which no option gives`,
-        expected: `a bounded attack of norm ${Object.keys(known).join(' or ')}`,
-        todo: 'leave the attack out',
-      });
-    radii[spec.norm] = own;
-  }
+  const radii = Object.fromEntries(bounded.map(({ norm }) => [norm, known[norm]]));
   return { attacks: distinct, radii, samples: samples ?? preset.samples };
 }

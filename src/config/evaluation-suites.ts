@@ -21,13 +21,13 @@ export const EVALUATION_SUITES: Readonly<Record<SuiteName, EvaluationSuite>> = {
   },
   standard: {
     summary: 'attacks that differ in what they need, strong enough for claims',
-    attacks: ['noise', 'fgsm', 'pgd:steps=20', 'apgd', 'apgd-dlr', 'apgd-t', 'square'],
+    attacks: ['noise', 'fgsm', 'pgd:steps=20', 'pgd:steps=100:restarts=10', 'apgd', 'apgd:loss=mse', 'apgd-dlr', 'apgd-t', 'square'],
     eps: '2/255,4/255,8/255',
     samples: 1000,
   },
   paper: {
     summary: 'the attacks that the paper compares',
-    attacks: ['fgsm', 'pgd', 'bim', 'pifgsm', 'eot-pgd', 'apgd', 'apgd-t', 'jitter', 'square'],
+    attacks: ['fgsm', 'pgd', 'bim', 'pifgsm', 'eot-pgd', 'apgd', 'apgd-t', 'jitter', 'square', 'one-pixel'],
     eps: '0,0.5/255,1/255,2/255,4/255,8/255,16/255',
     samples: 1000,
   },

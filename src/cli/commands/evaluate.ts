@@ -14,6 +14,8 @@ export const evaluateCommand: CommandDefinition = (program, tools) => {
     .option('--attacks <list>', "attacks in place of the suite's, for example fgsm,pgd:norm=l2:steps=100; see docs/attacks.md")
     .option('--eps <list>', 'L-infinity radii in [0,1] pixel units, for example 0,0.5/255,8/255')
     .option('--eps-l2 <list>', 'L2 radii, for attacks of that norm (default: 0.5)')
+    .option('--eps-l1 <list>', 'L1 radii, for attacks of that norm (default: 12)')
+    .option('--eps-l0 <list>', 'numbers of pixels, for attacks of that norm (default: 1)')
     .option('--samples <count>', 'test images: the first so many, with equal shares of the classes', integerFrom(1))
     .option(
       '--workers <count>',

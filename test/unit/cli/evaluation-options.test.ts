@@ -32,6 +32,7 @@ describe('chooseEvaluation', () => {
     ['no attack', { attacks: '' }, 'there is no attack ""'],
     ['a radius in steps of pixel values', { eps: '8' }, 'did you mean 8/255?'],
     ['a negative radius', { eps: '-1/255' }, '"-1/255" is no radius'],
+    ['half a pixel', { epsL0: '0.5' }, '"0.5" is no radius of norm l0'],
     ['an L2 radius over 20', { epsL2: '21' }, '"21" is no radius of norm l2'],
   ])('refuses %s', (_, wishes, text) => {
     expect(() => chooseEvaluation({ suite: 'quick', ...wishes })).toThrow(
