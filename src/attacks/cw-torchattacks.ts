@@ -11,13 +11,19 @@ import { Adam } from './adam.ts';
 import { type Attack, imageOf, joinImages } from './attack.ts';
 import { IMAGE_VALUES } from './classifier.ts';
 import { StallCheck } from './constant-search.ts';
-import type { ResolvedCwOptions } from './cw.ts';
 import { Nearest } from './minimum-norm.ts';
 import { logitMargin } from './search.ts';
 import { gradientOfTanh, imageOfTanh, squaredDistance, tanhOfImage } from './tanh-box.ts';
 
-/** See the file's header; `searchSteps` doesn't matter. */
-export function cwOfTorchattacks({ steps, c, learningRate, confidence }: ResolvedCwOptions): Attack {
+export interface TorchattacksCwOptions {
+  readonly steps: number;
+  readonly c: number;
+  readonly learningRate: number;
+  readonly confidence: number;
+}
+
+/** See the file's header. */
+export function cwOfTorchattacks({ steps, c, learningRate, confidence }: TorchattacksCwOptions): Attack {
   return async (classifier, samples) => {
     const { classes } = classifier;
     const rows = Array.from({ length: samples.count }, (_, row) => {
@@ -27,7 +33,15 @@ export function cwOfTorchattacks({ steps, c, learningRate, confidence }: Resolve
       const image = new Float32Array(IMAGE_VALUES);
       imageOfTanh(image, w);
       const label = samples.labels[row] as number;
-      return { clean, label, w, image, slope: new Float32Array(IMAGE_VALUES), adam: new Adam(IMAGE_VALUES, learningRate), nearest: new Nearest(clean) };
+      return {
+        clean,
+        label,
+        w,
+        image,
+        slope: new Float32Array(IMAGE_VALUES),
+        adam: new Adam(IMAGE_VALUES, learningRate),
+        nearest: new Nearest(clean),
+      };
     });
     const stall = new StallCheck(steps, 1);
     for (let step = 0; step < steps; step++) {

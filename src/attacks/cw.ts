@@ -25,7 +25,7 @@ export interface CwOptions {
   readonly compatibility?: 'none' | 'torchattacks';
 }
 
-export type ResolvedCwOptions = Required<Omit<CwOptions, 'compatibility'>>;
+type ResolvedCwOptions = Required<Omit<CwOptions, 'compatibility'>>;
 
 /** Brings pixels at 0 and 1 to where tanh still has a slope. */
 const SHRINK = 0.999999;

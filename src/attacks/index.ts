@@ -16,6 +16,8 @@ export { createAttackStep } from './attack-step.ts';
 export { Ball, type BallNorm } from './ball.ts';
 export { type AttackLoss, type Classifier, type Gradients, IMAGE_VALUES, type LogitGradients, type Looks } from './classifier.ts';
 export { type DiFgsmOptions, diFgsm } from './di-fgsm.ts';
+export { cw, type CwOptions } from './cw.ts';
+export { deepFool, type DeepFoolOptions } from './deepfool.ts';
 export { type EotPgdOptions, eotPgd } from './eot-pgd.ts';
 export { fgsm } from './fgsm.ts';
 export { gaussianBlur, gaussianKernel } from './gaussian-blur.ts';

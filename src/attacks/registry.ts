@@ -6,6 +6,8 @@ import type { AttackSchedule } from './attack-schedule.ts';
 import type { BallNorm } from './ball.ts';
 import type { AttackLoss } from './classifier.ts';
 import { diFgsm } from './di-fgsm.ts';
+import { cw } from './cw.ts';
+import { deepFool } from './deepfool.ts';
 import { eotPgd } from './eot-pgd.ts';
 import { fgsm } from './fgsm.ts';
 import { hopSkipJump } from './hop-skip-jump.ts';
@@ -123,6 +125,15 @@ const CREATORS: Readonly<Record<AttackName, Creator>> = {
   square: (settings, eps) => (settings.linfOrL2 === 'l2' ? squareL2 : square)({ eps, queries: settings.number('queries') }),
   'one-pixel': (settings, eps) =>
     onePixel({ pixels: eps, population: settings.number('population'), generations: settings.number('generations') }),
+  deepfool: (settings) => deepFool({ norm: settings.linfOrL2, steps: settings.number('steps'), overshoot: settings.number('overshoot') }),
+  cw: (settings) =>
+    cw({
+      steps: settings.number('steps'),
+      searchSteps: settings.number('searchSteps'),
+      c: settings.number('c'),
+      learningRate: settings.number('learningRate'),
+      confidence: settings.number('confidence'),
+    }),
   'hop-skip-jump': (settings) =>
     hopSkipJump({ norm: settings.linfOrL2, queries: settings.number('queries'), initialEvaluations: settings.number('evaluations') }),
 };

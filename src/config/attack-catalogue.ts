@@ -181,6 +181,31 @@ export const ATTACK_CATALOGUE = {
       generations: { default: 100, min: 0, integer: true, description: 'Generations after the random one.' },
     },
   },
+  deepfool: {
+    kind: 'minimum-norm',
+    norms: ['l2', 'linf'],
+    sees: 'gradients',
+    passes: 60,
+    summary: 'steps to the nearest linearised boundary (Moosavi-Dezfooli et al. 2016)',
+    settings: {
+      steps: steps(50),
+      overshoot: { default: 0.02, min: 0, description: 'Share by which the sum of all steps is made longer.' },
+    },
+  },
+  cw: {
+    kind: 'minimum-norm',
+    norms: ['l2'],
+    sees: 'gradients',
+    passes: 9000,
+    summary: 'descent in tanh space with a search over the constant c (Carlini and Wagner 2017)',
+    settings: {
+      steps: { default: 1000, min: 1, integer: true, description: 'Steps for each value of c; the paper takes 10 000.' },
+      searchSteps: { default: 9, min: 1, integer: true, description: 'Values of c to try.' },
+      c: { default: 0.001, min: 1e-12, description: 'The first value of c.' },
+      learningRate: { default: 0.01, min: 1e-12, description: 'Of Adam, in tanh space.' },
+      confidence: { default: 0, min: 0, description: 'Margin by which another class has to be ahead, in logits.' },
+    },
+  },
   'hop-skip-jump': {
     kind: 'minimum-norm',
     norms: ['l2', 'linf'],

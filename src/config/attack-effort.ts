@@ -3,7 +3,7 @@ import { describeAttack } from './attack-catalogue.ts';
 import type { AttackSpec } from './attack-spec.ts';
 
 /** Settings that an attack's time grows with in proportion. */
-const FACTORS = ['steps', 'restarts', 'queries', 'targets'];
+const FACTORS = ['steps', 'restarts', 'queries', 'targets', 'searchSteps'];
 
 /** Passes of one image at full length, forward and backward counted as one; 1 without an attack. */
 export function attackPasses(spec: AttackSpec | undefined): number {
