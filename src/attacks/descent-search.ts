@@ -49,9 +49,13 @@ export class DescentSearch implements Search<GradientLook> {
     return this.#bestLoss;
   }
 
-  /** The misclassified image that it ended at, else the one with the largest loss. With `keepGoing` the last one, as the attack's authors define it. */
+  /**
+   * The misclassified image that it ended at, else with `looksAtLast` the one with the largest loss, else the last one: as the attack's
+   * authors define it with `keepGoing`.
+   */
   get best(): Float32Array {
-    return this.#found || this.#options.keepGoing === true ? this.image : this.#best;
+    const { keepGoing, looksAtLast } = this.#options;
+    return this.#found || keepGoing === true || looksAtLast !== true ? this.image : this.#best;
   }
 
   observe(seen: GradientLook): void {

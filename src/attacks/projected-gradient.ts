@@ -53,9 +53,9 @@ export function projectedGradient(options: PgdOptions): Attack {
       });
       await searchByGradient(classifier, loss, searches);
       for (const [index, row] of withstanding.entries()) {
-        const { found, best, bestLoss, image } = searches[index] as DescentSearch;
+        const { found, best, bestLoss } = searches[index] as DescentSearch;
         if (looksAtLast && !found && bestLoss <= (losses[row] as number)) continue;
-        results[row] = looksAtLast || found ? best : image;
+        results[row] = best;
         losses[row] = bestLoss;
       }
       withstanding = withstanding.filter((_, index) => searches[index]?.found !== true);

@@ -33,7 +33,7 @@ describe('claimFolder', () => {
 
   it.each([
     ['networks.2.weightsSha256', { networks: [network, { ...network, parameters: Float32Array.of(1, 2, 4) }] }],
-    ['networks.2.model', { networks: [network] }],
+    ['networks.2.model.name', { networks: [network] }],
     ['attacks', { attacks: [parseAttackSpec('fgsm')] }],
     ['eps.linf', { radii: { linf: [1 / 255] } }],
     ['images.count', { images: [3, 1, 4, 1] }],
