@@ -11,6 +11,14 @@ export {
 export { type AttackSpec, formatAttackSpec, parseAttackSpec } from './attack-spec.ts';
 export { configDocs } from './config-docs.ts';
 export { editDistance, nearestName } from './edit-distance.ts';
+export type {
+  AttackResult,
+  Distances,
+  EvaluatedModel,
+  EvaluationRecord,
+  MaskingDiagnostics,
+  TransferResult,
+} from './evaluation-record.ts';
 export { type ConfigField, configFields, configJsonSchema } from './field-table.ts';
 export { type ConfigProblem, configError } from './config-problem.ts';
 export { type ConfigSources, loadConfig } from './load-config.ts';
