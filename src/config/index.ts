@@ -24,6 +24,14 @@ export { type EvaluationPlan, evaluationSpecs, evaluationVectorLength, parseEval
 export { EVALUATION_SUITES, type EvaluationSuite, type SuiteName } from './evaluation-suites.ts';
 export { DEFAULT_RADII, formatEps, parseEpsList } from './eps-list.ts';
 export { editDistance, nearestName } from './edit-distance.ts';
+export type {
+  AttackResult,
+  Distances,
+  EvaluatedModel,
+  EvaluationRecord,
+  MaskingDiagnostics,
+  TransferResult,
+} from './evaluation-record.ts';
 export { type ConfigField, configFields, configJsonSchema } from './field-table.ts';
 export { type ConfigProblem, configError } from './config-problem.ts';
 export { type ConfigSources, loadConfig } from './load-config.ts';

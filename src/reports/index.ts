@@ -1,3 +1,5 @@
+export { evaluationCsv } from './evaluation/evaluation-csv.ts';
+export { evaluationSummary } from './evaluation/evaluation-summary.ts';
 export { htmlReport } from './html-report.ts';
 export { readRun, readRuns } from './read-run.ts';
 export { type EvaluationRecord, type RunRecord, type RunState, type StepRecord } from './run-record.ts';

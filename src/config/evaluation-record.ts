@@ -1,8 +1,8 @@
 /**
- * @file What `deepdefense evaluate` finds out, as plain data: the content of evaluation.json. Types only, so that reports can use them
- * without a tensor package.
+ * @file What `deepdefense evaluate` finds out, as plain data: the content of evaluation.json. Types only, here so that reports
+ * and the coordinator can use them without a tensor package.
  */
-import type { AttackSpec } from '../config/index.ts';
+import type { AttackSpec } from './attack-spec.ts';
 
 /** One network that was evaluated. */
 export interface EvaluatedModel {

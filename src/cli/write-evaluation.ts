@@ -1,0 +1,20 @@
+/** @file The files that `evaluate` leaves behind. */
+import { join } from 'node:path';
+import type { EvaluationRecord } from '../config/index.ts';
+import { writeFileAtomic } from '../core/index.ts';
+import { evaluationCsv } from '../reports/index.ts';
+
+export const RECORD_FILE = 'evaluation.json';
+export const TABLE_FILE = 'evaluation.csv';
+
+/**
+ * Writes the record and its table into the folder.
+ * @returns the file of the record
+ * @throws DeepDefenseError STORAGE_FAILED
+ */
+export async function writeEvaluation(record: EvaluationRecord, folder: string): Promise<string> {
+  const file = join(folder, RECORD_FILE);
+  await writeFileAtomic(file, `${JSON.stringify(record)}\n`);
+  await writeFileAtomic(join(folder, TABLE_FILE), evaluationCsv(record));
+  return file;
+}
