@@ -75,8 +75,8 @@ function layerOutput(operation: Layer, params: NamedTensors, x: tf.Tensor): tf.T
     case 'conv': {
       const { name, size, stride, bias } = operation;
       const filter = tf.transpose(named(params, `${name}.weight`), [2, 3, 1, 0]) as tf.Tensor4D;
-      // Not 'same', which would pad an even image on two sides only where the stride is 2.
-      const output = tf.conv2d(x as tf.Tensor4D, filter, stride, (size - 1) / 2);
+      // With stride 2 'same' would pad an even image on two sides only; the engine `tensorflow` knows no other padding.
+      const output = tf.conv2d(x as tf.Tensor4D, filter, stride, stride === 1 ? 'same' : (size - 1) / 2);
       return bias ? tf.add(output, named(params, `${name}.bias`)) : output;
     }
     case 'relu':
