@@ -1,15 +1,18 @@
 /** @file Attacks by name: as a training run ends with them, and as `deepdefense evaluate` runs them, with their settings. */
-import type { AttackName, AttackSpec, Config } from '../config/index.ts';
+import type { AttackName, AttackSpec, Config, Norm } from '../config/index.ts';
 import { apgd, apgdTargeted } from './apgd.ts';
 import type { Attack } from './attack.ts';
 import type { AttackSchedule } from './attack-schedule.ts';
 import type { BallNorm } from './ball.ts';
 import type { AttackLoss } from './classifier.ts';
 import { diFgsm } from './di-fgsm.ts';
-import { cw } from './cw.ts';
+import { type CwOptions, cw } from './cw.ts';
+import { ddn } from './ddn.ts';
 import { deepFool } from './deepfool.ts';
+import { type EadOptions, ead } from './ead.ts';
 import { eotPgd } from './eot-pgd.ts';
 import { fgsm } from './fgsm.ts';
+import { fmn } from './fmn.ts';
 import { hopSkipJump } from './hop-skip-jump.ts';
 import { jitter } from './jitter.ts';
 import { miFgsm } from './mi-fgsm.ts';
@@ -70,6 +73,10 @@ class Settings {
     return this.#spec.settings.distribution as NoiseDistribution;
   }
 
+  get norm(): Norm {
+    return this.#spec.norm;
+  }
+
   /** The norm, of a ball. */
   get ball(): BallNorm {
     const { name, norm } = this.#spec;
@@ -83,6 +90,21 @@ class Settings {
     if (ball === 'l1') throw new Error(`attack ${this.#spec.name} has no norm l1`);
     return ball;
   }
+}
+
+/** Settings of the attacks with a constant c. */
+function constantSearch(settings: Settings): Required<Omit<CwOptions, 'compatibility'>> {
+  return {
+    steps: settings.number('steps'),
+    searchSteps: settings.number('searchSteps'),
+    c: settings.number('c'),
+    learningRate: settings.number('learningRate'),
+    confidence: settings.number('confidence'),
+  };
+}
+
+function elasticNet(rule: EadOptions['rule'], settings: Settings): EadOptions {
+  return { rule, beta: settings.number('beta'), ...constantSearch(settings) };
 }
 
 type Creator = (settings: Settings, eps: number) => Attack;
@@ -126,14 +148,11 @@ const CREATORS: Readonly<Record<AttackName, Creator>> = {
   'one-pixel': (settings, eps) =>
     onePixel({ pixels: eps, population: settings.number('population'), generations: settings.number('generations') }),
   deepfool: (settings) => deepFool({ norm: settings.linfOrL2, steps: settings.number('steps'), overshoot: settings.number('overshoot') }),
-  cw: (settings) =>
-    cw({
-      steps: settings.number('steps'),
-      searchSteps: settings.number('searchSteps'),
-      c: settings.number('c'),
-      learningRate: settings.number('learningRate'),
-      confidence: settings.number('confidence'),
-    }),
+  cw: (settings) => cw(constantSearch(settings)),
+  'ead-en': (settings) => ead(elasticNet('en', settings)),
+  'ead-l1': (settings) => ead(elasticNet('l1', settings)),
+  ddn: (settings) => ddn({ steps: settings.number('steps'), gamma: settings.number('gamma') }),
+  fmn: (settings) => fmn({ norm: settings.norm, steps: settings.number('steps'), gamma: settings.number('gamma') }),
   'hop-skip-jump': (settings) =>
     hopSkipJump({ norm: settings.linfOrL2, queries: settings.number('queries'), initialEvaluations: settings.number('evaluations') }),
 };

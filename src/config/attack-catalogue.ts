@@ -38,6 +38,20 @@ const LOSS: AttackSetting = {
   description: 'What the attack climbs.',
 };
 const DECAY: AttackSetting = { default: 1, min: 0, description: 'Share of the direction that is kept from step to step.' };
+const CONSTANT_SEARCH = {
+  steps: { default: 1000, min: 1, integer: true, description: 'Steps for each value of c.' },
+  searchSteps: { default: 9, min: 1, integer: true, description: 'Values of c to try; with 1 the first alone.' },
+  c: { default: 0.001, min: 1e-12, description: 'The first value of c, the weight of misclassification against distance.' },
+  learningRate: { default: 0.01, min: 1e-12, description: 'Of Adam in tanh space (cw), of the first step (ead).' },
+  confidence: { default: 0, min: 0, description: 'Margin by which another class has to be ahead, in logits.' },
+} as const;
+const BETA: AttackSetting = { default: 0.001, min: 0, description: 'Weight of the L1 distance.' };
+const GAMMA: AttackSetting = {
+  default: 0.05,
+  min: 0.0001,
+  max: 0.99,
+  description: 'Share by which the radius changes at the first steps.',
+};
 
 export const ATTACK_CATALOGUE = {
   noise: {
@@ -198,13 +212,39 @@ export const ATTACK_CATALOGUE = {
     sees: 'gradients',
     passes: 9000,
     summary: 'descent in tanh space with a search over the constant c (Carlini and Wagner 2017)',
-    settings: {
-      steps: { default: 1000, min: 1, integer: true, description: 'Steps for each value of c; the paper takes 10 000.' },
-      searchSteps: { default: 9, min: 1, integer: true, description: 'Values of c to try.' },
-      c: { default: 0.001, min: 1e-12, description: 'The first value of c.' },
-      learningRate: { default: 0.01, min: 1e-12, description: 'Of Adam, in tanh space.' },
-      confidence: { default: 0, min: 0, description: 'Margin by which another class has to be ahead, in logits.' },
-    },
+    settings: CONSTANT_SEARCH,
+  },
+  'ead-en': {
+    kind: 'minimum-norm',
+    norms: ['l2'],
+    sees: 'gradients',
+    passes: 13_500,
+    summary: 'elastic net; nearest by squared L2 + beta L1 (Chen et al. 2018)',
+    settings: { ...CONSTANT_SEARCH, beta: BETA },
+  },
+  'ead-l1': {
+    kind: 'minimum-norm',
+    norms: ['l1'],
+    sees: 'gradients',
+    passes: 13_500,
+    summary: 'elastic net; nearest by L1 (Chen et al. 2018)',
+    settings: { ...CONSTANT_SEARCH, beta: BETA },
+  },
+  ddn: {
+    kind: 'minimum-norm',
+    norms: ['l2'],
+    sees: 'gradients',
+    passes: 302,
+    summary: 'direction by the gradient, length by success (Rony et al. 2019)',
+    settings: { steps: steps(300), gamma: GAMMA },
+  },
+  fmn: {
+    kind: 'minimum-norm',
+    norms: ['linf', 'l2', 'l1', 'l0'],
+    sees: 'gradients',
+    passes: 1002,
+    summary: 'ascent in a ball that shrinks with success (Pintor et al. 2021)',
+    settings: { steps: steps(1000), gamma: GAMMA },
   },
   'hop-skip-jump': {
     kind: 'minimum-norm',
