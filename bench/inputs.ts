@@ -2,7 +2,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ModelName, parameterSpecs } from '../src/config/index.ts';
+import { defaultNetwork, type ModelName, parameterSpecs } from '../src/config/index.ts';
 import { Random, sizeOf } from '../src/core/index.ts';
 import { SETTINGS } from './tasks.ts';
 
@@ -52,7 +52,7 @@ function drawParameters(model: ModelName): Float32Array {
   const random = new Random('initialisation', SETTINGS.seed);
   const values: number[] = [];
   let bound = 1;
-  for (const { shape } of parameterSpecs(model)) {
+  for (const { shape } of parameterSpecs(defaultNetwork(model))) {
     if (shape.length > 1) bound = 1 / Math.sqrt(sizeOf(shape.slice(1)));
     for (let i = 0; i < sizeOf(shape); i++) values.push((2 * random.uniform() - 1) * bound);
   }
@@ -60,7 +60,7 @@ function drawParameters(model: ModelName): Float32Array {
 }
 
 /** [N,32,32,3] to [N,3,32,32]. */
-function toPlanes(pixels: Float32Array): Float32Array {
+export function toPlanes(pixels: Float32Array): Float32Array {
   const planes = new Float32Array(pixels.length);
   for (let image = 0; image < pixels.length; image += PLANE * CHANNELS)
     for (let pixel = 0; pixel < PLANE; pixel++)

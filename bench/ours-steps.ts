@@ -52,7 +52,7 @@ class OurBench {
     this.#images = cutIntoShards(readFloats(request.images), [shardSize, 32, 32, 3]);
     this.#targets = cutIntoShards(oneHot(readInts(request.labels)), [shardSize, CLASSES]);
     this.#givenNoise = cutIntoShards(readFloats(request.noise), [shardSize, 32, 32, 3]);
-    this.#optimizer = createOptimizer(config, parameterSpecs(request.model));
+    this.#optimizer = createOptimizer(config, parameterSpecs(config.model));
   }
 
   static async create(engine: Engine, request: SetupRequest): Promise<OurBench> {

@@ -31,7 +31,7 @@ async function measure(workers: number, repeats: number): Promise<Row> {
     stepDeadlineMs: 600_000,
     workersLostMs: 600_000,
     identity: IDENTITY,
-    welcome: { runId: 'pool', configJson: '{}', ...IDENTITY, heartbeatMs: 500, trainSamples: workers },
+    welcome: { runId: 'pool', configJson: '{}', ...IDENTITY, heartbeatMs: 500, trainSamples: workers, evaluationJson: '' },
     encodeParameters: (version) => version,
     observer: {},
   });

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
-import { parameterSpecs } from '../src/config/index.ts';
+import { defaultNetwork, parameterSpecs } from '../src/config/index.ts';
 import { DeepDefenseError, isDeepDefenseError, sizeOf } from '../src/core/index.ts';
 import { CLI, requireBuild } from './built-command.ts';
 import { describeMachine } from './machine.ts';
@@ -240,7 +240,8 @@ interface StepMark {
 
 async function measure(model: Model, workers: number, measuredSteps: number, settings: Settings): Promise<Row> {
   const folder = mkdtempSync(join(tmpdir(), 'deepdefense-swarm-'));
-  const elements = model === 'small' ? SMALL_ELEMENTS : parameterSpecs('cnn3').reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const elements =
+    model === 'small' ? SMALL_ELEMENTS : parameterSpecs(defaultNetwork('cnn3')).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const warmUp = Math.max(WARM_UP_STEPS, Math.ceil(WARM_UP_ANSWERS / workers));
   // The last step's end isn't seen by a worker, so one more begins and isn't counted.
   const steps = warmUp + measuredSteps + 1;

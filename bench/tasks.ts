@@ -1,9 +1,11 @@
 /** @file What is measured: the tasks and models of the comparison, with the same settings on both sides. */
-import { type Config, configSchema, MODEL_NAMES, type ModelName } from '../src/config/index.ts';
+import { type Config, configSchema } from '../src/config/index.ts';
 
 export const TASK_NAMES = ['plain', 'gfa', 'pgd7', 'inference'] as const;
 export type TaskName = (typeof TASK_NAMES)[number];
-export { MODEL_NAMES, type ModelName };
+/** The networks that the peers have as well. */
+export const MODEL_NAMES = ['cnn3', 'vgg6'] as const;
+export type ModelName = (typeof MODEL_NAMES)[number];
 
 /** Settings that both sides share. eps and step size are L-infinity in [0,1] pixel units. */
 export const SETTINGS = {

@@ -175,13 +175,18 @@ def read_tensor(path, kind, shape):
     return torch.frombuffer(content, dtype=torch.float32 if kind == "f" else torch.int32).reshape(shape).clone()
 
 
-torch.set_num_threads(1)
-serve(
-    {
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "threads": torch.get_num_threads(),
-        "onednn": torch.backends.mkldnn.is_available(),
-    },
-    Bench,
-)
+def main():
+    torch.set_num_threads(1)
+    serve(
+        {
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "threads": torch.get_num_threads(),
+            "onednn": torch.backends.mkldnn.is_available(),
+        },
+        Bench,
+    )
+
+
+if __name__ == "__main__":
+    main()

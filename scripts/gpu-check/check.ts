@@ -10,7 +10,7 @@ import { LineProcess } from '../../bench/line-process.ts';
 import { describeMachine } from '../../bench/machine.ts';
 import { spreadOf } from '../../bench/statistics.ts';
 import { SETTINGS, taskConfig, type ModelName, type TaskName } from '../../bench/tasks.ts';
-import { configSchema } from '../../src/config/index.ts';
+import { defaultNetwork, configSchema } from '../../src/config/index.ts';
 import { ENGINE_NAMES, EXIT_CODES, type EngineName, isDeepDefenseError, Random, sizeOf, type TensorValue } from '../../src/core/index.ts';
 import { fillTrainBatch, SampleOrder, syntheticDataset } from '../../src/data/index.ts';
 import { createEngine, type Engine, listDevices, type Program } from '../../src/engine/index.ts';
@@ -77,7 +77,7 @@ function trainInputs(program: Program, model: ModelName): Record<string, TensorV
   const random = new Random('initialisation', 5);
   return Object.fromEntries(
     program.inputs.map(({ name, shape }) => {
-      const data = name === 'parameters' ? initialParameters(model, 'he', 1) : new Float32Array(sizeOf(shape));
+      const data = name === 'parameters' ? initialParameters(defaultNetwork(model), 'he', 1) : new Float32Array(sizeOf(shape));
       if (name === 'target') for (let row = 0; row < (shape[0] as number); row++) data[row * 10 + (row % 10)] = 1;
       else if (name === 'gfaScale') data.fill(1);
       else if (name !== 'parameters')
@@ -191,7 +191,7 @@ async function shortTraining(engine: Engine): Promise<{ readonly first: number; 
   const compiled = await engine.compile(program);
   const { train } = syntheticDataset({ trainCount: 2000, testCount: 10 });
   const order = new SampleOrder(1, train.count);
-  const parameters = initialParameters('cnn3', 'he', 1);
+  const parameters = initialParameters(defaultNetwork('cnn3'), 'he', 1);
   const velocity = new Float32Array(parameters.length);
   const losses: number[] = [];
   for (let step = 0; step < trainingSteps; step++) {

@@ -3,12 +3,13 @@
  * and returns to the best point when it makes no progress, so that it has no step size to tune.
  */
 import { type Attack, imageOf, joinImages, type Samples, type Stream, uniformField } from './attack.ts';
-import { Ball, type BallNorm } from './ball.ts';
+import { Ball } from './ball.ts';
 import type { AttackLoss, Classifier } from './classifier.ts';
 import { type GradientLook, isMisclassified, type Search, searchByGradient } from './search.ts';
 
 export interface ApgdOptions {
-  readonly norm: BallNorm;
+  /** The L1 form is another algorithm (Croce and Hein 2021). */
+  readonly norm: 'linf' | 'l2';
   /** Radius in [0,1] pixel units. */
   readonly eps: number;
   /** Default 100, as in AutoAttack. */
@@ -51,6 +52,8 @@ class ApgdSearch implements Search<GradientLook> {
   #period: number;
   #sinceCheckpoint = 0;
   #failed = false;
+  /** Arrays of images that nobody needs any more. */
+  readonly #free: Float32Array[] = [];
 
   constructor(ball: Ball, start: Float32Array, label: number, target: number | undefined, options: ApgdOptions) {
     const { steps = 100, rho = 0.75, keepGoing = false } = options;
@@ -119,16 +122,43 @@ class ApgdSearch implements Search<GradientLook> {
 
   #advance(from: Float32Array, gradient: Float32Array, share: number): void {
     const ball = this.#ball;
-    const next = new Float32Array(from.length);
-    ball.step(next, from, gradient, this.#step);
-    for (let i = 0; i < next.length; i++) {
-      const here = from[i] as number;
-      next[i] = here + share * ((next[i] as number) - here) + (1 - share) * (here - (this.#previous[i] as number));
+    const next = this.#free.pop() ?? new Float32Array(from.length);
+    if (ball.norm === 'linf') this.#advanceLinf(next, from, gradient, share);
+    else {
+      ball.step(next, from, gradient, this.#step);
+      for (let i = 0; i < next.length; i++)
+        next[i] = withMomentum(next[i] as number, from[i] as number, this.#previous[i] as number, share);
+      ball.project(next);
     }
-    ball.project(next);
+    const before = [this.#previous, this.image];
     this.#previous = from;
     this.image = next;
+    for (const image of new Set(before)) if (!this.#holds(image)) this.#free.push(image);
   }
+
+  /** The same in one pass over the pixels: most of the time outside of the network is spent here. */
+  #advanceLinf(next: Float32Array, from: Float32Array, gradient: Float32Array, share: number): void {
+    const { low, high } = this.#ball;
+    const previous = this.#previous;
+    const step = this.#step;
+    for (let i = 0; i < next.length; i++) {
+      const here = from[i] as number;
+      const slope = gradient[i] as number;
+      const [least, most] = [low[i] as number, high[i] as number];
+      const move = slope > 0 ? step : slope < 0 ? -step : 0;
+      const moved = Math.min(Math.max(Math.fround(here + move), least), most);
+      next[i] = Math.min(Math.max(Math.fround(withMomentum(moved, here, previous[i] as number, share)), least), most);
+    }
+  }
+
+  #holds(image: Float32Array): boolean {
+    return image === this.image || image === this.#previous || image === this.#best || image === this.found;
+  }
+}
+
+/** A pixel on its way on: `share` of the new step, the rest of the step before. */
+function withMomentum(moved: number, here: number, previous: number, share: number): number {
+  return here + share * (moved - here) + (1 - share) * (here - previous);
 }
 
 /**

@@ -1,5 +1,6 @@
 /** @file The losses that attacks climb, one scalar per sample, and the program that differentiates them. */
 import { type Config, MODELS } from '../config/index.ts';
+import { DeepDefenseError } from '../core/index.ts';
 import { type Program, tf } from '../engine/index.ts';
 import { forward, named, parameterCount, splitParameters } from '../nn/index.ts';
 import { bestOtherLogit, crossEntropy, labelLogit, margin, squaredError } from '../objectives/index.ts';
@@ -77,6 +78,21 @@ export function isTargeted(loss: AttackLoss): boolean {
   return loss === 'dlr-targeted' || loss === 'margin-targeted';
 }
 
+/** The fewest classes that a loss is defined for: the ratios divide by a difference to the third and the fourth largest logit. */
+const LEAST_CLASSES: Readonly<Partial<Record<AttackLoss, number>>> = { dlr: 3, 'dlr-targeted': 4 };
+
+/** @throws DeepDefenseError USAGE where the loss isn't defined for so few classes. */
+export function requireClasses(loss: AttackLoss, classes: number): void {
+  const least = LEAST_CLASSES[loss] ?? 2;
+  if (classes >= least) return;
+  throw new DeepDefenseError('USAGE', {
+    what: `the loss ${loss} is not defined for this classifier`,
+    expected: `at least ${least} classes`,
+    got: `${classes}`,
+    todo: 'attack with the loss margin instead, for example apgd:loss=margin',
+  });
+}
+
 /** True where a program of this loss has the input `extra`. */
 export function needsExtra(loss: AttackLoss): boolean {
   return isTargeted(loss) || loss === 'jitter';
@@ -87,25 +103,25 @@ export function needsExtra(loss: AttackLoss): boolean {
  * Outputs, float32: `logits` [b,classes], `loss` [b], `gradient` [b,32,32,3] of each sample's loss with respect to its image.
  */
 export function createAttackGradient(config: Config, batch: number, loss: AttackLoss): Program {
-  const { name: model, inputRange } = config.model;
-  const { classes, inputShape } = MODELS[model];
+  const network = config.model;
+  const { classes, inputShape } = MODELS[network.name];
   return {
-    name: `attack-gradient/${loss}/${model}/${batch}`,
+    name: `attack-gradient/${loss}/${network.name}/${batch}`,
     inputs: [
-      { name: 'parameters', shape: [parameterCount(model)], dtype: 'float32' },
+      { name: 'parameters', shape: [parameterCount(network)], dtype: 'float32' },
       { name: 'image', shape: [batch, ...inputShape], dtype: 'float32' },
       { name: 'label', shape: [batch, classes], dtype: 'float32' },
       ...(needsExtra(loss) ? [{ name: 'extra', shape: [batch, classes], dtype: 'float32' } as const] : []),
     ],
     stableInputs: ['parameters'],
     build: (inputs) => {
-      const params = splitParameters(model, named(inputs, 'parameters'));
+      const params = splitParameters(network, named(inputs, 'parameters'));
       const label = named(inputs, 'label');
       const extra = inputs.extra ?? label;
       const kept: tf.Tensor[] = [];
       // The sum's gradient holds each sample's own, as no sample's loss depends on another's image.
       const gradient = tf.grad((image: tf.Tensor) => {
-        const { logits } = forward(model, inputRange, params, image);
+        const { logits } = forward(network, params, image);
         const losses = attackLoss(loss, logits, label, extra);
         kept.push(tf.keep(logits), tf.keep(losses));
         return tf.sum(losses);
@@ -123,22 +139,22 @@ export function createAttackGradient(config: Config, batch: number, loss: Attack
  * Outputs, float32: `logits` [b,classes], `jacobian` [b,classes,32,32,3] of each logit of a sample with respect to its image.
  */
 export function createLogitJacobian(config: Config, batch: number): Program {
-  const { name: model, inputRange } = config.model;
-  const { classes, inputShape } = MODELS[model];
+  const network = config.model;
+  const { classes, inputShape } = MODELS[network.name];
   return {
-    name: `logit-jacobian/${model}/${batch}`,
+    name: `logit-jacobian/${network.name}/${batch}`,
     inputs: [
-      { name: 'parameters', shape: [parameterCount(model)], dtype: 'float32' },
+      { name: 'parameters', shape: [parameterCount(network)], dtype: 'float32' },
       { name: 'image', shape: [batch, ...inputShape], dtype: 'float32' },
     ],
     stableInputs: ['parameters'],
     build: (inputs) => {
-      const params = splitParameters(model, named(inputs, 'parameters'));
+      const params = splitParameters(network, named(inputs, 'parameters'));
       let kept: tf.Tensor | undefined;
       const rows = Array.from({ length: classes }, (_, k) =>
         // The forward passes are the same; the runtime computes them once.
         tf.grad((image: tf.Tensor) => {
-          const { logits } = forward(model, inputRange, params, image);
+          const { logits } = forward(network, params, image);
           kept ??= tf.keep(logits);
           return tf.sum(tf.slice(logits, [0, k], [batch, 1]));
         })(named(inputs, 'image')),

@@ -13,15 +13,16 @@ import { signStep } from './sign-step.ts';
  * `epsLinf` [] and `stepSizeLinf` [] in [0,1] pixel units; all float32. Output: `image` [b,32,32,3] float32, the next iterate.
  */
 export function createAttackStep(config: Config, batch: number): Program {
-  const { name: model, inputRange } = config.model;
-  const imageShape = [batch, ...MODELS[model].inputShape];
+  const network = config.model;
+  const { inputShape, classes } = MODELS[network.name];
+  const imageShape = [batch, ...inputShape];
   return {
-    name: `attack-step/${model}/${batch}`,
+    name: `attack-step/${network.name}/${batch}`,
     inputs: [
-      { name: 'parameters', shape: [parameterCount(model)], dtype: 'float32' },
+      { name: 'parameters', shape: [parameterCount(network)], dtype: 'float32' },
       { name: 'image0', shape: imageShape, dtype: 'float32' },
       { name: 'image', shape: imageShape, dtype: 'float32' },
-      { name: 'target', shape: [batch, MODELS[model].classes], dtype: 'float32' },
+      { name: 'target', shape: [batch, classes], dtype: 'float32' },
       { name: 'epsLinf', shape: [], dtype: 'float32' },
       { name: 'stepSizeLinf', shape: [], dtype: 'float32' },
     ],
@@ -29,9 +30,8 @@ export function createAttackStep(config: Config, batch: number): Program {
     build: (inputs: Readonly<Record<string, tf.Tensor>>) => {
       const next = signStep(
         {
-          model,
-          inputRange,
-          params: splitParameters(model, named(inputs, 'parameters')),
+          network,
+          params: splitParameters(network, named(inputs, 'parameters')),
           target: named(inputs, 'target'),
           loss: config.objective.loss,
           ball: linfBall(named(inputs, 'image0'), named(inputs, 'epsLinf')),

@@ -37,6 +37,11 @@ export function sampleRandom(seed: number, firstIndex: number): AttackRandom {
   return { stream: (row, purpose) => new Random('evaluation', seed, firstIndex + row, purpose) };
 }
 
+/** The same streams for images that lie anywhere in their set: row r is the image with index `indices[r]`. */
+export function sampleRandomOf(seed: number, indices: ArrayLike<number>): AttackRandom {
+  return { stream: (row, purpose) => new Random('evaluation', seed, indices[row] as number, purpose) };
+}
+
 /** [32,32,3] uniform in [-1,1), in the order of the array. */
 export function uniformField(stream: Stream): Float32Array {
   return Float32Array.from({ length: IMAGE_VALUES }, () => 2 * stream.uniform() - 1);

@@ -1,7 +1,8 @@
 /** @file The threat models |x' - x| <= eps with x' in [0,1], for one image at a time. Sums are taken in float64. */
+import { ascendSparsely, projectToL1Ball } from './l1-ball.ts';
 
 /** Norms that a {@link Ball} can be of. */
-export type BallNorm = 'linf' | 'l2';
+export type BallNorm = 'linf' | 'l2' | 'l1';
 
 /** Euclidean length. */
 export function lengthOf(values: ArrayLike<number>): number {
@@ -16,25 +17,37 @@ export class Ball {
   readonly eps: number;
   /** The centre. */
   readonly clean: Float32Array;
+  /**
+   * Smallest and largest value of each pixel. For `linf` in float32, so that a pixel at the border has the same bits whichever way it came
+   * there; for other norms only [0,1].
+   */
+  readonly low: Float32Array;
+  readonly high: Float32Array;
 
-  /** @param eps radius in [0,1] pixel units, >= 0; for `l2` of the whole image */
+  /** @param eps radius in [0,1] pixel units, >= 0; for `l2` and `l1` of the whole image */
   constructor(norm: BallNorm, clean: Float32Array, eps: number) {
     this.norm = norm;
     this.eps = eps;
     this.clean = clean;
+    const reach = norm === 'linf' ? eps : 1;
+    this.low = new Float32Array(clean.length);
+    this.high = new Float32Array(clean.length);
+    for (let i = 0; i < clean.length; i++) {
+      const centre = clean[i] as number;
+      this.low[i] = Math.max(centre - reach, 0);
+      this.high[i] = Math.min(centre + reach, 1);
+    }
   }
 
-  /** Brings `image` into the ball, in place: the nearest point for `linf`; for `l2` scaled to the radius, then cut to [0,1]. */
+  /** Brings `image` into the ball, in place: the nearest point for `linf` and `l1`; for `l2` scaled to the radius, then cut to [0,1]. */
   project(image: Float32Array): void {
-    const { clean, eps } = this;
+    const { clean, eps, low, high } = this;
+    if (this.norm === 'l1') {
+      projectToL1Ball(image, clean, eps);
+      return;
+    }
     if (this.norm === 'linf') {
-      for (let i = 0; i < image.length; i++) {
-        const centre = clean[i] as number;
-        // Bounds in float32, so that a pixel at the border has the same bits whichever way it came there.
-        const low = Math.max(Math.fround(centre - eps), 0);
-        const high = Math.min(Math.fround(centre + eps), 1);
-        image[i] = Math.min(Math.max(image[i] as number, low), high);
-      }
+      for (let i = 0; i < image.length; i++) image[i] = Math.min(Math.max(image[i] as number, low[i] as number), high[i] as number);
       return;
     }
     let sum = 0;
@@ -47,8 +60,12 @@ export class Ball {
     }
   }
 
-  /** target[i] = from[i] + size * (steepest ascent direction of the gradient); a zero gradient moves nothing. */
+  /** target[i] = from[i] + size * (steepest ascent direction of the gradient), for `l1` a sparse one; a zero gradient moves nothing. */
   ascend(target: Float32Array, from: Float32Array, gradient: Float32Array, size: number): void {
+    if (this.norm === 'l1') {
+      ascendSparsely(target, from, gradient, size);
+      return;
+    }
     if (this.norm === 'linf') {
       for (let i = 0; i < target.length; i++) target[i] = (from[i] as number) + size * Math.sign(gradient[i] as number);
       return;
@@ -70,10 +87,11 @@ export class Ball {
     return image;
   }
 
-  /** clean + eps * field / |field|, cut to [0,1]: its largest coordinate (linf) or its length (l2) lies on the border. */
+  /** clean + eps * field / |field|, cut to [0,1]: its largest coordinate (linf), its length (l2) or its sum (l1) lies on the border. */
   start(field: ArrayLike<number>): Float32Array {
     let size = 0;
     if (this.norm === 'l2') size = lengthOf(field);
+    else if (this.norm === 'l1') for (let i = 0; i < field.length; i++) size += Math.abs(field[i] as number);
     else for (let i = 0; i < field.length; i++) size = Math.max(size, Math.abs(field[i] as number));
     return this.clean.map((value, i) => Math.min(Math.max(value + (this.eps * (field[i] as number)) / (size + 1e-12), 0), 1));
   }

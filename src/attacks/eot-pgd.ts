@@ -68,6 +68,6 @@ export function eotPgd({ eps, stepSize = eps / 4, steps = 10, draws = 20, sigma 
       return new ExpectationSearch({ label: samples.labels[row] as number, start, steps, keepGoing, takeStep }, stream, draws, sigma);
     });
     await searchByGradient(classifier, 'cross-entropy', searches);
-    return joinImages(searches.map(({ image }) => image));
+    return joinImages(searches.map(({ best }) => best));
   };
 }

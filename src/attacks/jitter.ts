@@ -60,7 +60,7 @@ export function jitter({ eps, stepSize = eps / 4, steps = 10, sigma = 0.1, rando
       return new JitterSearch({ label, start, steps, keepGoing, takeStep }, stream, sigma, classifier.classes);
     });
     await searchByGradient(classifier, 'jitter', searches);
-    return joinImages(searches.map(({ image }) => image));
+    return joinImages(searches.map(({ best }) => best));
   };
 }
 

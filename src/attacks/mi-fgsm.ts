@@ -2,6 +2,7 @@
 import { type Attack, imageOf, joinImages } from './attack.ts';
 import { Ball } from './ball.ts';
 import { DescentSearch } from './descent-search.ts';
+import { Momentum } from './momentum.ts';
 import { searchByGradient } from './search.ts';
 
 export interface MiFgsmOptions {
@@ -21,23 +22,16 @@ export function miFgsm({ eps, steps = 10, stepSize = eps / steps, decay = 1, kee
   return async (classifier, samples) => {
     const searches = Array.from({ length: samples.count }, (_, row) => {
       const ball = new Ball('linf', imageOf(samples, row), eps);
-      const direction = new Float32Array(ball.clean.length);
+      const momentum = new Momentum(ball.clean.length, decay);
       return new DescentSearch({
         label: samples.labels[row] as number,
         start: ball.clean,
         steps,
         keepGoing,
-        takeStep: (next, image, { gradient }) => {
-          let sum = 0;
-          for (const value of gradient) sum += Math.abs(value);
-          // A zero gradient adds nothing to the direction.
-          const scale = sum === 0 ? 0 : 1 / sum;
-          for (let i = 0; i < direction.length; i++) direction[i] = decay * (direction[i] as number) + scale * (gradient[i] as number);
-          ball.step(next, image, direction, stepSize);
-        },
+        takeStep: (next, image, { gradient }) => ball.step(next, image, momentum.add(gradient), stepSize),
       });
     });
     await searchByGradient(classifier, 'cross-entropy', searches);
-    return joinImages(searches.map(({ image }) => image));
+    return joinImages(searches.map(({ best }) => best));
   };
 }

@@ -50,7 +50,7 @@ export function pifgsm({ eps, steps = 10, amplification = 10, keepGoing }: Pifgs
       });
     });
     await searchByGradient(classifier, 'cross-entropy', searches);
-    return joinImages(searches.map(({ image }) => image));
+    return joinImages(searches.map(({ best }) => best));
   };
 }
 

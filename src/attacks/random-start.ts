@@ -1,9 +1,14 @@
-/** @file Random points of the L-infinity ball. */
+/** @file Random points around an image. */
 import type { Random } from '../core/index.ts';
 
 /** Fills out[offset, offset + length) with uniform values in [-1, 1), in the order of the array. */
 export function fillUniformNoise(random: Random, out: Float32Array, offset: number, length: number): void {
   for (let i = offset; i < offset + length; i++) out[i] = 2 * random.uniform() - 1;
+}
+
+/** Fills out[offset, offset + length) with standard normal values, in the order of the array. */
+export function fillNormalNoise(random: Random, out: Float32Array, offset: number, length: number): void {
+  for (let i = offset; i < offset + length; i++) out[i] = random.normal();
 }
 
 /** image <- clamp(image + eps * noise) to [0,1], in place; both of the same length. */

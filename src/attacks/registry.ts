@@ -1,18 +1,26 @@
 /** @file Attacks by name: as a training run ends with them, and as `deepdefense evaluate` runs them, with their settings. */
 import type { AttackName, AttackSpec, Config } from '../config/index.ts';
 import { apgd, apgdTargeted } from './apgd.ts';
-import { type Attack, imageOf, joinImages, uniformField } from './attack.ts';
+import type { Attack } from './attack.ts';
 import type { AttackSchedule } from './attack-schedule.ts';
-import { Ball, type BallNorm } from './ball.ts';
+import type { BallNorm } from './ball.ts';
 import type { AttackLoss } from './classifier.ts';
+import { diFgsm } from './di-fgsm.ts';
+import { cw } from './cw.ts';
+import { deepFool } from './deepfool.ts';
 import { eotPgd } from './eot-pgd.ts';
 import { fgsm } from './fgsm.ts';
+import { hopSkipJump } from './hop-skip-jump.ts';
 import { jitter } from './jitter.ts';
 import { miFgsm } from './mi-fgsm.ts';
+import { noise, type NoiseDistribution } from './noise.ts';
+import { onePixel } from './one-pixel.ts';
 import { PGD_STEPS, pgd } from './pgd.ts';
 import { pifgsm } from './pifgsm.ts';
 import { projectedGradient } from './projected-gradient.ts';
 import { square } from './square.ts';
+import { squareL2 } from './square-l2.ts';
+import { tiFgsm } from './ti-fgsm.ts';
 
 export type InTrainingAttack = Config['evaluation']['attacks'][number];
 
@@ -26,7 +34,7 @@ const search = (attack: Attack): EvaluationAttack => ({ kind: 'search', attack }
 
 /** By L-infinity radius in [0,1] pixel units. Settings are those of the original papers and of AutoAttack; see docs/attacks.md. */
 export const ATTACKS: Readonly<Record<InTrainingAttack, (epsLinf: number) => EvaluationAttack>> = {
-  noise: (eps) => search(uniformNoise(eps)),
+  noise: (eps) => search(noise({ norm: 'linf', eps })),
   fgsm: (eps) => steps(fgsm(eps)),
   bim: (eps) => search(projectedGradient({ norm: 'linf', eps, stepSize: eps / 4, steps: PGD_STEPS })),
   pgd: (eps) => steps(pgd(eps)),
@@ -58,11 +66,22 @@ class Settings {
     return this.#spec.settings.loss as AttackLoss;
   }
 
+  get distribution(): NoiseDistribution {
+    return this.#spec.settings.distribution as NoiseDistribution;
+  }
+
   /** The norm, of a ball. */
   get ball(): BallNorm {
     const { name, norm } = this.#spec;
-    if (norm !== 'linf' && norm !== 'l2') throw new Error(`attack ${name} has no radius in norm ${norm}`);
+    if (norm === 'l0') throw new Error(`attack ${name} has no radius in norm ${norm}`);
     return norm;
+  }
+
+  /** The norm of attacks that know no other. */
+  get linfOrL2(): 'linf' | 'l2' {
+    const { ball } = this;
+    if (ball === 'l1') throw new Error(`attack ${this.#spec.name} has no norm l1`);
+    return ball;
   }
 }
 
@@ -70,7 +89,7 @@ type Creator = (settings: Settings, eps: number) => Attack;
 
 /** See config/attack-catalogue.ts for names, norms and settings. */
 const CREATORS: Readonly<Record<AttackName, Creator>> = {
-  noise: (_, eps) => uniformNoise(eps),
+  noise: (settings, eps) => noise({ norm: settings.linfOrL2, eps, distribution: settings.distribution, draws: settings.number('draws') }),
   fgsm: ({ loss }, eps) => projectedGradient({ norm: 'linf', eps, stepSize: eps, steps: 1, loss }),
   bim: (settings, eps) => projectedGradient({ norm: 'linf', eps, stepSize: eps / 4, steps: settings.number('steps'), loss: settings.loss }),
   pgd: (settings, eps) =>
@@ -79,40 +98,50 @@ const CREATORS: Readonly<Record<AttackName, Creator>> = {
       eps,
       stepSize: eps / 4,
       steps: settings.number('steps'),
+      restarts: settings.number('restarts'),
       loss: settings.loss,
       randomStart: true,
     }),
   'mi-fgsm': (settings, eps) => miFgsm({ eps, steps: settings.number('steps') }),
+  'di-fgsm': (settings, eps) =>
+    diFgsm({ eps, steps: settings.number('steps'), probability: settings.number('probability'), decay: settings.number('decay') }),
+  'ti-fgsm': (settings, eps) =>
+    tiFgsm({ eps, steps: settings.number('steps'), kernel: 2 * settings.number('reach') + 1, decay: settings.number('decay') }),
   pifgsm: (settings, eps) => pifgsm({ eps, steps: settings.number('steps'), amplification: settings.number('amplification') }),
   'eot-pgd': (settings, eps) => eotPgd({ eps, steps: settings.number('steps') }),
   jitter: (settings, eps) => jitter({ eps, steps: settings.number('steps') }),
   apgd: (settings, eps) =>
-    apgd({ norm: settings.ball, eps, steps: settings.number('steps'), restarts: settings.number('restarts'), loss: settings.loss }),
+    apgd({ norm: settings.linfOrL2, eps, steps: settings.number('steps'), restarts: settings.number('restarts'), loss: settings.loss }),
   'apgd-dlr': (settings, eps) =>
-    apgd({ norm: settings.ball, eps, steps: settings.number('steps'), restarts: settings.number('restarts'), loss: 'dlr' }),
+    apgd({ norm: settings.linfOrL2, eps, steps: settings.number('steps'), restarts: settings.number('restarts'), loss: 'dlr' }),
   'apgd-t': (settings, eps) =>
     apgdTargeted({
-      norm: settings.ball,
+      norm: settings.linfOrL2,
       eps,
       steps: settings.number('steps'),
       restarts: settings.number('restarts'),
       targets: settings.number('targets'),
     }),
-  square: (settings, eps) => square({ eps, queries: settings.number('queries') }),
+  square: (settings, eps) => (settings.linfOrL2 === 'l2' ? squareL2 : square)({ eps, queries: settings.number('queries') }),
+  'one-pixel': (settings, eps) =>
+    onePixel({ pixels: eps, population: settings.number('population'), generations: settings.number('generations') }),
+  deepfool: (settings) => deepFool({ norm: settings.linfOrL2, steps: settings.number('steps'), overshoot: settings.number('overshoot') }),
+  cw: (settings) =>
+    cw({
+      steps: settings.number('steps'),
+      searchSteps: settings.number('searchSteps'),
+      c: settings.number('c'),
+      learningRate: settings.number('learningRate'),
+      confidence: settings.number('confidence'),
+    }),
+  'hop-skip-jump': (settings) =>
+    hopSkipJump({ norm: settings.linfOrL2, queries: settings.number('queries'), initialEvaluations: settings.number('evaluations') }),
 };
 
 /**
  * The attack of a spec.
- * @param eps radius in [0,1] pixel units, of the spec's norm; without meaning for minimum-norm attacks
+ * @param eps radius of the spec's norm, in [0,1] pixel units (`l0`: a number of pixels); without meaning for minimum-norm attacks
  */
 export function createAttack(spec: AttackSpec, eps: number): Attack {
   return CREATORS[spec.name](new Settings(spec), eps);
-}
-
-/** One uniform point of the ball: what an attack without any knowledge finds. */
-function uniformNoise(eps: number): Attack {
-  return (_, samples, random) => {
-    const moved = (row: number) => new Ball('linf', imageOf(samples, row), eps).offset(uniformField(random.stream(row, 0)));
-    return Promise.resolve(joinImages(Array.from({ length: samples.count }, (__, row) => moved(row))));
-  };
 }

@@ -3,7 +3,8 @@
  * searches of a batch go step by step together; one that has ended leaves the batch. As a search sees nothing of its neighbours, its
  * result doesn't depend on them.
  */
-import { isTargeted } from './attack-loss.ts';
+import type { Samples } from './attack.ts';
+import { isTargeted, requireClasses } from './attack-loss.ts';
 import { type AttackLoss, type Classifier, IMAGE_VALUES } from './classifier.ts';
 
 /** What the classifier makes of an image. Arrays are valid during the call only. */
@@ -37,56 +38,68 @@ export interface Search<Seen extends Look> {
 }
 
 /** Runs searches that look at logits only. */
-export async function searchByLogits(classifier: Classifier, searches: readonly Search<Look>[]): Promise<void> {
+export function searchByLogits(classifier: Classifier, searches: readonly Search<Look>[]): Promise<void> {
   const { classes } = classifier;
-  for (let active = open(searches); active.length > 0; active = open(active)) {
-    const logits = await classifier.logits({ count: active.length, images: gather(active) });
-    for (const [row, search] of active.entries()) search.observe({ logits: logits.subarray(row * classes, (row + 1) * classes) });
-  }
+  return inBatches(classifier, searches, async (batch, looks) => {
+    const logits = await classifier.logits(looks);
+    for (const [row, search] of batch.entries()) search.observe({ logits: logits.subarray(row * classes, (row + 1) * classes) });
+  });
 }
 
-/** Runs searches that follow the gradient of a loss. */
+/**
+ * Runs searches that follow the gradient of a loss.
+ * @throws DeepDefenseError USAGE where the loss isn't defined for so few classes.
+ */
 export async function searchByGradient(classifier: Classifier, loss: AttackLoss, searches: readonly Search<GradientLook>[]): Promise<void> {
   const { classes } = classifier;
-  for (let active = open(searches); active.length > 0; active = open(active)) {
+  requireClasses(loss, classes);
+  await inBatches(classifier, searches, async (batch, looks) => {
     const seen = await classifier.gradients(loss, {
-      count: active.length,
-      images: gather(active),
-      labels: Int32Array.from(active, ({ label }) => label),
-      targets: isTargeted(loss) ? Int32Array.from(active, ({ target = 0 }) => target) : undefined,
-      noise: loss === 'jitter' ? gatherNoise(active, classes) : undefined,
+      ...looks,
+      labels: Int32Array.from(batch, ({ label }) => label),
+      targets: isTargeted(loss) ? Int32Array.from(batch, ({ target = 0 }) => target) : undefined,
+      noise: loss === 'jitter' ? gatherNoise(batch, classes) : undefined,
     });
-    for (const [row, search] of active.entries())
+    for (const [row, search] of batch.entries())
       search.observe({
         logits: seen.logits.subarray(row * classes, (row + 1) * classes),
         loss: seen.loss[row] as number,
         gradient: seen.gradient.subarray(row * IMAGE_VALUES, (row + 1) * IMAGE_VALUES),
       });
-  }
+  });
 }
 
 /** Runs searches that need the gradients of all logits. */
-export async function searchByJacobian(classifier: Classifier, searches: readonly Search<JacobianLook>[]): Promise<void> {
+export function searchByJacobian(classifier: Classifier, searches: readonly Search<JacobianLook>[]): Promise<void> {
   const { classes } = classifier;
   const size = classes * IMAGE_VALUES;
-  for (let active = open(searches); active.length > 0; active = open(active)) {
-    const { logits, jacobian } = await classifier.logitGradients({ count: active.length, images: gather(active) });
-    for (const [row, search] of active.entries())
+  return inBatches(classifier, searches, async (batch, looks) => {
+    const { logits, jacobian } = await classifier.logitGradients(looks);
+    for (const [row, search] of batch.entries())
       search.observe({
         logits: logits.subarray(row * classes, (row + 1) * classes),
         jacobian: jacobian.subarray(row * size, (row + 1) * size),
       });
-  }
+  });
+}
+
+/** Calls back with batches of searches and their images until all are done; between two looks of a search all others had theirs. */
+async function inBatches<Seen extends Look>(
+  { batchSize }: Classifier,
+  searches: readonly Search<Seen>[],
+  look: (batch: readonly Search<Seen>[], looks: { readonly count: number; readonly images: Float32Array }) => Promise<void>,
+): Promise<void> {
+  const images = new Float32Array(batchSize * IMAGE_VALUES);
+  for (let active = open(searches); active.length > 0; active = open(active))
+    for (let first = 0; first < active.length; first += batchSize) {
+      const batch = active.slice(first, first + batchSize);
+      for (const [row, { image }] of batch.entries()) images.set(image, row * IMAGE_VALUES);
+      await look(batch, { count: batch.length, images });
+    }
 }
 
 function open<Seen extends Look>(searches: readonly Search<Seen>[]): Search<Seen>[] {
   return searches.filter(({ done }) => !done);
-}
-
-function gather(searches: readonly { readonly image: Float32Array }[]): Float32Array {
-  const images = new Float32Array(searches.length * IMAGE_VALUES);
-  for (const [row, { image }] of searches.entries()) images.set(image, row * IMAGE_VALUES);
-  return images;
 }
 
 function gatherNoise(searches: readonly { readonly noise?: Float32Array }[], classes: number): Float32Array {
@@ -98,6 +111,14 @@ function gatherNoise(searches: readonly { readonly noise?: Float32Array }[], cla
 /** True unless the label's logit is strictly the largest; NaN counts as misclassified. */
 export function isMisclassified(logits: ArrayLike<number>, label: number): boolean {
   return !(logitMargin(logits, label) > 0);
+}
+
+/** The rows whose clean image is classified correctly, with one look at each. */
+export async function correctRows(classifier: Classifier, samples: Samples): Promise<number[]> {
+  const { classes } = classifier;
+  const logits = await classifier.logits(samples);
+  const isCorrect = (label: number, row: number) => !isMisclassified(logits.subarray(row * classes, (row + 1) * classes), label);
+  return [...samples.labels].flatMap((label, row) => (isCorrect(label, row) ? [row] : []));
 }
 
 /** z_y - max_{k != y} z_k. */

@@ -1,13 +1,12 @@
 /** @file One ascent step along the sign of the input gradient: all of FGSM, and the body of PGD. Runs inside programs. */
-import type { ModelName } from '../config/index.ts';
+import type { Network } from '../config/index.ts';
 import { tf } from '../engine/index.ts';
-import { forward, type InputRange, type NamedTensors } from '../nn/index.ts';
+import { forward, type NamedTensors } from '../nn/index.ts';
 import { type LossName, sampleScalar } from '../objectives/index.ts';
 import { type LinfBall, projectToBall } from './linf-ball.ts';
 
 export interface SignStepOptions {
-  readonly model: ModelName;
-  readonly inputRange: InputRange;
+  readonly network: Network;
   readonly params: NamedTensors;
   /** [b,10] float32 one-hot. */
   readonly target: tf.Tensor;
@@ -24,7 +23,7 @@ export interface SignStepOptions {
  * @param image [b,32,32,3] float32 in [0,1]
  */
 export function signStep(options: SignStepOptions, image: tf.Tensor): tf.Tensor {
-  const { model, inputRange, params, target, loss, ball, stepSizeLinf } = options;
-  const gradient = tf.grad((x: tf.Tensor) => tf.sum(sampleScalar(loss, forward(model, inputRange, params, x).logits, target)))(image);
+  const { network, params, target, loss, ball, stepSizeLinf } = options;
+  const gradient = tf.grad((x: tf.Tensor) => tf.sum(sampleScalar(loss, forward(network, params, x).logits, target)))(image);
   return projectToBall(ball, tf.add(image, tf.mul(tf.sign(gradient), stepSizeLinf)));
 }

@@ -9,6 +9,7 @@ import { configCommand } from './commands/config.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
 import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { evaluateCommand } from './commands/evaluate.ts';
 import { exportCommand } from './commands/export.ts';
 import { quickstartCommand } from './commands/quickstart.ts';
 import { reportCommand } from './commands/report.ts';
@@ -21,6 +22,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   trainCommand,
   coordinatorCommand,
   workerCommand,
+  evaluateCommand,
   reportCommand,
   auditCommand,
   exportCommand,

@@ -122,7 +122,7 @@ async function replayStretch(
   onRecord: (record: StepCommitted) => void,
 ): Promise<void> {
   const { config, totalSteps } = history;
-  const specs = parameterSpecs(config.model.name);
+  const specs = parameterSpecs(config.model);
   const parameterCount = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const length = vectorLength(config, parameterCount);
   const optimizer = createRunOptimizer(config, specs);

@@ -114,7 +114,7 @@ function openStep(strategy: Config['strategy']['name'], { model, batch, threads 
 
 function inputOf({ name, shape, dtype }: TensorSpec, config: Config): TensorValue {
   if (name === 'parameters') {
-    const data = initialParameters(config.model.name, config.model.initialisation, config.seed);
+    const data = initialParameters(config.model, config.model.initialisation, config.seed);
     return { shape, dtype: 'float32', data };
   }
   const data = new Float32Array(sizeOf(shape));

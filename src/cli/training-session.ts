@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import type { Config } from '../config/index.ts';
 import type { Checkpoint, RunResult } from '../coordinator/index.ts';
 import { startCoordinator } from '../coordinator/index.ts';
-import { DeepDefenseError, EXIT_CODES } from '../core/index.ts';
+import { EXIT_CODES } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import { createLogger, createMetrics, createProgress, silentProgress } from '../telemetry/index.ts';
 import type { CommandContext } from './context.ts';
 import { onInterrupt } from './interrupts.ts';
 import { showProgress } from './show-progress.ts';
-import { type WorkerExit, WorkerProcesses } from './worker-processes.ts';
+import { describeExit, WorkerProcesses, workersLost } from './worker-processes.ts';
 
 /** Options of {@link trainHere}. */
 export interface TrainingOptions {
@@ -115,19 +115,5 @@ function startWorkers(
           `worker process ${exit.worker} ${describeExit(exit)}; ${exit.restarts ? 'starting it again' : 'giving it up'}, see ${exit.logFile ?? 'above'}`,
         );
     },
-  });
-}
-
-function describeExit({ exitCode, signal, processId }: WorkerExit): string {
-  if (signal !== null) return `(pid ${processId}) was ended by ${signal}`;
-  return exitCode === null ? "couldn't be started" : `(pid ${processId}) ended with code ${exitCode}`;
-}
-
-function workersLost(exits: readonly WorkerExit[]): DeepDefenseError {
-  return new DeepDefenseError('WORKERS_LOST', {
-    what: 'all started worker processes ended and were given up',
-    got: exits.map((exit) => `worker ${exit.worker} ${describeExit(exit)}`).join('; '),
-    todo: `read ${exits[0]?.logFile ?? 'the logs'}; "deepdefense doctor" checks the installation`,
-    fields: { exits },
   });
 }

@@ -1,7 +1,7 @@
 /** @file Trained weights, from wherever the user points: a run folder, a weights file or a checkpoint. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Config, MODEL_NAMES, type ModelName, parameterSpecs } from '../config/index.ts';
+import { type Config, MODEL_NAMES, modelSchema, type Network, parameterSpecs } from '../config/index.ts';
 import { DeepDefenseError, sizeOf } from '../core/index.ts';
 import { decodeSafetensors, type NamedTensor, type SafetensorsFile } from '../wire/index.ts';
 
@@ -9,25 +9,27 @@ import { decodeSafetensors, type NamedTensor, type SafetensorsFile } from '../wi
 export interface Weights {
   /** File that they were read from. */
   readonly file: string;
-  readonly model: ModelName;
-  readonly inputRange: Config['model']['inputRange'];
-  /** Flat, in the order of `parameterSpecs(model)`. */
+  readonly network: Network;
+  /** Flat, in the order of `parameterSpecs(network)`. */
   readonly parameters: Float32Array;
   /** The same by name, without optimiser state. */
   readonly tensors: readonly NamedTensor[];
+  /** What the file says of itself. */
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 /**
  * Reads weights: of a folder its `weights.safetensors`, else its newest checkpoint.
+ * @param known the network of a file that doesn't name any
  * @throws DeepDefenseError CHECKPOINT_MISSING, CHECKPOINT_TRUNCATED, CHECKPOINT_CORRUPT, CHECKPOINT_OTHER_MODEL.
  */
-export async function readWeights(source: string): Promise<Weights> {
+export async function readWeights(source: string, known?: Network): Promise<Weights> {
   const kind = await stat(source).catch(() => undefined);
   if (kind === undefined) throw missing(source);
   const file = kind.isDirectory() ? await weightsFileOf(source) : source;
   const content = decodeSafetensors(await readFile(file), file);
-  const { model, inputRange } = identify(content, file);
-  return { file, model, inputRange, ...collect(model, content, file) };
+  const network = identify(content, file, known);
+  return { file, network, ...collect(network, content, file), metadata: content.metadata };
 }
 
 async function weightsFileOf(folder: string): Promise<string> {
@@ -37,26 +39,32 @@ async function weightsFileOf(folder: string): Promise<string> {
   return (await loadNewestCheckpoint(join(folder, 'checkpoints'))).path;
 }
 
-/** Checkpoints and weights files carry the run's config; files that `export` wrote carry model and range. */
-function identify({ metadata }: SafetensorsFile, file: string): Pick<Weights, 'model' | 'inputRange'> {
-  const fromConfig = metadata.config === undefined ? undefined : (JSON.parse(metadata.config) as Partial<Config>).model;
-  const model = fromConfig?.name ?? metadata.model;
-  const inputRange = fromConfig?.inputRange ?? metadata.inputRange;
-  const known = MODEL_NAMES.find((name) => name === model);
-  if (known === undefined || (inputRange !== 'unit' && inputRange !== 'signed')) {
+/** Checkpoints carry the run's config, weights files the network; older ones only model and range, and have defaults otherwise. */
+function identify({ metadata }: SafetensorsFile, file: string, known: Network | undefined): Network {
+  const { config, network, model, inputRange } = metadata;
+  const written =
+    config !== undefined
+      ? (JSON.parse(config) as Partial<Config>).model
+      : network !== undefined
+        ? (JSON.parse(network) as Network)
+        : model === undefined
+          ? known
+          : { name: model, inputRange };
+  const parsed = modelSchema.safeParse(written);
+  if (!parsed.success || written?.name === undefined || written.inputRange === undefined) {
     throw new DeepDefenseError('CHECKPOINT_OTHER_MODEL', {
       what: `"${file}" does not say which model its weights belong to`,
       expected: `metadata with one of the models ${MODEL_NAMES.join(', ')} and its input range`,
-      got: `model ${JSON.stringify(model ?? null)}, input range ${JSON.stringify(inputRange ?? null)}`,
-      todo: 'use a file that deepdefense wrote',
+      got: `model ${JSON.stringify(written?.name ?? null)}, input range ${JSON.stringify(written?.inputRange ?? null)}`,
+      todo: 'use a file that deepdefense wrote; `evaluate` takes the model from a config (--config)',
       fields: { path: file },
     });
   }
-  return { model: known, inputRange };
+  return parsed.data;
 }
 
-function collect(model: ModelName, { tensors }: SafetensorsFile, file: string): Pick<Weights, 'parameters' | 'tensors'> {
-  const specs = parameterSpecs(model);
+function collect(network: Network, { tensors }: SafetensorsFile, file: string): Pick<Weights, 'parameters' | 'tensors'> {
+  const specs = parameterSpecs(network);
   const parameters = new Float32Array(specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
   const named: NamedTensor[] = [];
   let offset = 0;
@@ -64,7 +72,7 @@ function collect(model: ModelName, { tensors }: SafetensorsFile, file: string): 
     const value = tensors.get(name);
     if (value === undefined || value.dtype !== 'float32' || value.shape.join() !== shape.join()) {
       throw new DeepDefenseError('CHECKPOINT_OTHER_MODEL', {
-        what: `"${file}" has other tensors than model "${model}"`,
+        what: `"${file}" has other tensors than model "${network.name}"`,
         expected: `"${name}" float32 [${shape.join(', ')}]`,
         got: value === undefined ? 'no such tensor' : `${value.dtype} [${value.shape.join(', ')}]`,
         fields: { path: file, tensor: name },

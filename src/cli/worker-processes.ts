@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { EXIT_CODES } from '../core/index.ts';
+import { DeepDefenseError, EXIT_CODES } from '../core/index.ts';
 
 /** Options of a {@link WorkerProcesses}. */
 export interface WorkerProcessesOptions {
@@ -190,4 +190,20 @@ function ownCommand(): [string, ...string[]] {
   const main = fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url));
   const flags = new Set([...process.execArgv, NO_HELPER_THREADS]);
   return [process.execPath, ...flags, main, 'worker', '--stop-with-parent'];
+}
+
+/** `(pid 12) was ended by SIGKILL`, for messages. */
+export function describeExit({ exitCode, signal, processId }: WorkerExit): string {
+  if (signal !== null) return `(pid ${processId}) was ended by ${signal}`;
+  return exitCode === null ? "couldn't be started" : `(pid ${processId}) ended with code ${exitCode}`;
+}
+
+/** The error for a command all of whose workers are given up. */
+export function workersLost(exits: readonly WorkerExit[]): DeepDefenseError {
+  return new DeepDefenseError('WORKERS_LOST', {
+    what: 'all started worker processes ended and were given up',
+    got: exits.map((exit) => `worker ${exit.worker} ${describeExit(exit)}`).join('; '),
+    todo: `read ${exits[0]?.logFile ?? 'the logs'}; "deepdefense doctor" checks the installation`,
+    fields: { exits },
+  });
 }

@@ -37,9 +37,20 @@ const LOSS: AttackSetting = {
   choices: ['cross-entropy', 'mse', 'margin', 'dlr'],
   description: 'What the attack climbs.',
 };
+const DECAY: AttackSetting = { default: 1, min: 0, description: 'Share of the direction that is kept from step to step.' };
 
 export const ATTACK_CATALOGUE = {
-  noise: { kind: 'bounded', norms: ['linf'], sees: 'nothing', passes: 1, summary: 'one uniform point of the ball', settings: {} },
+  noise: {
+    kind: 'bounded',
+    norms: ['linf', 'l2'],
+    sees: 'decisions',
+    passes: 1,
+    summary: 'random points of the ball',
+    settings: {
+      distribution: { default: 'uniform', choices: ['uniform', 'gaussian'], description: 'Of the values of the noise.' },
+      draws: { default: 1, min: 1, integer: true, description: 'Points to try.' },
+    },
+  },
   fgsm: {
     kind: 'bounded',
     norms: ['linf'],
@@ -58,7 +69,7 @@ export const ATTACK_CATALOGUE = {
   },
   pgd: {
     kind: 'bounded',
-    norms: ['linf', 'l2'],
+    norms: ['linf', 'l2', 'l1'],
     sees: 'gradients',
     passes: 11,
     summary: 'steps of eps/4 from a random point of the ball (Madry et al. 2018)',
@@ -71,6 +82,30 @@ export const ATTACK_CATALOGUE = {
     passes: 11,
     summary: 'steps of eps/10 along the momentum of normalised gradients (Dong et al. 2018)',
     settings: { steps: steps(10) },
+  },
+  'di-fgsm': {
+    kind: 'bounded',
+    norms: ['linf'],
+    sees: 'gradients',
+    passes: 10,
+    summary: 'momentum FGSM at randomly resized copies, for transfer (Xie et al. 2019)',
+    settings: {
+      steps: steps(10),
+      probability: { default: 0.5, min: 0, max: 1, description: 'Of a resized copy instead of the image itself.' },
+      decay: DECAY,
+    },
+  },
+  'ti-fgsm': {
+    kind: 'bounded',
+    norms: ['linf'],
+    sees: 'gradients',
+    passes: 11,
+    summary: 'momentum FGSM along smoothed gradients, for transfer (Dong et al. 2019)',
+    settings: {
+      steps: steps(10),
+      reach: { default: 2, min: 0, max: 16, integer: true, description: 'The kernel has 2 reach + 1 pixels a side.' },
+      decay: DECAY,
+    },
   },
   pifgsm: {
     kind: 'bounded',
@@ -129,11 +164,58 @@ export const ATTACK_CATALOGUE = {
   },
   square: {
     kind: 'bounded',
-    norms: ['linf'],
+    norms: ['linf', 'l2'],
     sees: 'logits',
     passes: 1700,
     summary: 'random squares, no gradients (Andriushchenko et al. 2020)',
     settings: { queries: { default: 5000, min: 1, integer: true, description: 'Looks at the logits.' } },
+  },
+  'one-pixel': {
+    kind: 'bounded',
+    norms: ['l0'],
+    sees: 'logits',
+    passes: 13_500,
+    summary: 'differential evolution of eps pixels (Su et al. 2019); eps counts pixels',
+    settings: {
+      population: { default: 400, min: 4, integer: true, description: 'Candidates of a generation.' },
+      generations: { default: 100, min: 0, integer: true, description: 'Generations after the random one.' },
+    },
+  },
+  deepfool: {
+    kind: 'minimum-norm',
+    norms: ['l2', 'linf'],
+    sees: 'gradients',
+    passes: 60,
+    summary: 'steps to the nearest linearised boundary (Moosavi-Dezfooli et al. 2016)',
+    settings: {
+      steps: steps(50),
+      overshoot: { default: 0.02, min: 0, description: 'Share by which the sum of all steps is made longer.' },
+    },
+  },
+  cw: {
+    kind: 'minimum-norm',
+    norms: ['l2'],
+    sees: 'gradients',
+    passes: 9000,
+    summary: 'descent in tanh space with a search over the constant c (Carlini and Wagner 2017)',
+    settings: {
+      steps: { default: 1000, min: 1, integer: true, description: 'Steps for each value of c; the paper takes 10 000.' },
+      searchSteps: { default: 9, min: 1, integer: true, description: 'Values of c to try.' },
+      c: { default: 0.001, min: 1e-12, description: 'The first value of c.' },
+      learningRate: { default: 0.01, min: 1e-12, description: 'Of Adam, in tanh space.' },
+      confidence: { default: 0, min: 0, description: 'Margin by which another class has to be ahead, in logits.' },
+    },
+  },
+  'hop-skip-jump': {
+    kind: 'minimum-norm',
+    norms: ['l2', 'linf'],
+    sees: 'decisions',
+    passes: 1700,
+    summary: 'walk along the decision boundary (Chen et al. 2020)',
+    settings: {
+      queries: { default: 5000, min: 1, integer: true, description: 'Looks at the decision.' },
+      evaluations: { default: 100, min: 1, integer: true, description: 'Looks for the first estimate of a direction.' },
+    },
   },
 } as const satisfies Readonly<Record<string, AttackDescription>>;
 

@@ -1,6 +1,7 @@
 /** @file docs/configuration.md, generated from the schema. */
 import { type ConfigField, configFields } from './field-table.ts';
-import { featureLayers, MODEL_NAMES, MODELS } from './model-catalogue.ts';
+import { defaultNetwork, featureLayers } from './architecture.ts';
+import { MODEL_NAMES, MODELS } from './model-catalogue.ts';
 import { PRESETS } from './presets.ts';
 
 const SECTION_TITLES: Readonly<Record<string, string>> = {
@@ -61,7 +62,7 @@ function fieldTable(section: string, fields: readonly ConfigField[]): string {
 function layerTable(): string {
   const rows = MODEL_NAMES.map(
     (name) =>
-      `| \`${name}\` | ${cell(MODELS[name].summary)} | ${featureLayers(name)
+      `| \`${name}\` | ${cell(MODELS[name].summary)} | ${featureLayers(defaultNetwork(name))
         .map((layer) => `\`${layer}\``)
         .join(', ')} |`,
   );

@@ -8,8 +8,21 @@ export {
   type Norm,
   NORMS,
 } from './attack-catalogue.ts';
+export {
+  defaultNetwork,
+  featureLayers,
+  INPUT_LAYER,
+  type Network,
+  networkOperations,
+  normOf,
+  parameterSpecs,
+} from './architecture.ts';
+export { attackPasses } from './attack-effort.ts';
 export { type AttackSpec, formatAttackSpec, parseAttackSpec } from './attack-spec.ts';
 export { configDocs } from './config-docs.ts';
+export { type EvaluationPlan, evaluationSpecs, evaluationVectorLength, parseEvaluationPlan } from './evaluation-plan.ts';
+export { EVALUATION_SUITES, type EvaluationSuite, type SuiteName } from './evaluation-suites.ts';
+export { DEFAULT_RADII, formatEps, parseEpsList } from './eps-list.ts';
 export { editDistance, nearestName } from './edit-distance.ts';
 export type {
   AttackResult,
@@ -22,17 +35,18 @@ export type {
 export { type ConfigField, configFields, configJsonSchema } from './field-table.ts';
 export { type ConfigProblem, configError } from './config-problem.ts';
 export { type ConfigSources, loadConfig } from './load-config.ts';
-export {
-  featureLayers,
-  INPUT_LAYER,
-  type LayerDescription,
-  MODEL_NAMES,
-  MODELS,
-  type ModelDescription,
-  type ModelName,
-  parameterSpecs,
-} from './model-catalogue.ts';
+export { type LayerDescription, MODEL_NAMES, MODELS, type ModelDescription, type ModelName } from './model-catalogue.ts';
+export type { DenoiseOperation, NormOperation, Operation } from './network-operations.ts';
+export { BATCH_NORM_RATE, initialValue, isDecayed, isRunningStatistic, isRunningVariance } from './parameter-roles.ts';
 export { type Preset, presetConfig, PRESETS } from './presets.ts';
 export { resolveConfig } from './resolve-config.ts';
 export { resolveGfa } from './resolve-gfa.ts';
-export { type Config, type ConfigInput, configSchema, type EvaluationName, type ResolvedGfa } from './schema.ts';
+export {
+  type Config,
+  type ConfigInput,
+  configSchema,
+  type DenoiseFilter,
+  type EvaluationName,
+  modelSchema,
+  type ResolvedGfa,
+} from './schema.ts';

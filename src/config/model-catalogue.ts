@@ -1,25 +1,41 @@
-/**
- * @file The models as plain data: what the coordinator, the config check and `nn` all need to know, with no tensor package.
- * Parameter layouts are PyTorch's ([out,in,kh,kw] and [out,in]; flatten in c,h,w order), so that exported weights fit elsewhere.
- */
-import type { TensorSpec } from '../core/index.ts';
+/** @file The models as plain data. What a config adds to them is in architecture.ts. */
 
 /** One trainable layer. Its feature, by its name, is the output after ReLU (logits for the last). */
 export type LayerDescription =
   | { readonly kind: 'conv'; readonly name: string; readonly inChannels: number; readonly outChannels: number; readonly poolAfter: boolean }
   | { readonly kind: 'dense'; readonly name: string; readonly inFeatures: number; readonly outFeatures: number; readonly relu: boolean };
 
-export interface ModelDescription {
+interface ModelBase {
   readonly name: ModelName;
   readonly summary: string;
   /** Input [H, W, C]. */
   readonly inputShape: readonly [number, number, number];
   readonly classes: number;
+}
+
+/** Layers one behind the other. */
+export interface PlainModel extends ModelBase {
+  readonly kind: 'plain';
   /** Convolutions are 3x3, stride 1, zero padding 1, bias, ReLU; `poolAfter` = 2x2 max-pool, stride 2, after the ReLU. */
   readonly layers: readonly LayerDescription[];
 }
 
-export const MODEL_NAMES = ['cnn3', 'vgg6'] as const;
+/**
+ * A 3x3 convolution, stages of basic blocks (two 3x3 convolutions beside a shortcut), the mean over the pixels, and a dense layer. All
+ * stages but the first halve height and width. Convolutions have no bias; a normalisation follows or precedes each.
+ */
+export interface ResidualModel extends ModelBase {
+  readonly kind: 'residual';
+  readonly stemChannels: number;
+  readonly stageChannels: readonly number[];
+  readonly blocksPerStage: number;
+  /** Normalisation and ReLU before the convolutions (He et al. 2016b) instead of behind them. */
+  readonly preActivation: boolean;
+}
+
+export type ModelDescription = PlainModel | ResidualModel;
+
+export const MODEL_NAMES = ['cnn3', 'vgg6', 'resnet18', 'wrn-16-4'] as const;
 export type ModelName = (typeof MODEL_NAMES)[number];
 
 const conv = (name: string, inChannels: number, outChannels: number, poolAfter: boolean): LayerDescription => ({
@@ -39,6 +55,7 @@ const dense = (name: string, inFeatures: number, outFeatures: number, relu: bool
 
 export const MODELS: Readonly<Record<ModelName, ModelDescription>> = {
   cnn3: {
+    kind: 'plain',
     name: 'cnn3',
     summary: '3 convolutions (16-32-32), hidden layer of 64; 146 122 parameters',
     inputShape: [32, 32, 3],
@@ -52,6 +69,7 @@ export const MODELS: Readonly<Record<ModelName, ModelDescription>> = {
     ],
   },
   vgg6: {
+    kind: 'plain',
     name: 'vgg6',
     summary: '6 convolutions (32-32-64-64-128-128), max-pool after each pair, hidden layer of 128; 550 570 parameters',
     inputShape: [32, 32, 3],
@@ -67,26 +85,26 @@ export const MODELS: Readonly<Record<ModelName, ModelDescription>> = {
       dense('fc2', 128, 10, false),
     ],
   },
+  resnet18: {
+    kind: 'residual',
+    name: 'resnet18',
+    summary: 'residual network in its form for CIFAR (stages of 64-128-256-512 channels, 2 blocks each); 11 173 962 parameters',
+    inputShape: [32, 32, 3],
+    classes: 10,
+    stemChannels: 64,
+    stageChannels: [64, 128, 256, 512],
+    blocksPerStage: 2,
+    preActivation: false,
+  },
+  'wrn-16-4': {
+    kind: 'residual',
+    name: 'wrn-16-4',
+    summary: 'wide residual network of depth 16 and width 4 (stages of 64-128-256 channels, 2 blocks each); 2 748 890 parameters',
+    inputShape: [32, 32, 3],
+    classes: 10,
+    stemChannels: 16,
+    stageChannels: [64, 128, 256],
+    blocksPerStage: 2,
+    preActivation: true,
+  },
 };
-
-/** Name of the pseudo-layer whose feature is the image itself. */
-export const INPUT_LAYER = 'input';
-
-/** Layers that GFA can name: the input, then every layer but the last (whose output is the logits). */
-export function featureLayers(model: ModelName): readonly string[] {
-  return [INPUT_LAYER, ...MODELS[model].layers.slice(0, -1).map((layer) => layer.name)];
-}
-
-/** Parameters in order: `<layer>.weight` ([out,in,3,3] or [out,in]) and `<layer>.bias` ([out]), float32. */
-export function parameterSpecs(model: ModelName): readonly TensorSpec[] {
-  return MODELS[model].layers.flatMap((layer): TensorSpec[] => {
-    const [weight, bias] =
-      layer.kind === 'conv'
-        ? [[layer.outChannels, layer.inChannels, 3, 3], [layer.outChannels]]
-        : [[layer.outFeatures, layer.inFeatures], [layer.outFeatures]];
-    return [
-      { name: `${layer.name}.weight`, shape: weight, dtype: 'float32' },
-      { name: `${layer.name}.bias`, shape: bias, dtype: 'float32' },
-    ];
-  });
-}

@@ -12,10 +12,28 @@ const fraction = z.number().min(0).max(1);
 
 export const ALIGNMENTS = ['tangential-energy', 'negative-gradient', 'squared', 'absolute', 'positive'] as const;
 export const GRADIENT_SOURCES = ['cross-entropy', 'mse', 'true-logit', 'margin'] as const;
-export const STRATEGY_NAMES = ['benchmark', 'first', 'deep', 'adversarial'] as const;
+export const STRATEGY_NAMES = [
+  'benchmark',
+  'first',
+  'deep',
+  'gaie',
+  'gradient-norm',
+  'denoise',
+  'adversarial',
+  'fgsm-rs',
+  'grad-align',
+  'trades',
+  'mart',
+  'awp',
+] as const;
+export const GRADIENT_NORMS = ['l1', 'l2'] as const;
 export const OPTIMIZER_NAMES = ['sgd', 'adam', 'adamw'] as const;
 export const SCHEDULE_NAMES = ['constant', 'step', 'cosine'] as const;
 export const LOSS_NAMES = ['cross-entropy', 'mse'] as const;
+export const NORM_NAMES = ['none', 'group', 'batch'] as const;
+export const DENOISE_FILTERS = ['mean', 'median', 'gaussian', 'non-local'] as const;
+/** What a denoising block filters with. */
+export type DenoiseFilter = (typeof DENOISE_FILTERS)[number];
 export const INPUT_RANGES = ['unit', 'signed'] as const;
 
 export const dataSchema = z.strictObject({
@@ -37,13 +55,37 @@ export const dataSchema = z.strictObject({
   flip: z.boolean().default(true).describe('Random horizontal flip.'),
 });
 
+export const denoiseSchema = z.strictObject({
+  filter: z
+    .enum(['none', ...DENOISE_FILTERS])
+    .default('none')
+    .describe('Filter of feature-denoising blocks (Xie et al. 2019): h + conv1x1(filter(h)), see docs/models.md. none = no such blocks.'),
+  after: z
+    .array(z.string())
+    .min(1)
+    .optional()
+    .describe(
+      'Layers that a denoising block follows, by name: convolutions (the block stands behind their pooling), `stem` or stages. Default: [conv1, conv2], or all stages.',
+    ),
+});
+
 export const modelSchema = z.strictObject({
-  name: z.enum(MODEL_NAMES).default('vgg6').describe('Network: cnn3 (146 122 parameters) or vgg6 (550 570).'),
+  name: z
+    .enum(MODEL_NAMES)
+    .default('vgg6')
+    .describe('Network: cnn3 (146 122 parameters), vgg6 (550 570), resnet18 (11 173 962) or wrn-16-4 (2 748 890), see docs/models.md.'),
   inputRange: z
     .enum(INPUT_RANGES)
     .default('unit')
     .describe('Pixels as the network sees them: unit = [0,1], signed = [-1,1]. Attacks and eps are always in [0,1] units.'),
   initialisation: z.enum(['he', 'glorot']).default('he').describe('Weights: He normal (fan-in) or Glorot uniform; biases 0.'),
+  norm: z
+    .enum(NORM_NAMES)
+    .optional()
+    .describe(
+      'Normalisation of convolutions: none, group (8 groups, Wu and He 2018) or batch (over one logical shard, see docs/models.md). Default: group for resnet18 and wrn-16-4, which need one; none for the others.',
+    ),
+  denoise: denoiseSchema.prefault({}).describe('Feature-denoising blocks.'),
 });
 
 export const objectiveSchema = z.strictObject({
@@ -51,6 +93,14 @@ export const objectiveSchema = z.strictObject({
     .enum(LOSS_NAMES)
     .default('cross-entropy')
     .describe('Training loss, mean over samples: softmax cross-entropy, or squared error of logits to one-hot summed over classes.'),
+  labelSmoothing: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe(
+      'Share a of the target that is spread over all classes: (1 - a) one-hot + a / classes (Szegedy et al. 2016). Only in the training loss; attacks inside training and gradient penalties keep the one-hot target. 0 = off.',
+    ),
 });
 
 export const gfaSchema = z.strictObject({
@@ -70,7 +120,9 @@ export const gfaSchema = z.strictObject({
     .array(z.string())
     .min(1)
     .optional()
-    .describe('Layers by name; `input` is the image. Default: first = [input], deep = [conv1, conv2, conv3].'),
+    .describe(
+      'Layers by name; `input` is the image. Default: first = [input], deep = [conv1, conv2, conv3], or [stem, stage1, stage2] in a residual network.',
+    ),
   weights: z
     .array(z.number().min(0))
     .min(1)
@@ -87,15 +139,64 @@ export const adversarialSchema = z.strictObject({
   randomStart: z.boolean().default(true).describe('Start from a uniform point of the ball.'),
 });
 
+export const tradesSchema = z.strictObject({
+  beta: z.number().min(0).default(6).describe('Weight of KL(clean, attacked), the 1/lambda of the paper.'),
+  steps: positiveInt.default(10).describe('Attack steps inside each training step.'),
+});
+
+export const martSchema = z.strictObject({
+  lambda: z.number().min(0).default(5).describe('Weight of the KL term, itself weighted by 1 - p(label) of the clean image.'),
+  steps: positiveInt.default(10).describe('PGD steps inside each training step.'),
+});
+
+export const fgsmRsSchema = z.strictObject({
+  stepOfEps: z.number().positive().default(1.25).describe('Size of the one step, in units of adversarial.epsLinf.'),
+});
+
+export const gradAlignSchema = z.strictObject({
+  lambda: z
+    .number()
+    .min(0)
+    .default(0.2)
+    .describe('Weight of 1 - cosine of the input gradients at the image and at a random point of the ball.'),
+});
+
+export const gradientNormSchema = z.strictObject({
+  norm: z
+    .enum(GRADIENT_NORMS)
+    .default('l1')
+    .describe('Norm of the input gradient, not squared: l1 answers L-infinity attacks, l2 L2 attacks.'),
+  strength: z
+    .number()
+    .min(0)
+    .default(8 / 255)
+    .describe('Weight of the norm: the radius of the attack that it approximates, in [0,1] pixel units.'),
+});
+
+export const awpSchema = z.strictObject({
+  gamma: z.number().min(0).default(5e-3).describe("Length of a layer's perturbation, relative to the norm of its weights."),
+  steps: positiveInt.default(10).describe('PGD steps inside each training step.'),
+});
+
 export const strategySchema = z.strictObject({
   name: z
     .enum(STRATEGY_NAMES)
     .default('benchmark')
     .describe(
-      'benchmark = plain; first = GFA on the first layer; deep = GFA on the first three; adversarial = PGD training (Madry et al. 2018).',
+      'benchmark = plain; first = GFA on the first layer; deep = GFA on the first three; gaie = squared norm of the input gradient; gradient-norm = norm of the input gradient; denoise = plain training of a network with denoising blocks; adversarial = PGD training (Madry et al. 2018); fgsm-rs, grad-align = training on one-step attacks; trades, mart, awp = PGD training with another loss or perturbed weights. See docs/strategies.md.',
     ),
-  gfa: gfaSchema.prefault({}).describe('GFA regulariser, used by `first` and `deep`.'),
-  adversarial: adversarialSchema.prefault({}).describe('Inner attack, used by `adversarial`.'),
+  gfa: gfaSchema.prefault({}).describe('GFA regulariser, used by `first` and `deep`; `gaie` reads gradientOf, strength and warmup.'),
+  adversarial: adversarialSchema
+    .prefault({})
+    .describe(
+      'Inner attack of `adversarial`. epsLinf is also the radius of fgsm-rs, grad-align, trades, mart and awp; the last three read stepSizeLinf, mart and awp randomStart.',
+    ),
+  trades: tradesSchema.prefault({}).describe('Used by `trades` (Zhang et al. 2019).'),
+  mart: martSchema.prefault({}).describe('Used by `mart` (Wang et al. 2020).'),
+  fgsmRs: fgsmRsSchema.prefault({}).describe('Used by `fgsm-rs` (Wong et al. 2020).'),
+  gradAlign: gradAlignSchema.prefault({}).describe('Used by `grad-align` (Andriushchenko and Flammarion 2020).'),
+  gradientNorm: gradientNormSchema.prefault({}).describe('Used by `gradient-norm` (Simon-Gabriel et al. 2019).'),
+  awp: awpSchema.prefault({}).describe('Used by `awp` (Wu et al. 2020).'),
 });
 
 export const optimizerSchema = z.strictObject({
@@ -174,6 +275,9 @@ export const checkpointSchema = z.strictObject({
 export const evaluationSchema = z.strictObject({
   everyEpochs: z.number().positive().default(1).describe('Clean test accuracy every N epochs, and at the end.'),
   batchSize: positiveInt.default(100).describe('Samples of one compiled evaluation batch.'),
+  attackBatchSize: positiveInt
+    .default(16)
+    .describe('Samples of one compiled batch of an attack. Images that are done leave, so small batches waste less; a GPU wants hundreds.'),
   robustSamples: positiveInt.default(1000).describe('Test images for the attacks (the first N); clean accuracy uses all.'),
   attacks: z
     .array(z.enum(IN_TRAINING_ATTACKS))

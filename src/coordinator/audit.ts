@@ -272,7 +272,7 @@ async function checkWeights(folder: string, history: RunHistory): Promise<AuditC
 function weightsHash(bytes: Buffer, path: string, config: Config): string {
   try {
     const { tensors } = decodeSafetensors(bytes, path);
-    const specs = parameterSpecs(config.model.name);
+    const specs = parameterSpecs(config.model);
     const flat = new Float32Array(specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
     let at = 0;
     for (const { name, shape } of specs) {

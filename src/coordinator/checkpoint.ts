@@ -79,7 +79,7 @@ export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Prom
 
 /** The file's bytes. Synchronous, so that the state can't change meanwhile; equal states of one version give equal bytes. */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
-  const specs = parameterSpecs(checkpoint.config.model.name);
+  const specs = parameterSpecs(checkpoint.config.model);
   const tensors = namedTensors(checkpoint.config, '', checkpoint.parameters);
   for (const [slot, values] of checkpoint.optimizer.slots)
     tensors.push(...namedTensors(checkpoint.config, `${OPTIMIZER_PREFIX}.${slot}.`, values));
@@ -137,7 +137,7 @@ export function missing(path: string): DeepDefenseError {
 }
 
 function namedTensors(config: Config, prefix: string, values: Float32Array): NamedTensor[] {
-  const specs = parameterSpecs(config.model.name);
+  const specs = parameterSpecs(config.model);
   const length = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   if (values.length !== length) {
     throw new DeepDefenseError('INTERNAL', {
@@ -171,7 +171,7 @@ function decodeCheckpoint(file: SafetensorsFile, path: string): Checkpoint {
   const config = readConfig(text('config'));
   if (!MODEL_NAMES.includes(config.model.name))
     throw otherModel(path, config.model.name, `one of ${MODEL_NAMES.join(', ')}`, `"${config.model.name}"`);
-  if (schemaHash(parameterSpecs(config.model.name)) !== text('schemaHash'))
+  if (schemaHash(parameterSpecs(config.model)) !== text('schemaHash'))
     throw otherModel(path, config.model.name, 'parameters that this version has for it', 'others');
   const slotNames = new Set(
     [...tensors.keys()].filter((name) => name.startsWith(`${OPTIMIZER_PREFIX}.`)).map((name) => name.split('.')[1] as string),
@@ -200,7 +200,7 @@ function readConfig(json: string): Config {
 }
 
 function flatten(config: Config, prefix: string, { tensors }: SafetensorsFile, path: string): Float32Array {
-  const specs = parameterSpecs(config.model.name);
+  const specs = parameterSpecs(config.model);
   const flat = new Float32Array(specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
   let from = 0;
   for (const { name, shape } of specs) {

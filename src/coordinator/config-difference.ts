@@ -17,10 +17,15 @@ export interface ConfigDifference {
 /** The keys in which two resolved configs differ, except {@link FREE_KEYS} and `mayDiffer`, in alphabetical order. */
 export function differingKeys(before: Config, now: Config, mayDiffer: readonly string[] = []): ConfigDifference[] {
   const free = [...FREE_KEYS, ...mayDiffer];
+  return differingLeaves(before, now).filter(({ key }) => !free.some((prefix) => key === prefix || key.startsWith(`${prefix}.`)));
+}
+
+/** Everything in which two documents differ, in alphabetical order of the keys; lists are compared as wholes. */
+export function differingLeaves(before: unknown, now: unknown): ConfigDifference[] {
   const [old, current] = [flatten(before), flatten(now)];
   const keys = [...new Set([...old.keys(), ...current.keys()])].sort();
   return keys
-    .filter((key) => old.get(key) !== current.get(key) && !free.some((prefix) => key === prefix || key.startsWith(`${prefix}.`)))
+    .filter((key) => old.get(key) !== current.get(key))
     .map((key) => ({ key, before: old.get(key) ?? 'nothing', now: current.get(key) ?? 'nothing' }));
 }
 

@@ -25,6 +25,7 @@ import { EventChannel } from './event-channel.ts';
 import { earlierGoodput } from './goodput-history.ts';
 import { Ledger } from './ledger.ts';
 import { encodeParameters, type ParameterSnapshot } from './parameter-snapshot.ts';
+import { renderWithWorkers } from './pool-metrics.ts';
 import { type PoolTally, watchPool } from './pool-watcher.ts';
 import { runTraining } from './run.ts';
 import type { RunContext } from './run-context.ts';
@@ -92,7 +93,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       fields: { runId },
     });
   }
-  const specs = parameterSpecs(config.model.name);
+  const specs = parameterSpecs(config.model);
   const parameterCount = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const math = new WasmVectorMath();
   const length = vectorLength(config, parameterCount);
@@ -152,6 +153,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       datasetHash: dataset.contentHash,
       heartbeatMs: config.cluster.heartbeatMs,
       trainSamples: plan.samplesPerEpoch,
+      evaluationJson: '',
     },
     encodeParameters,
     observer,
@@ -363,7 +365,7 @@ function recordStart(
       datasetName: dataset.name,
       datasetHash: dataset.contentHash,
       ...fresh,
-      schemaHash: schemaHash(parameterSpecs(config.model.name)),
+      schemaHash: schemaHash(parameterSpecs(config.model)),
     });
   } else {
     const checkpoint = resume === undefined ? '' : `checkpoints/step-${String(resume.step).padStart(8, '0')}.safetensors`;
@@ -387,15 +389,4 @@ function firstFingerprint(records: readonly JournalRecord[]): string | undefined
 function copyInto(vector: Float32Array, values: Float32Array): Float32Array {
   vector.set(values);
   return vector;
-}
-
-/** Sets what follows from the pool's state when it is asked for. */
-function renderWithWorkers(metrics: CoordinatorMetrics, pool: WorkerPool<ParameterSnapshot>): Promise<string> {
-  for (const [state, count] of Object.entries(pool.counts())) metrics.workers.set({ state }, count);
-  metrics.workerSeconds.reset();
-  for (const [state, seconds] of Object.entries(pool.goodput().seconds)) metrics.workerSeconds.inc({ state }, seconds);
-  metrics.workerLastHeartbeat.reset();
-  for (const { workerId, lastHeardMs } of pool.membership.present())
-    metrics.workerLastHeartbeat.set({ worker: workerId }, lastHeardMs / 1000);
-  return metrics.render();
 }

@@ -20,6 +20,9 @@ export {
 export { CheckpointFolder, checkpointFiles, loadNewestCheckpoint, type SkippedCheckpoint } from './checkpoint-folder.ts';
 export { type ConfigDifference, differingKeys, FREE_KEYS } from './config-difference.ts';
 export { type CoordinatorHandle, type CoordinatorOptions, startCoordinator } from './coordinator.ts';
+export { type EvaluationHandle, type EvaluationOptions, startEvaluation } from './evaluation-coordinator.ts';
+export type { EvaluationEvent, EvaluationOutcome, FinishedPass } from './evaluation-events.ts';
+export type { EvaluationNetwork, EvaluationQuestion } from './evaluation-question.ts';
 export type { GoodputReport, WorkerTime } from './goodput.ts';
 export { type RobustResult, type RunEvent, type RunResult, type StepEvent } from './run-events.ts';
 export { findResumePoint, type ResumePoint } from './resume.ts';

@@ -7,6 +7,8 @@ import type { Grant, LeaseTable } from './leases.ts';
 export type Answer =
   | { readonly kind: 'block'; readonly message: WorkerBodies['blockResult']; readonly gradients: Float32Array }
   | { readonly kind: 'evaluation'; readonly message: WorkerBodies['evaluationResult'] }
+  | { readonly kind: 'attack'; readonly message: WorkerBodies['attackOutcome'] }
+  | { readonly kind: 'diagnosis'; readonly message: WorkerBodies['diagnosisOutcome'] }
   | { readonly kind: 'initial'; readonly message: WorkerBodies['initialParameters']; readonly parameters: Float32Array };
 
 /** One task as it goes to a worker, and the parts that will be answered one by one. */

@@ -9,7 +9,8 @@ import type { RunEvent } from './run-events.ts';
 export interface PoolWatcherOptions {
   readonly metrics: CoordinatorMetrics;
   readonly logger: Logger;
-  readonly ledger: Ledger;
+  /** Where the journal's events go; an evaluation has no journal. */
+  readonly ledger: Pick<Ledger, 'record'>;
   readonly emit: (event: RunEvent) => void;
   readonly readyWorkers: () => number;
   /** Called when work can't go on for want of workers. */

@@ -33,13 +33,13 @@ export function learningRateAt(config: Pick<Config, 'schedule' | 'optimizer'>, s
 }
 
 /**
- * Factor on all GFA weights in a step: rises linearly from 0 at step 0 to 1 at step round(warmup * totalSteps), then 1; 0 for
- * strategies without GFA. A float32 value, because it travels as one.
+ * Factor on all GFA weights, or on the penalty of `gaie`, in a step: rises linearly from 0 at step 0 to 1 at step round(warmup * totalSteps), then 1; 0 for
+ * the other strategies. A float32 value, because it travels as one.
  * @param step number of the step, from 0.
  */
 export function gfaScaleAt(config: Pick<Config, 'strategy'>, step: number, totalSteps: number): number {
   const { name, gfa } = config.strategy;
-  if (name !== 'first' && name !== 'deep') return 0;
+  if (name !== 'first' && name !== 'deep' && name !== 'gaie') return 0;
   const warmupSteps = Math.round(gfa.warmup * totalSteps);
   return step >= warmupSteps ? 1 : Math.fround(step / warmupSteps);
 }

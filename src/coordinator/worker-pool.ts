@@ -145,6 +145,8 @@ export class WorkerPool<Snapshot> {
           return;
         case 'block':
         case 'evaluation':
+        case 'attack':
+        case 'diagnosis':
         case 'initial':
           this.#answer(id, seat, report);
           break;

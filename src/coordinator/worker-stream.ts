@@ -79,6 +79,10 @@ function toReport(message: WorkerMessage, receiver: TensorReceiver, metrics: Coo
     }
     case 'evaluationResult':
       return { kind: 'evaluation', message: message.evaluationResult };
+    case 'attackOutcome':
+      return { kind: 'attack', message: message.attackOutcome };
+    case 'diagnosisOutcome':
+      return { kind: 'diagnosis', message: message.diagnosisOutcome };
     case 'initialParameters':
       return { kind: 'initial', message: message.initialParameters, parameters: receiver.take(message.initialParameters.transferId) };
     case 'taskFailure':

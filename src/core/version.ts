@@ -7,4 +7,4 @@ const packageJson = createRequire(import.meta.url)('../../package.json') as { ve
 export const PACKAGE_VERSION: string = packageJson.version;
 
 /** Major version of proto/; coordinator and worker must agree. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;

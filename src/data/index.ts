@@ -40,4 +40,5 @@ export {
 } from './open-dataset.ts';
 export { type ChangedSample, changedSamples, hashSamples } from './sample-hashes.ts';
 export { SampleOrder, type SamplePick } from './sample-order.ts';
+export { stratifiedIndices } from './stratified.ts';
 export { SYNTHETIC_CLASS_NAMES, type SyntheticOptions, syntheticDataset } from './synthetic.ts';

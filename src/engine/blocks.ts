@@ -70,7 +70,7 @@ export function besideBlocks(graph: Graph, view: View, shape: readonly number[],
   const value = inOrder(graph, view, CHANNELS_FIRST);
   const [n, c, h, w] = value.shape as Shape4;
   if (c === 1) return graph.reshape(value, [n, 1, h, w, 1]);
-  if (n === 1 && h === 1 && w === 1) return graph.reshape(value, [1, c / block, 1, 1, block]);
+  if (h === 1 && w === 1) return graph.reshape(value, [n, c / block, 1, 1, block]);
   if (view.type !== 'float32' || view.shape.join() !== shape.join()) return undefined;
   return graph.reshape(nominal(graph, view), blockedShape(shape, block));
 }

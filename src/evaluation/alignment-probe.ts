@@ -30,17 +30,17 @@ export interface LayerAlignment {
  * config's gradient source, `gradientNorm`, `zeroGradient` (1 where the norm is below 1e-8).
  */
 export function createAlignmentProbe(config: Config, batch: number, layers: readonly string[]): Program {
-  const { name: model, inputRange } = config.model;
+  const network = config.model;
   const { gradientOf } = resolveGfa(config);
   return {
-    name: `alignment-probe/${model}/${batch}`,
+    name: `alignment-probe/${network.name}/${batch}`,
     inputs: batchInputs(config, batch),
     stableInputs: ['parameters'],
     build: (inputs) => {
       const kept: tf.Tensor[] = [];
-      const params = splitParameters(model, named(inputs, 'parameters'));
+      const params = splitParameters(network, named(inputs, 'parameters'));
       const [image, target] = [named(inputs, 'image'), named(inputs, 'target')];
-      const pair = featureGradients({ model, inputRange, params, image, target, layers, gradientOf, kept });
+      const pair = featureGradients({ network, params, image, target, layers, gradientOf, kept });
       const statistics = pair.features.map((feature, i) => alignmentStatistics(feature, pair.gradients[i] as tf.Tensor));
       const rows = (values: tf.Tensor[]): tf.Tensor => tf.concat(values.map((value) => tf.reshape(value, [1, batch])));
       const outputs = {

@@ -13,7 +13,7 @@ import {
 import { type Config, MODELS } from '../config/index.ts';
 import type { TensorValue } from '../core/index.ts';
 import { IMAGE_SIDE } from '../data/index.ts';
-import type { CompiledProgram, Engine, Program } from '../engine/index.ts';
+import type { CompiledProgram, Engine, Program, TensorValues } from '../engine/index.ts';
 import { createPredict } from './predict.ts';
 
 /**
@@ -35,7 +35,7 @@ export class CompiledClassifier implements Classifier {
     this.#config = config;
     this.#engine = engine;
     this.classes = MODELS[config.model.name].classes;
-    this.batchSize = config.evaluation.batchSize;
+    this.batchSize = config.evaluation.attackBatchSize;
     const rows = (...shape: number[]) => ({
       shape: [this.batchSize, ...shape],
       dtype: 'float32' as const,
@@ -54,47 +54,28 @@ export class CompiledClassifier implements Classifier {
 
   async logits({ count, images }: Pick<Looks, 'count' | 'images'>): Promise<Float32Array> {
     const predict = await this.#program('predict');
-    const logits = new Float32Array(count * this.classes);
-    await this.#overBatches(count, images, async (first, here) => {
-      const outputs = await predict.run({ ...this.#network, image: this.#image, target: this.#label });
-      logits.set((outputs.logits as TensorValue).data.subarray(0, here * this.classes), first * this.classes);
-    });
-    return logits;
+    const found = await this.#collect(count, images, { logits: this.classes }, () =>
+      predict.run({ ...this.#network, image: this.#image, target: this.#label }),
+    );
+    return found.logits;
   }
 
   async gradients(loss: AttackLoss, { count, images, labels, targets, noise }: Looks): Promise<Gradients> {
     const program = await this.#program(loss);
-    const found = {
-      logits: new Float32Array(count * this.classes),
-      loss: new Float32Array(count),
-      gradient: new Float32Array(count * IMAGE_VALUES),
-    };
-    await this.#overBatches(count, images, async (first, here) => {
+    const widths = { logits: this.classes, loss: 1, gradient: IMAGE_VALUES };
+    return this.#collect(count, images, widths, (first, here) => {
       encode(this.#label.data, labels, first, here, this.classes);
       if (targets !== undefined) encode(this.#extra.data, targets, first, here, this.classes);
       if (noise !== undefined) this.#extra.data.set(noise.subarray(first * this.classes, (first + here) * this.classes));
-      const outputs = await program.run({
-        ...this.#network,
-        image: this.#image,
-        label: this.#label,
-        ...(needsExtra(loss) && { extra: this.#extra }),
-      });
-      for (const [name, width] of [['logits', this.classes] as const, ['loss', 1] as const, ['gradient', IMAGE_VALUES] as const])
-        found[name].set((outputs[name] as TensorValue).data.subarray(0, here * width), first * width);
+      const extra = needsExtra(loss) ? { extra: this.#extra } : {};
+      return program.run({ ...this.#network, image: this.#image, label: this.#label, ...extra });
     });
-    return found;
   }
 
   async logitGradients({ count, images }: Pick<Looks, 'count' | 'images'>): Promise<LogitGradients> {
     const program = await this.#program('jacobian');
-    const width = this.classes * IMAGE_VALUES;
-    const found = { logits: new Float32Array(count * this.classes), jacobian: new Float32Array(count * width) };
-    await this.#overBatches(count, images, async (first, here) => {
-      const { logits, jacobian } = await program.run({ ...this.#network, image: this.#image });
-      found.logits.set((logits as TensorValue).data.subarray(0, here * this.classes), first * this.classes);
-      found.jacobian.set((jacobian as TensorValue).data.subarray(0, here * width), first * width);
-    });
-    return found;
+    const widths = { logits: this.classes, jacobian: this.classes * IMAGE_VALUES };
+    return this.#collect(count, images, widths, () => program.run({ ...this.#network, image: this.#image }));
   }
 
   get #network(): { readonly parameters: TensorValue } {
@@ -102,13 +83,33 @@ export class CompiledClassifier implements Classifier {
     return { parameters: this.#parameters };
   }
 
-  /** Fills the batch's images and calls back; what is beyond the samples is whatever was there. */
-  async #overBatches(count: number, images: Float32Array, run: (first: number, here: number) => Promise<void>): Promise<void> {
+  /**
+   * Runs a program on all samples and returns the rows of its outputs, so many values wide; what is beyond the samples in the last batch
+   * is whatever was there.
+   */
+  async #collect<Name extends string>(
+    count: number,
+    images: Float32Array,
+    widths: Readonly<Record<Name, number>>,
+    run: (first: number, here: number) => Promise<TensorValues>,
+  ): Promise<Record<Name, Float32Array>> {
+    const names = Object.keys(widths) as Name[];
+    const found = Object.fromEntries(names.map((name) => [name, new Float32Array(0)])) as Record<Name, Float32Array>;
     for (let first = 0; first < count; first += this.batchSize) {
       const here = Math.min(this.batchSize, count - first);
       this.#image.data.set(images.subarray(first * IMAGE_VALUES, (first + here) * IMAGE_VALUES));
-      await run(first, here);
+      const outputs = await run(first, here);
+      for (const name of names) {
+        const rows = (outputs[name] as TensorValue).data.subarray(0, here * widths[name]) as Float32Array;
+        // Outputs are new arrays of each run: those of a single batch need no copy.
+        if (here === count) found[name] = rows;
+        else {
+          if (first === 0) found[name] = new Float32Array(count * widths[name]);
+          found[name].set(rows, first * widths[name]);
+        }
+      }
     }
+    return found;
   }
 
   #program(name: ProgramName): Promise<CompiledProgram> {

@@ -10,15 +10,15 @@ import { correctlyClassified, crossEntropy } from '../objectives/index.ts';
  * cross-entropy whatever the training loss, so that strategies can be compared.
  */
 export function createPredict(config: Config, batch: number): Program {
-  const { name: model, inputRange } = config.model;
+  const network = config.model;
   return {
-    name: `predict/${model}/${batch}`,
+    name: `predict/${network.name}/${batch}`,
     inputs: batchInputs(config, batch),
     stableInputs: ['parameters'],
     build: (inputs) => {
       const target = named(inputs, 'target');
-      const params = splitParameters(model, named(inputs, 'parameters'));
-      const { logits } = forward(model, inputRange, params, named(inputs, 'image'));
+      const params = splitParameters(network, named(inputs, 'parameters'));
+      const { logits } = forward(network, params, named(inputs, 'image'));
       return { logits, correct: correctlyClassified(logits, target), loss: crossEntropy(logits, target) };
     },
   };
@@ -28,7 +28,7 @@ export function createPredict(config: Config, batch: number): Program {
 export function batchInputs(config: Config, batch: number): Program['inputs'] {
   const { inputShape, classes } = MODELS[config.model.name];
   return [
-    { name: 'parameters', shape: [parameterCount(config.model.name)], dtype: 'float32' },
+    { name: 'parameters', shape: [parameterCount(config.model)], dtype: 'float32' },
     { name: 'image', shape: [batch, ...inputShape], dtype: 'float32' },
     { name: 'target', shape: [batch, classes], dtype: 'float32' },
   ];

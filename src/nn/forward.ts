@@ -1,70 +1,101 @@
 /** @file The networks: one function for every model of the catalogue. Runs inside programs. */
-import { type Config, INPUT_LAYER, MODELS, type ModelName } from '../config/index.ts';
+import { type Network, networkOperations, type Operation } from '../config/index.ts';
 import { tf } from '../engine/index.ts';
+import { denoiseBlock } from './denoise.ts';
+import { normalise } from './normalisation.ts';
 import { type NamedTensors, named } from './parameters.ts';
 
-/** How pixels reach the network: `unit` = [0,1] as they are, `signed` = 2x-1. */
-export type InputRange = Config['model']['inputRange'];
+export interface ForwardOptions {
+  /** Tensors added to the features of the named layers (for gradients with respect to a feature), of the feature's shape. */
+  readonly deltas?: NamedTensors;
+}
 
 export interface ForwardResult {
   /** [b,10] float32. */
   readonly logits: tf.Tensor;
-  /** By layer name: the image after range mapping (`input`) and every output after its ReLU, before pooling; NHWC for convolutions, [b,F] for dense layers. */
-  readonly features: Record<string, tf.Tensor>;
+  /**
+   * By layer name: the image after range mapping (`input`) and every output after its ReLU, before pooling and denoising; NHWC for
+   * convolutions, stem and stages, [b,F] for dense layers.
+   */
+  readonly features: Readonly<Record<string, tf.Tensor>>;
+  /** Means and variances of the batch under the names of the running ones, [C] float32 each: those that batch normalisations used. */
+  readonly statistics: NamedTensors;
 }
 
 /**
- * Logits and features of a batch.
- * @param params parameters by name in PyTorch layouts, as {@link splitParameters} returns them
+ * Logits and features of a batch. Pixels reach the first layer as `inputRange` says: `unit` = [0,1] as they are, `signed` = 2x-1.
+ * @param params parameters by name in PyTorch layouts, as {@link splitParameters} returns them. Batch normalisations take the running
+ *   statistics that are among them; without them ({@link trainedParameters}) they take those of the batch, as training does (docs/adr/0009).
  * @param image [b,32,32,3] float32 in [0,1]
- * @param deltas tensors added to the features of the named layers (for gradients with respect to a feature), of the feature's shape
  */
-export function forward(
-  model: ModelName,
-  inputRange: InputRange,
-  params: NamedTensors,
-  image: tf.Tensor,
-  deltas: NamedTensors = {},
-): ForwardResult {
+export function forward(network: Network, params: NamedTensors, image: tf.Tensor, { deltas = {} }: ForwardOptions = {}): ForwardResult {
   const features: Record<string, tf.Tensor> = {};
-  const tap = (name: string, value: tf.Tensor): tf.Tensor => {
-    const delta = deltas[name];
-    const feature = delta === undefined ? value : tf.add(value, delta);
-    features[name] = feature;
-    return feature;
-  };
-  let value = tap(INPUT_LAYER, inputRange === 'signed' ? tf.sub(tf.mul(image, 2), 1) : image);
-  for (const layer of MODELS[model].layers) {
-    const weight = named(params, `${layer.name}.weight`);
-    const bias = named(params, `${layer.name}.bias`);
-    if (layer.kind === 'conv') {
-      const filter = tf.transpose(weight, [2, 3, 1, 0]);
-      const output = tf.add(tf.conv2d(value as tf.Tensor4D, filter as tf.Tensor4D, 1, 'same'), bias);
-      value = tap(layer.name, tf.relu(output));
-      if (layer.poolAfter) value = tf.maxPool(value as tf.Tensor4D, 2, 2, 'valid');
-    } else {
-      const output = tf.add(tf.matMul(flattenChannelsFirst(value), weight, false, true), bias);
-      value = tap(layer.name, layer.relu ? tf.relu(output) : output);
+  const statistics: Record<string, tf.Tensor> = {};
+  const values: tf.Tensor[] = [];
+  for (const operation of networkOperations(network)) {
+    const x = values[operation.from] as tf.Tensor;
+    switch (operation.kind) {
+      case 'input':
+        values.push(network.inputRange === 'signed' ? tf.sub(tf.mul(image, 2), 1) : image);
+        break;
+      case 'norm': {
+        const result = normalise(operation, params, x);
+        Object.assign(statistics, result.statistics);
+        values.push(result.output);
+        break;
+      }
+      case 'feature': {
+        const delta = deltas[operation.name];
+        const feature = delta === undefined ? x : tf.add(x, delta);
+        features[operation.name] = feature;
+        values.push(feature);
+        break;
+      }
+      case 'add':
+        values.push(tf.add(x, values[operation.other] as tf.Tensor));
+        break;
+      default:
+        values.push(layerOutput(operation, params, x));
     }
   }
-  return { logits: value, features };
+  return { logits: values.at(-1) as tf.Tensor, features, statistics };
 }
 
 /** Feature shape of a layer for a batch of `batch` samples. */
-export function featureShape(model: ModelName, layerName: string, batch: number): number[] {
-  const description = MODELS[model];
-  let [height, width, channels] = description.inputShape;
-  if (layerName === INPUT_LAYER) return [batch, height, width, channels];
-  for (const layer of description.layers) {
-    if (layer.kind === 'dense') {
-      if (layer.name === layerName) return [batch, layer.outFeatures];
-      continue;
+export function featureShape(network: Network, layerName: string, batch: number): number[] {
+  const feature = networkOperations(network).find((operation) => operation.kind === 'feature' && operation.name === layerName);
+  if (feature === undefined) throw new Error(`model ${network.name} has no layer ${layerName}`);
+  return [batch, ...feature.shape];
+}
+
+type Layer = Exclude<Operation, { kind: 'input' | 'norm' | 'feature' | 'add' }>;
+
+function layerOutput(operation: Layer, params: NamedTensors, x: tf.Tensor): tf.Tensor {
+  switch (operation.kind) {
+    case 'conv': {
+      const { name, size, stride, bias } = operation;
+      const filter = tf.transpose(named(params, `${name}.weight`), [2, 3, 1, 0]) as tf.Tensor4D;
+      // Not 'same', which would pad an even image on two sides only where the stride is 2.
+      const output = tf.conv2d(x as tf.Tensor4D, filter, stride, (size - 1) / 2);
+      return bias ? tf.add(output, named(params, `${name}.bias`)) : output;
     }
-    channels = layer.outChannels;
-    if (layer.name === layerName) return [batch, height, width, channels];
-    if (layer.poolAfter) [height, width] = [height / 2, width / 2];
+    case 'relu':
+      return tf.relu(x);
+    case 'maxPool':
+      return tf.maxPool(x as tf.Tensor4D, 2, 2, 'valid');
+    case 'globalAveragePool':
+      return tf.mean(x, [1, 2]);
+    case 'denoise': {
+      const { name, filter } = operation;
+      return denoiseBlock(filter, x, named(params, `${name}.denoise.weight`), named(params, `${name}.denoise.bias`));
+    }
+    case 'dense': {
+      const { name } = operation;
+      return tf.add(tf.matMul(flattenChannelsFirst(x), named(params, `${name}.weight`), false, true), named(params, `${name}.bias`));
+    }
+    default:
+      return operation satisfies never;
   }
-  throw new Error(`model ${model} has no layer ${layerName}`);
 }
 
 /** [b,H,W,C] to [b,C*H*W] in the order c,h,w; a matrix stays as it is. */

@@ -1,4 +1,6 @@
+export { denoiseFilter } from './denoise.ts';
 export { exportOnnx } from './export-onnx.ts';
-export { type ForwardResult, featureShape, forward, type InputRange } from './forward.ts';
+export { type ForwardOptions, type ForwardResult, featureShape, forward } from './forward.ts';
 export { type Initialisation, initialParameters } from './initialisation.ts';
-export { flattenGradients, type NamedTensors, named, parameterCount, splitParameters } from './parameters.ts';
+export { NORM_EPSILON, NORM_GROUPS, normalise } from './normalisation.ts';
+export { flattenGradients, type NamedTensors, named, parameterCount, splitParameters, trainedParameters } from './parameters.ts';

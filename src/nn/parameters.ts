@@ -1,24 +1,24 @@
 /** @file Between the flat parameter vector of the wire and the tensors of the layers. Runs inside programs. */
-import { type ModelName, parameterSpecs } from '../config/index.ts';
+import { isRunningStatistic, type Network, parameterSpecs } from '../config/index.ts';
 import { sizeOf } from '../core/index.ts';
 import { tf } from '../engine/index.ts';
 
 /** Tensors by name. */
 export type NamedTensors = Readonly<Record<string, tf.Tensor>>;
 
-/** Number of scalar parameters of a model. */
-export function parameterCount(model: ModelName): number {
-  return parameterSpecs(model).reduce((sum, spec) => sum + sizeOf(spec.shape), 0);
+/** Number of scalar parameters of a network. */
+export function parameterCount(network: Network): number {
+  return parameterSpecs(network).reduce((sum, spec) => sum + sizeOf(spec.shape), 0);
 }
 
 /**
- * Cuts a flat vector into the model's parameters.
- * @param flat [P] float32 in the order of `parameterSpecs(model)`
- * @returns `<layer>.weight` ([out,in,3,3] or [out,in]) and `<layer>.bias` ([out])
+ * Cuts a flat vector into the network's parameters.
+ * @param flat [P] float32 in the order of `parameterSpecs(network)`
+ * @returns tensors by the names of `parameterSpecs(network)`, running statistics included
  */
-export function splitParameters(model: ModelName, flat: tf.Tensor): NamedTensors {
+export function splitParameters(network: Network, flat: tf.Tensor): NamedTensors {
   let offset = 0;
-  const entries = parameterSpecs(model).map((spec) => {
+  const entries = parameterSpecs(network).map((spec) => {
     const size = sizeOf(spec.shape);
     const tensor = tf.reshape(tf.slice(flat, [offset], [size]), [...spec.shape]);
     offset += size;
@@ -27,9 +27,14 @@ export function splitParameters(model: ModelName, flat: tf.Tensor): NamedTensors
   return Object.fromEntries(entries);
 }
 
+/** Parameters without running statistics: those that gradients train. Batch normalisations then go by the batch. */
+export function trainedParameters(params: NamedTensors): NamedTensors {
+  return Object.fromEntries(Object.entries(params).filter(([name]) => !isRunningStatistic(name)));
+}
+
 /**
  * The inverse of {@link splitParameters} for gradients.
- * @param gradients one tensor per parameter, in the order of `parameterSpecs(model)`
+ * @param gradients one tensor per parameter, in the order of `parameterSpecs(network)`
  * @returns [P] float32
  */
 export function flattenGradients(gradients: readonly tf.Tensor[]): tf.Tensor {

@@ -1,12 +1,11 @@
 /** @file Features of a batch together with the gradient of a per-sample scalar with respect to each of them. */
-import type { ModelName } from '../config/index.ts';
+import type { Network } from '../config/index.ts';
 import { tf } from '../engine/index.ts';
-import { featureShape, forward, type InputRange, type NamedTensors, named } from '../nn/index.ts';
+import { featureShape, forward, type NamedTensors, named } from '../nn/index.ts';
 import { type GradientSource, sampleScalar } from './sample-scalars.ts';
 
 export interface FeatureGradientOptions {
-  readonly model: ModelName;
-  readonly inputRange: InputRange;
+  readonly network: Network;
   /** Parameters by name, as `splitParameters` returns them. */
   readonly params: NamedTensors;
   /** [b,32,32,3] float32 in [0,1]. */
@@ -36,9 +35,9 @@ export interface FeatureGradients {
  * the inner gradient is taken with respect to zero tensors added to the features.
  */
 export function featureGradients(options: FeatureGradientOptions): FeatureGradients {
-  const { model, inputRange, params, image, target, layers, gradientOf, kept } = options;
+  const { network, params, image, target, layers, gradientOf, kept } = options;
   const batch = image.shape[0];
-  const zeros = layers.map((layer) => tf.zeros(featureShape(model, layer, batch)));
+  const zeros = layers.map((layer) => tf.zeros(featureShape(network, layer, batch)));
   // Tensors of the forward pass would be disposed with the scope of tf.grads.
   const keep = (tensor: tf.Tensor): tf.Tensor => {
     kept.push(tf.keep(tensor));
@@ -49,7 +48,7 @@ export function featureGradients(options: FeatureGradientOptions): FeatureGradie
   let features: tf.Tensor[] = [];
   const gradients = tf.grads((...deltas: tf.Tensor[]) => {
     const byLayer = Object.fromEntries(layers.map((layer, i) => [layer, deltas[i] as tf.Tensor]));
-    const result = forward(model, inputRange, params, image, byLayer);
+    const result = forward(network, params, image, { deltas: byLayer });
     logits = keep(result.logits);
     features = layers.map((layer) => keep(named(result.features, layer)));
     scalar = keep(sampleScalar(gradientOf, result.logits, target));

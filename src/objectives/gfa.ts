@@ -1,7 +1,7 @@
 /** @file The Gradient-Feature Alignment regulariser (arXiv 2511.13749; the definitions and their provenance are in docs). */
 import type { ResolvedGfa } from '../config/index.ts';
 import { tf } from '../engine/index.ts';
-import { alignmentPenalty, alignmentStatistics } from './alignment.ts';
+import { type AlignmentStatistics, alignmentPenalty, alignmentStatistics } from './alignment.ts';
 import type { FeatureGradients } from './feature-gradients.ts';
 
 /** What is reported for each layer, in this order; means over the samples of a shard. */
@@ -29,13 +29,12 @@ export function gfaPenalty(gfa: ResolvedGfa, pair: FeatureGradients): GfaResult 
     const term = tf.mean(alignmentPenalty(gfa.alignment, statistics));
     const factor = gfa.strength * weight;
     if (factor > 0) penalty = tf.add(penalty, tf.mul(term, factor));
-    metrics.push(
-      term,
-      tf.mean(statistics.cosine),
-      tf.mean(tf.abs(statistics.cosine)),
-      tf.mean(tf.sqrt(statistics.gradientEnergy)),
-      tf.sub(1, tf.mean(statistics.hasGradient)),
-    );
+    metrics.push(...layerMetrics(term, statistics));
   }
   return { penalty, metrics };
+}
+
+/** The {@link LAYER_METRICS} of one layer, whatever its `term` is. */
+export function layerMetrics(term: tf.Tensor, { cosine, gradientEnergy, hasGradient }: AlignmentStatistics): tf.Tensor[] {
+  return [term, tf.mean(cosine), tf.mean(tf.abs(cosine)), tf.mean(tf.sqrt(gradientEnergy)), tf.sub(1, tf.mean(hasGradient))];
 }

@@ -59,7 +59,8 @@ class OuterOptimizer implements Optimizer {
     this.#learningRate = outerLearningRate;
     const { gradientClipNorm: _, ...settings } = config.optimizer;
     const outer = { ...settings, name: 'sgd' as const, momentum: outerMomentum, nesterov: outerNesterov, weightDecay: 0 };
-    this.#sgd = createOptimizer({ optimizer: outer }, specs, math);
+    // Running statistics become the mean of the replicas' own.
+    this.#sgd = createOptimizer({ optimizer: outer }, specs, math, 1);
     this.#inner = averagedSlots(config).map((name) => ({ name, values: math.allocate(parameterCount(specs)) }));
     this.slots = [...this.#sgd.slots.map(({ values }) => ({ name: 'outerMomentum' as const, values })), ...this.#inner];
   }

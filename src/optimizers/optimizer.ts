@@ -2,9 +2,13 @@
  * @file SGD, Adam and AdamW with PyTorch's formulas (torch.optim), over one flat float32 vector. Each element is computed in float64
  * from float32 state and rounded once when stored; only + - * / and sqrt are used, so every machine gets the same bits. The loops are
  * in src/core/vector-math.ts.
+ *
+ * Running statistics of batch normalisations are entries of the vector as well. Their gradient is running - batch statistic, and
+ * whatever the optimiser, they move by a fixed share of it: docs/adr/0009.
  */
-import type { Config } from '../config/index.ts';
+import { BATCH_NORM_RATE, type Config, isRunningStatistic, isRunningVariance } from '../config/index.ts';
 import { DeepDefenseError, plainVectorMath, sizeOf, type TensorSpec, type VectorMath, type VectorRange } from '../core/index.ts';
+import { rangesOf, type Segment, segmentsOf } from './segments.ts';
 
 /** What one update did. */
 export interface UpdateReport {
@@ -42,27 +46,25 @@ export interface Optimizer {
 
 type Settings = Config['optimizer'];
 
-/** A part of the flat vector, with the weight decay that holds there. */
-interface Segment extends VectorRange {
-  readonly weightDecay: number;
-}
-
 /**
- * The optimiser that the config names. Biases (names that end in `.bias`) are not decayed.
+ * The optimiser that the config names. Biases and the parameters of normalisations are not decayed.
  * @param math computes, and allocates the state; parameters and gradients must be such as it works on. Default: plain loops, for any.
+ * @param statisticsRate share of its gradient, running - new, by which a running statistic moves.
  */
 export function createOptimizer(
   config: Pick<Config, 'optimizer'>,
   specs: readonly TensorSpec[],
   math: VectorMath = plainVectorMath,
+  statisticsRate = BATCH_NORM_RATE,
 ): Optimizer {
+  const setup = { settings: config.optimizer, specs, math, statisticsRate };
   switch (config.optimizer.name) {
     case 'sgd':
-      return new Sgd(config.optimizer, specs, math);
+      return new Sgd(setup);
     case 'adam':
-      return new Adam('adam', config.optimizer, specs, math);
+      return new Adam('adam', setup);
     case 'adamw':
-      return new Adam('adamw', config.optimizer, specs, math);
+      return new Adam('adamw', setup);
     default:
       return config.optimizer.name satisfies never;
   }
@@ -87,6 +89,13 @@ export function restoreSlots(slots: readonly OptimizerSlot[], saved: ReadonlyMap
   for (const { name, values } of slots) values.set(saved.get(name) as Float32Array);
 }
 
+interface Setup {
+  readonly settings: Settings;
+  readonly specs: readonly TensorSpec[];
+  readonly math: VectorMath;
+  readonly statisticsRate: number;
+}
+
 /** What the optimisers share: clipping, the check for finite gradients, and state. */
 abstract class BaseOptimizer implements Optimizer {
   abstract readonly name: Settings['name'];
@@ -94,14 +103,21 @@ abstract class BaseOptimizer implements Optimizer {
   protected readonly math: VectorMath;
   readonly #specs: readonly TensorSpec[];
   readonly #segments: readonly Segment[];
+  /** Parts that have a gradient, neighbours joined. */
+  readonly #trained: readonly VectorRange[];
+  readonly #variances: readonly VectorRange[];
+  readonly #statisticsRate: number;
   readonly #length: number;
   readonly #clipNorm: number | undefined;
   #updates = 0;
 
-  constructor(slotNames: readonly OptimizerSlot['name'][], settings: Settings, specs: readonly TensorSpec[], math: VectorMath) {
+  constructor(slotNames: readonly OptimizerSlot['name'][], { settings, specs, math, statisticsRate }: Setup) {
     this.math = math;
     this.#specs = specs;
     this.#segments = segmentsOf(specs, settings.weightDecay);
+    this.#trained = rangesOf(specs, (name) => !isRunningStatistic(name));
+    this.#variances = rangesOf(specs, isRunningVariance);
+    this.#statisticsRate = statisticsRate;
     this.#length = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     this.#clipNorm = settings.gradientClipNorm;
     this.slots = slotNames.map((name) => ({ name, values: math.allocate(this.#length) }));
@@ -123,7 +139,9 @@ abstract class BaseOptimizer implements Optimizer {
     if (!this.math.allFinite(gradients)) throw this.#nonFinite(gradients);
     this.#updates += 1;
     if (this.#clipNorm !== undefined) {
-      const gradientNorm = Math.sqrt(this.math.sumOfSquares(gradients));
+      const gradientNorm = Math.sqrt(
+        this.#trained.reduce((sum, { from, to }) => sum + this.math.sumOfSquares(gradients.subarray(from, to)), 0),
+      );
       // As torch.nn.utils.clip_grad_norm_: the 1e-6 keeps a zero gradient finite.
       const clipFactor = Math.min(1, this.#clipNorm / (gradientNorm + 1e-6));
       this.#update(parameters, gradients, learningRate, clipFactor);
@@ -152,10 +170,18 @@ abstract class BaseOptimizer implements Optimizer {
     sum: number,
   ): number;
 
-  /** Updates all segments; the sum of squares of the gradient. */
+  /** Updates all segments; the sum of squares of the gradient, running statistics left out. */
   #update(parameters: Float32Array, gradients: Float32Array, learningRate: number, scale: number): number {
     let sum = 0;
-    for (const segment of this.#segments) sum = this.update(parameters, gradients, segment, learningRate, scale, this.#updates, sum);
+    for (const segment of this.#segments) {
+      if (segment.statistics) {
+        this.math.sgd(parameters, gradients, segment, { learningRate: this.#statisticsRate, scale: 1, weightDecay: 0 }, 0);
+      } else {
+        sum = this.update(parameters, gradients, segment, learningRate, scale, this.#updates, sum);
+      }
+    }
+    // A mean of variances can't be negative, but it can come out so from a change rounded to bfloat16 after many local steps.
+    for (const { from, to } of this.#variances) for (let i = from; i < to; i++) parameters[i] = Math.max(parameters[i] as number, 0);
     return sum;
   }
 
@@ -183,9 +209,9 @@ class Sgd extends BaseOptimizer {
   readonly name = 'sgd';
   readonly #settings: Settings;
 
-  constructor(settings: Settings, specs: readonly TensorSpec[], math: VectorMath) {
-    super(settings.momentum === 0 ? [] : ['momentum'], settings, specs, math);
-    this.#settings = settings;
+  constructor(setup: Setup) {
+    super(setup.settings.momentum === 0 ? [] : ['momentum'], setup);
+    this.#settings = setup.settings;
   }
 
   protected update(
@@ -214,10 +240,10 @@ class Adam extends BaseOptimizer {
   readonly name: 'adam' | 'adamw';
   readonly #settings: Settings;
 
-  constructor(name: 'adam' | 'adamw', settings: Settings, specs: readonly TensorSpec[], math: VectorMath) {
-    super(['firstMoment', 'secondMoment'], settings, specs, math);
+  constructor(name: 'adam' | 'adamw', setup: Setup) {
+    super(['firstMoment', 'secondMoment'], setup);
     this.name = name;
-    this.#settings = settings;
+    this.#settings = setup.settings;
   }
 
   protected update(
@@ -249,19 +275,4 @@ function power(base: number, exponent: number): number {
     square *= square;
   }
   return result;
-}
-
-/** One segment per run of neighbours with equal decay. */
-function segmentsOf(specs: readonly TensorSpec[], weightDecay: number): Segment[] {
-  const segments: Segment[] = [];
-  let from = 0;
-  for (const { name, shape } of specs) {
-    const to = from + sizeOf(shape);
-    const decay = name.endsWith('.bias') ? 0 : weightDecay;
-    const last = segments.at(-1);
-    if (last?.weightDecay === decay) segments[segments.length - 1] = { ...last, to };
-    else segments.push({ from, to, weightDecay: decay });
-    from = to;
-  }
-  return segments;
 }

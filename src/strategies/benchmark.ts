@@ -2,7 +2,7 @@
 import type { Config } from '../config/index.ts';
 import { tf } from '../engine/index.ts';
 import { forward, named } from '../nn/index.ts';
-import { correctlyClassified, sampleScalar } from '../objectives/index.ts';
+import { correctlyClassified, trainingLoss } from '../objectives/index.ts';
 import type { StepInputs, StepLoss, Strategy } from './strategy.ts';
 
 /** Metrics after `loss` that every strategy reports: share classified correctly, and the training loss without regularisers. */
@@ -15,8 +15,8 @@ export function commonMetrics(logits: tf.Tensor, target: tf.Tensor, lossTerm: tf
 
 /** Mean training loss at an image. */
 export function plainLoss(config: Config, { params, image, target }: StepInputs): StepLoss {
-  const { logits } = forward(config.model.name, config.model.inputRange, params, image);
-  const loss = tf.mean(sampleScalar(config.objective.loss, logits, target));
+  const { logits } = forward(config.model, params, image);
+  const loss = tf.mean(trainingLoss(config, logits, target));
   return { loss, metrics: commonMetrics(logits, target, loss) };
 }
 

@@ -5,7 +5,12 @@ import type { NamedTensors } from '../nn/index.ts';
 
 /** What a strategy sees inside the program. */
 export interface StepInputs {
-  /** Parameters by name; the gradient is taken with respect to them. */
+  /** All inputs of the program by name: `image` is the clean image. */
+  readonly inputs: NamedTensors;
+  /**
+   * Parameters by name; the gradient is taken with respect to them. Without running statistics: a network with batch normalisation goes
+   * by the batch. The `params` of {@link Strategy.prepareImage} have them, so that an attack meets the network that predicts.
+   */
   readonly params: NamedTensors;
   /** [b,32,32,3] float32 in [0,1]: what `prepareImage` returned. */
   readonly image: tf.Tensor;
@@ -33,4 +38,9 @@ export interface Strategy {
   /** The image that is trained on; a constant with respect to the parameters. */
   prepareImage(inputs: NamedTensors, params: NamedTensors): tf.Tensor;
   loss(inputs: StepInputs): StepLoss;
+  /**
+   * Parameters at which `loss` is differentiated instead of the given ones, from which they differ by a constant. The gradient there is
+   * the answer of the step.
+   */
+  differentiateAt?(inputs: StepInputs): NamedTensors;
 }

@@ -1,6 +1,8 @@
 export { loadProto, PROTO_PATH } from './load-proto.ts';
 export {
   type AnswerRefused,
+  type AttackOutcome,
+  type AttackTask,
   type BlockResult,
   type CancelTask,
   type CoordinatorBodies,
@@ -8,6 +10,8 @@ export {
   coordinatorMessage,
   type DatasetChunk,
   type DatasetRequest,
+  type DiagnosisOutcome,
+  type DiagnosisTask,
   type EvaluationResult,
   type EvaluationTask,
   type Finish,

@@ -19,6 +19,8 @@ export interface Welcome {
   engineFingerprint: string;
   heartbeatMs: number;
   trainSamples: number;
+  /** Empty for a training run. */
+  evaluationJson: string;
 }
 
 export interface Refusal {
@@ -114,6 +116,37 @@ export interface EvaluationResult {
   computeMs: number;
 }
 
+export interface AttackTask {
+  taskId: number;
+  network: number;
+  attack: string;
+  eps: number;
+  images: number[];
+  targets: number[];
+}
+
+export interface AttackOutcome {
+  taskId: number;
+  correct: Buffer;
+  targetCorrect: Buffer;
+  distances: number[];
+  forwardQueries: number;
+  gradientQueries: number;
+  computeMs: number;
+}
+
+export interface DiagnosisTask {
+  taskId: number;
+  network: number;
+  images: number[];
+}
+
+export interface DiagnosisOutcome {
+  taskId: number;
+  json: string;
+  computeMs: number;
+}
+
 export interface TaskFailure {
   taskId: number;
   code: string;
@@ -165,6 +198,8 @@ export interface WorkerBodies {
   initialParameters: InitialParameters;
   taskFailure: TaskFailure;
   goodbye: Goodbye;
+  attackOutcome: AttackOutcome;
+  diagnosisOutcome: DiagnosisOutcome;
 }
 
 /** What the coordinator can say, by the name in the oneof. */
@@ -179,6 +214,8 @@ export interface CoordinatorBodies {
   finish: Finish;
   cancelTask: CancelTask;
   answerRefused: AnswerRefused;
+  attackTask: AttackTask;
+  diagnosisTask: DiagnosisTask;
 }
 
 /** `body` names the field that is present; `undefined` = a message kind that this version doesn't know. */

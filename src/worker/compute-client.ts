@@ -5,12 +5,13 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { SHARE_ENV, type TransferListItem, Worker } from 'node:worker_threads';
-import type { Config, EvaluationName } from '../config/index.ts';
+import type { Config, EvaluationName, EvaluationPlan } from '../config/index.ts';
 import { DeepDefenseError, type ErrorCode, type ErrorParts } from '../core/index.ts';
 import type { DatasetHeader } from '../data/index.ts';
 import type { ShardBlock } from '../wire/index.ts';
+import type { AttackSum, AttackWork, DiagnosisSum, DiagnosisWork } from './attack-computer.ts';
 import type { BlockSum, EvaluationSum, TrainWork } from './compute.ts';
-import { ComputeHost, type CreateComputer, type DataStatus, type OpenDataRequest, type Prepared } from './compute-host.ts';
+import { type ComputerFactory, ComputeHost, type DataStatus, type OpenDataRequest, type Prepared } from './compute-host.ts';
 
 /** Computes for one run. Calls run one after the other, in the order in which they were made. */
 export interface ComputeClient {
@@ -26,11 +27,18 @@ export interface ComputeClient {
    * @throws DeepDefenseError ENGINE_*
    */
   prepare(config: Config): Promise<Prepared>;
+  /**
+   * Opens the engine for the networks of an evaluation.
+   * @throws DeepDefenseError ENGINE_*
+   */
+  prepareEvaluation(plan: EvaluationPlan, engine: Config['engine']): Promise<Prepared>;
   initialParameters(): Promise<Float32Array>;
   /** `values` is handed over. */
   setParameters(version: number, values: Float32Array): Promise<void>;
   trainBlock(work: TrainWork, block: ShardBlock): Promise<BlockSum>;
   evaluate(attack: EvaluationName, epsLinf: number, first: number, count: number): Promise<EvaluationSum>;
+  attack(work: AttackWork): Promise<AttackSum>;
+  diagnose(work: DiagnosisWork): Promise<DiagnosisSum>;
   /** Calls under way reject at once; resolves when the native call in progress is over and the thread gone. */
   dispose(): Promise<void>;
 }
@@ -95,10 +103,13 @@ export function createThreadComputeClient(): ComputeClient {
     openData: (request) => call('openData', [request]),
     useRecords: (records, header, request) => call('useRecords', [records, header, request], [records.buffer as ArrayBuffer]),
     prepare: (config) => call('prepare', [config]),
+    prepareEvaluation: (...args) => call('prepareEvaluation', args),
     initialParameters: () => call('initialParameters', []),
     setParameters: (version, values) => call('setParameters', [version, values], [values.buffer as ArrayBuffer]),
     trainBlock: (...args) => call('trainBlock', args),
     evaluate: (...args) => call('evaluate', args),
+    attack: (work) => call('attack', [work]),
+    diagnose: (work) => call('diagnose', [work]),
     dispose: async () => {
       end(threadFailed('it was stopped'));
       // Terminated in the middle of native code, the runtime would abort the whole process: the thread ends itself between two calls.
@@ -111,16 +122,19 @@ export function createThreadComputeClient(): ComputeClient {
 }
 
 /** Runs a computer on this thread: for tests, whose computers are fast. */
-export function createLocalComputeClient(createComputer: CreateComputer): ComputeClient {
-  const host = new ComputeHost(createComputer);
+export function createLocalComputeClient(create: ComputerFactory): ComputeClient {
+  const host = new ComputeHost(create);
   return {
     openData: (request) => host.openData(request),
     useRecords: (...args) => host.useRecords(...args),
     prepare: (config) => host.prepare(config),
+    prepareEvaluation: (...args) => host.prepareEvaluation(...args),
     initialParameters: () => host.initialParameters(),
     setParameters: (version, values) => host.setParameters(version, values),
     trainBlock: (...args) => host.trainBlock(...args),
     evaluate: (...args) => host.evaluate(...args),
+    attack: (work) => host.attack(work),
+    diagnose: (work) => host.diagnose(work),
     dispose: () => host.dispose(),
   };
 }

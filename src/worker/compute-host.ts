@@ -1,5 +1,5 @@
 /** @file What happens on the compute thread: data is opened there, because reading and hashing it would hold up heartbeats, and the computer lives there. */
-import type { Config, EvaluationName } from '../config/index.ts';
+import type { Config, EvaluationName, EvaluationPlan } from '../config/index.ts';
 import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import {
   cacheFolderOf,
@@ -12,6 +12,7 @@ import {
   writeFetchedDataset,
 } from '../data/index.ts';
 import type { ShardBlock } from '../wire/index.ts';
+import type { AttackComputer, AttackSum, AttackWork, DiagnosisSum, DiagnosisWork } from './attack-computer.ts';
 import type { BlockSum, Computer, EvaluationSum, TrainWork } from './compute.ts';
 
 /** The part of {@link Computer} that a worker uses. */
@@ -21,6 +22,20 @@ export type ComputerLike = Pick<
 >;
 /** @param dataset limited to the config's numbers of samples */
 export type CreateComputer = (config: Config, dataset: Dataset) => Promise<ComputerLike>;
+
+/** The part of {@link AttackComputer} that a worker uses. */
+export type AttackComputerLike = Pick<
+  AttackComputer,
+  'fingerprint' | 'metricNames' | 'captureMs' | 'compileMs' | 'setParameters' | 'attack' | 'diagnose' | 'dispose'
+>;
+/** @param dataset whole */
+export type CreateAttackComputer = (plan: EvaluationPlan, engine: Config['engine'], dataset: Dataset) => Promise<AttackComputerLike>;
+
+/** What makes the computers of a host: of training runs, and of evaluations. */
+export interface ComputerFactory {
+  readonly training: CreateComputer;
+  readonly attacks: CreateAttackComputer;
+}
 
 /** Where a worker looks for data. */
 export interface OpenDataRequest {
@@ -50,13 +65,14 @@ export interface Prepared {
 
 /** Data and computer of one run. Calls are put in a row: the computer's buffers serve one at a time. */
 export class ComputeHost {
-  readonly #createComputer: CreateComputer;
+  readonly #create: ComputerFactory;
   #last: Promise<unknown> = Promise.resolve();
   #dataset: Dataset | undefined;
   #computer: ComputerLike | undefined;
+  #attacks: AttackComputerLike | undefined;
 
-  constructor(createComputer: CreateComputer) {
-    this.#createComputer = createComputer;
+  constructor(create: ComputerFactory) {
+    this.#create = create;
   }
 
   openData(request: OpenDataRequest): Promise<DataStatus> {
@@ -84,13 +100,17 @@ export class ComputeHost {
 
   prepare(config: Config): Promise<Prepared> {
     return this.#inTurn(async () => {
-      const dataset = this.#dataset;
-      if (dataset === undefined) throw new DeepDefenseError('INTERNAL', { what: 'a worker was prepared before its data' });
-      await this.#computer?.dispose();
-      const computer = await this.#createComputer(config, limitDataset(dataset, config.data));
-      this.#computer = computer;
-      const { fingerprint, metricNames, captureMs, compileMs } = computer;
-      return { fingerprint, metricNames: [...metricNames], captureMs, compileMs };
+      await this.#disposeAll();
+      this.#computer = await this.#create.training(config, limitDataset(this.#data, config.data));
+      return preparedOf(this.#computer);
+    });
+  }
+
+  prepareEvaluation(plan: EvaluationPlan, engine: Config['engine']): Promise<Prepared> {
+    return this.#inTurn(async () => {
+      await this.#disposeAll();
+      this.#attacks = await this.#create.attacks(plan, engine, this.#data);
+      return preparedOf(this.#attacks);
     });
   }
 
@@ -99,7 +119,7 @@ export class ComputeHost {
   }
 
   setParameters(version: number, values: Float32Array): Promise<void> {
-    return this.#inTurn(() => Promise.resolve(this.#ready.setParameters(version, values)));
+    return this.#inTurn(() => Promise.resolve((this.#attacks ?? this.#ready).setParameters(version, values)));
   }
 
   trainBlock(work: TrainWork, block: ShardBlock): Promise<BlockSum> {
@@ -110,12 +130,33 @@ export class ComputeHost {
     return this.#inTurn(() => this.#ready.evaluate(attack, epsLinf, first, count));
   }
 
+  attack(work: AttackWork): Promise<AttackSum> {
+    return this.#inTurn(() => this.#attacker.attack(work));
+  }
+
+  diagnose(work: DiagnosisWork): Promise<DiagnosisSum> {
+    return this.#inTurn(() => this.#attacker.diagnose(work));
+  }
+
   dispose(): Promise<void> {
-    return this.#inTurn(async () => {
-      const computer = this.#computer;
-      this.#computer = undefined;
-      await computer?.dispose();
-    });
+    return this.#inTurn(() => this.#disposeAll());
+  }
+
+  get #attacker(): AttackComputerLike {
+    if (this.#attacks === undefined) throw new DeepDefenseError('INTERNAL', { what: 'an attack came before the worker was ready' });
+    return this.#attacks;
+  }
+
+  async #disposeAll(): Promise<void> {
+    const computers = [this.#computer, this.#attacks];
+    this.#computer = undefined;
+    this.#attacks = undefined;
+    for (const computer of computers) await computer?.dispose();
+  }
+
+  get #data(): Dataset {
+    if (this.#dataset === undefined) throw new DeepDefenseError('INTERNAL', { what: 'a worker was prepared before its data' });
+    return this.#dataset;
   }
 
   get #ready(): ComputerLike {
@@ -143,6 +184,10 @@ export class ComputeHost {
     }
     return readFetchedDataset(cacheOf(request), contentHash, (error) => notes.push(error.message.replaceAll('\n', ';')));
   }
+}
+
+function preparedOf({ fingerprint, metricNames, captureMs, compileMs }: Prepared): Prepared {
+  return { fingerprint, metricNames: [...metricNames], captureMs, compileMs };
 }
 
 function cacheOf({ cacheFolder, env }: OpenDataRequest): string {

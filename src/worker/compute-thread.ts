@@ -1,6 +1,7 @@
 /** @file Entry of the compute thread: answers requests of the supervisor one by one. Vectors go back by transfer. */
 import { parentPort, type TransferListItem } from 'node:worker_threads';
 import { collectYoungObjects, DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { AttackComputer } from './attack-computer.ts';
 import { Computer } from './compute.ts';
 import { type ComputeReply, type ComputeRequest, END } from './compute-client.ts';
 import { ComputeHost } from './compute-host.ts';
@@ -8,7 +9,10 @@ import { ComputeHost } from './compute-host.ts';
 const port = parentPort;
 if (port === null)
   throw new DeepDefenseError('INTERNAL', { what: 'the compute thread was started as a program', todo: 'run "deepdefense worker"' });
-const host = new ComputeHost((config, dataset) => Computer.create(config, dataset));
+const host = new ComputeHost({
+  training: (config, dataset) => Computer.create(config, dataset),
+  attacks: (plan, engine, dataset) => AttackComputer.create(plan, engine, dataset),
+});
 
 port.on('message', (request: ComputeRequest | typeof END) => {
   // Ends this thread, not the process.

@@ -1,5 +1,5 @@
 /** @file The arithmetic of a worker: shards of training steps and ranges of evaluations, on one engine. Knows nothing of the network. */
-import { fillUniformNoise } from '../attacks/index.ts';
+import { fillNormalNoise, fillUniformNoise } from '../attacks/index.ts';
 import type { Config, EvaluationName } from '../config/index.ts';
 import { MODELS, parameterSpecs } from '../config/index.ts';
 import { DeepDefenseError, isDeepDefenseError, Random, sizeOf, type TensorValue } from '../core/index.ts';
@@ -10,6 +10,9 @@ import { initialParameters, parameterCount } from '../nn/index.ts';
 import { LocalReplica, vectorLength } from '../optimizers/index.ts';
 import { createTrainProgram, type TrainProgram } from '../strategies/index.ts';
 import { roundLeaf, type ShardBlock, type StepSettings, TreeReducer, VectorPool } from '../wire/index.ts';
+
+/** Inputs of a training step that are random, by name. */
+const NOISES = { noise: fillUniformNoise, normalNoise: fillNormalNoise } as const;
 
 /** The sum over one block of shards. */
 export interface BlockSum {
@@ -56,7 +59,8 @@ export class Computer {
   readonly #evaluator: Evaluator;
   readonly #order: SampleOrder;
   readonly #batch: LabelledBatch;
-  readonly #noise: TensorValue | undefined;
+  /** What the training step asks for, by input name. */
+  readonly #noise: Readonly<Record<string, TensorValue>>;
   readonly #gfaScale: TensorValue = { shape: [], dtype: 'float32', data: new Float32Array(1) };
   readonly #replica: LocalReplica | undefined;
   #parameters: TensorValue;
@@ -90,12 +94,15 @@ export class Computer {
     this.#evaluator = new Evaluator(config, engine, dataset.test);
     this.#order = new SampleOrder(config.seed, dataset.train.count);
     this.#batch = new LabelledBatch(config.train.batchSize / config.train.shards, MODELS[config.model.name].classes);
-    const noise = train.program.inputs.find((input) => input.name === 'noise');
-    this.#noise = noise && { shape: noise.shape, dtype: 'float32', data: new Float32Array(sizeOf(noise.shape)) };
-    const length = parameterCount(config.model.name);
+    this.#noise = Object.fromEntries(
+      train.program.inputs
+        .filter(({ name }) => name in NOISES)
+        .map(({ name, shape }) => [name, { shape, dtype: 'float32', data: new Float32Array(sizeOf(shape)) }]),
+    );
+    const length = parameterCount(config.model);
     this.#parameters = parametersOf(new Float32Array(length), length);
     this.#vectors = new VectorPool(vectorLength(config, length));
-    this.#replica = LocalReplica.create(config, parameterSpecs(config.model.name));
+    this.#replica = LocalReplica.create(config, parameterSpecs(config.model));
   }
 
   /** Version of the parameters that are set, undefined before the first. */
@@ -106,7 +113,7 @@ export class Computer {
   /** The parameters that the config's seed begins with; what else travels with parameters is zero. */
   initialParameters(): Float32Array {
     const { model, seed } = this.#config;
-    const initial = initialParameters(model.name, model.initialisation, seed);
+    const initial = initialParameters(model, model.initialisation, seed);
     const length = vectorLength(this.#config, initial.length);
     if (length === initial.length) return initial;
     const vector = new Float32Array(length);
@@ -222,7 +229,7 @@ export class Computer {
       image: this.#batch.image,
       target: this.#batch.target,
       gfaScale: this.#gfaScale,
-      ...(this.#noise && { noise: this.#noise }),
+      ...this.#noise,
     });
     if (gradients === undefined || metrics === undefined) throw new Error('the training program has other outputs');
     return { gradients: gradients.data as Float32Array, metrics: metrics.data };
@@ -235,11 +242,12 @@ export class Computer {
     const picks = this.#order.range(position, size);
     fillTrainBatch(this.#dataset.train, picks, { seed, padCrop: data.padCrop, flip: data.flip }, image.data, labels);
     this.#batch.encodeLabels();
-    if (this.#noise === undefined) return;
-    const noise = this.#noise.data as Float32Array;
-    const length = noise.length / size;
-    for (const [i, { epoch, sample }] of picks.entries())
-      fillUniformNoise(new Random('attack', seed, epoch, sample), noise, i * length, length);
+    for (const [name, { data: noise }] of Object.entries(this.#noise)) {
+      const fill = NOISES[name as keyof typeof NOISES];
+      const length = noise.length / size;
+      for (const [i, { epoch, sample }] of picks.entries())
+        fill(new Random('attack', seed, epoch, sample), noise as Float32Array, i * length, length);
+    }
   }
 }
 

@@ -1,9 +1,13 @@
 // Types only: loading the computer loads the tensor packages, which belong on the compute thread.
+export type { AttackSum, AttackWork } from './attack-computer.ts';
 export type { BlockSum, Computer, EvaluationSum, TrainWork } from './compute.ts';
 export { type ComputeClient, createLocalComputeClient, createThreadComputeClient } from './compute-client.ts';
 export {
+  type AttackComputerLike,
+  type ComputerFactory,
   type ComputerLike,
   ComputeHost,
+  type CreateAttackComputer,
   type CreateComputer,
   type DataStatus,
   type OpenDataRequest,

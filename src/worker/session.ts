@@ -1,6 +1,6 @@
 /** @file One stream to a coordinator, from Hello to its end. */
 import { hostname } from 'node:os';
-import { type Config, configSchema, parameterSpecs } from '../config/index.ts';
+import { type Config, configSchema, evaluationSpecs, parameterSpecs, parseEvaluationPlan } from '../config/index.ts';
 import { DeepDefenseError, errorCodeOr, isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION, sizeOf } from '../core/index.ts';
 import { vectorLength } from '../optimizers/index.ts';
 import type { Logger, WorkerMetrics } from '../telemetry/index.ts';
@@ -125,6 +125,12 @@ class Session {
       case 'evaluationTask':
         this.#open().queue.add({ kind: 'evaluate', task: message.evaluationTask });
         return;
+      case 'attackTask':
+        this.#open().queue.add({ kind: 'attack', task: message.attackTask });
+        return;
+      case 'diagnosisTask':
+        this.#open().queue.add({ kind: 'diagnose', task: message.diagnosisTask });
+        return;
       case 'cancelTask':
         this.#open().queue.cancel(message.cancelTask.taskId);
         return;
@@ -164,12 +170,13 @@ class Session {
 
   async #prepare(config: Config, welcome: Welcome): Promise<void> {
     const { prepare, onReady, metrics, logger } = this.#options;
-    const specs = parameterSpecs(config.model.name);
+    const { evaluationJson } = welcome;
+    const specs = evaluationJson === '' ? parameterSpecs(config.model) : evaluationSpecs(parseEvaluationPlan(evaluationJson));
     const ownSchema = schemaHash(specs);
     const { compute, prepared } = await prepare(config, welcome);
     if (this.#over) return;
     const parameterCount = specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-    this.#receiver = new TensorReceiver({ elements: vectorLength(config, parameterCount) });
+    this.#receiver = new TensorReceiver({ elements: evaluationJson === '' ? vectorLength(config, parameterCount) : parameterCount });
     this.#queue = new TaskQueue({
       stream: this.#stream,
       compute,

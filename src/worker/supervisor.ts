@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Config } from '../config/index.ts';
+import { type Config, parseEvaluationPlan } from '../config/index.ts';
 import { DeepDefenseError, type EngineWish, isDeepDefenseError } from '../core/index.ts';
 import { type Logger, startHttpServer, type WorkerMetrics } from '../telemetry/index.ts';
 import { type CoordinatorClient, createCoordinatorClient, type Welcome } from '../wire/index.ts';
@@ -180,7 +180,7 @@ class Supervisor {
 
   /** Data and compiled graphs for the run; those of the last session when nothing has changed. */
   async #prepare(config: Config, welcome: Welcome): Promise<{ compute: ComputeClient; prepared: Prepared }> {
-    const key = JSON.stringify([welcome.configJson, welcome.datasetHash]);
+    const key = JSON.stringify([welcome.configJson, welcome.evaluationJson, welcome.datasetHash]);
     if (this.#workshop?.key !== key) {
       await this.#workshop?.compute.dispose();
       const compute = (this.#options.createComputeClient ?? createThreadComputeClient)();
@@ -207,7 +207,12 @@ class Supervisor {
     const status = await compute.openData(request);
     for (const note of status.notes) logger.debug({ note }, 'looking for data');
     if (!status.found) await this.#fetch(compute, request);
-    const prepared = await compute.prepare({ ...config, engine: placed(config.engine, this.#options.placement) });
+    const engine = placed(config.engine, this.#options.placement);
+    const { evaluationJson } = welcome;
+    const prepared =
+      evaluationJson === ''
+        ? await compute.prepare({ ...config, engine })
+        : await compute.prepareEvaluation(parseEvaluationPlan(evaluationJson), engine);
     metrics.compileSeconds.set({ phase: 'capture' }, prepared.captureMs / 1000);
     metrics.compileSeconds.set({ phase: 'session' }, prepared.compileMs / 1000);
     logger.info({ engine: prepared.fingerprint }, 'graphs are compiled');

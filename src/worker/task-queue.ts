@@ -3,6 +3,8 @@ import { IN_TRAINING_ATTACKS } from '../config/index.ts';
 import { BYTES_PER_VALUE, collectYoungObjects, DeepDefenseError, isDeepDefenseError, type SumPrecision } from '../core/index.ts';
 import type { Logger, WorkerMetrics } from '../telemetry/index.ts';
 import {
+  type AttackTask,
+  type DiagnosisTask,
   type EvaluationTask,
   type InitialiseTask,
   type MessageSink,
@@ -17,7 +19,9 @@ import type { ComputeClient } from './compute-client.ts';
 export type Task =
   | { readonly kind: 'initialise'; readonly task: InitialiseTask }
   | { readonly kind: 'train'; readonly task: TrainTask }
-  | { readonly kind: 'evaluate'; readonly task: EvaluationTask };
+  | { readonly kind: 'evaluate'; readonly task: EvaluationTask }
+  | { readonly kind: 'attack'; readonly task: AttackTask }
+  | { readonly kind: 'diagnose'; readonly task: DiagnosisTask };
 
 export interface TaskQueueOptions {
   readonly stream: MessageSink<WorkerMessage>;
@@ -100,6 +104,10 @@ export class TaskQueue {
         return this.#train(next.task);
       case 'evaluate':
         return this.#evaluate(next.task);
+      case 'attack':
+        return this.#attack(next.task);
+      case 'diagnose':
+        return this.#diagnose(next.task);
       default:
         return next satisfies never;
     }
@@ -141,6 +149,34 @@ export class TaskQueue {
     metrics.workerSamples.inc({ kind: 'evaluate' }, count);
     const bytes = Buffer.from(correct.buffer, correct.byteOffset, correct.byteLength);
     this.#send([workerMessage('evaluationResult', { taskId, correct: bytes, lossSum, computeMs })]);
+  }
+
+  async #attack({ taskId, ...work }: AttackTask): Promise<void> {
+    const { compute, metrics } = this.#options;
+    if (this.#cancelled.has(taskId)) throw cancelled();
+    await this.#useParameters(0);
+    const { correct, targetCorrect, distances, queries, computeMs } = await compute.attack(work);
+    metrics.taskSeconds.observe({ kind: 'evaluate' }, computeMs / 1000);
+    metrics.workerSamples.inc({ kind: 'evaluate' }, work.images.length);
+    this.#send([
+      workerMessage('attackOutcome', {
+        taskId,
+        correct: Buffer.from(correct),
+        targetCorrect: Buffer.from(targetCorrect),
+        distances: [...distances],
+        forwardQueries: queries.forward,
+        gradientQueries: queries.gradient,
+        computeMs,
+      }),
+    ]);
+  }
+
+  async #diagnose({ taskId, ...work }: DiagnosisTask): Promise<void> {
+    if (this.#cancelled.has(taskId)) throw cancelled();
+    await this.#useParameters(0);
+    const { json, computeMs } = await this.#options.compute.diagnose(work);
+    this.#options.metrics.taskSeconds.observe({ kind: 'evaluate' }, computeMs / 1000);
+    this.#send([workerMessage('diagnosisOutcome', { taskId, json, computeMs })]);
   }
 
   async #useParameters(version: number): Promise<void> {

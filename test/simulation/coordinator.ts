@@ -181,7 +181,14 @@ export class CoordinatorLife {
       workersLostMs: cluster.workersLostMs,
       maxWorkers: cluster.maxWorkers,
       identity: { ...IDENTITY, engineFingerprint: records.length === 0 ? undefined : ENGINE },
-      welcome: { runId: 'run', configJson: '{}', ...IDENTITY, heartbeatMs: cluster.heartbeatMs, trainSamples: plan.samplesPerEpoch },
+      welcome: {
+        runId: 'run',
+        configJson: '{}',
+        ...IDENTITY,
+        heartbeatMs: cluster.heartbeatMs,
+        trainSamples: plan.samplesPerEpoch,
+        evaluationJson: '',
+      },
       encodeParameters: (version, values) => ({ version, values: values.slice() }),
       observer: both(
         observer,

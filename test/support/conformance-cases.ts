@@ -339,6 +339,26 @@ const images: ConformanceRow[] = [
   },
   {
     kernel: 'Conv2D',
+    label: 'strided, an even image padded on all sides',
+    shapes: [
+      [8, 6, 4, 16],
+      [3, 3, 16, 16],
+    ],
+    fn: (x, w) => tf.square(conv(x, w, 2, 1)),
+    tolerance: 5e-5,
+  },
+  {
+    kernel: 'Conv2D',
+    label: 'strided one by one',
+    shapes: [
+      [8, 6, 4, 16],
+      [1, 1, 16, 32],
+    ],
+    fn: (x, w) => tf.square(conv(x, w, 2, 0)),
+    tolerance: 5e-5,
+  },
+  {
+    kernel: 'Conv2D',
     label: 'one by one',
     shapes: [
       [2, 4, 4, 8],
@@ -385,6 +405,7 @@ const blocks: ConformanceRow[] = [
   inBlocks('Multiply', 'one number per sample', [8, 1, 1, 1], (y, c) => tf.mul(tf.square(y), c)),
   inBlocks('Multiply', 'one number per pixel', [1, 4, 6, 1], (y, c) => tf.mul(tf.square(y), c)),
   inBlocks('Multiply', 'one number per channel', [1, 1, 1, 16], (y, c) => tf.mul(tf.square(y), c)),
+  inBlocks('Multiply', 'one number per sample and channel', [8, 1, 1, 16], (y, c) => tf.mul(tf.square(y), c)),
   inBlocks('Multiply', 'matrix of width and channels', [6, 16], (y, c) => tf.mul(tf.square(y), c)),
   inBlocks('Select', 'condition, two branches', [8, 4, 6, 16], (y, c) => tf.where(tf.greater(y, c), tf.square(y), tf.mul(y, c))),
   inBlocks('AddN', 'three', [8, 4, 6, 16], (y, c) => tf.square(tf.addN([y, c, tf.square(y)]))),

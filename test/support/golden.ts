@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parameterSpecs } from '../../src/config/index.ts';
+import { defaultNetwork, parameterSpecs } from '../../src/config/index.ts';
 import type { TensorValue, TypedArray } from '../../src/core/index.ts';
 
 const repository = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -67,7 +67,7 @@ export function goldenParameters(): TensorValue {
 
 /** Tensors named like the parameters of `cnn3`, joined in order. */
 export function flat(tensorOf: (parameterName: string) => ArrayLike<number>): TensorValue {
-  const data = Float32Array.from(parameterSpecs('cnn3').flatMap(({ name }) => Array.from(tensorOf(name))));
+  const data = Float32Array.from(parameterSpecs(defaultNetwork('cnn3')).flatMap(({ name }) => Array.from(tensorOf(name))));
   return { shape: [data.length], dtype: 'float32', data };
 }
 

@@ -19,13 +19,14 @@ export const exportCommand: CommandDefinition = (program, { context }) => {
       const { readWeights } = await import('../weights-source.ts');
       const { sha256, writeFileAtomic } = await import('../../core/index.ts');
       const weights = await readWeights(source);
+      const { name: model, inputRange } = weights.network;
       let bytes: Uint8Array;
       if (format === 'onnx') {
         const { exportOnnx } = await import('../../nn/index.ts');
-        bytes = exportOnnx(weights.model, weights.inputRange, weights.parameters);
+        bytes = exportOnnx(weights.network, weights.parameters);
       } else {
         const { encodeSafetensors } = await import('../../wire/index.ts');
-        bytes = encodeSafetensors(weights.tensors, { model: weights.model, inputRange: weights.inputRange });
+        bytes = encodeSafetensors(weights.tensors, { model, inputRange, network: JSON.stringify(weights.network) });
       }
       await writeFileAtomic(output, bytes);
       const document = {
@@ -33,10 +34,10 @@ export const exportCommand: CommandDefinition = (program, { context }) => {
         format,
         bytes: bytes.length,
         sha256: sha256(bytes),
-        model: weights.model,
-        inputRange: weights.inputRange,
+        model,
+        inputRange,
         source: weights.file,
       };
-      context().result(document, `wrote ${output} (${format}, ${bytes.length} bytes, model ${weights.model})`);
+      context().result(document, `wrote ${output} (${format}, ${bytes.length} bytes, model ${model})`);
     });
 };

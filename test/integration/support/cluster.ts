@@ -103,7 +103,11 @@ export class TestCluster {
       logger,
       metrics: createMetrics('worker', { processMetrics: false }),
       signal: AbortSignal.any([leave.signal, this.#abort.signal]),
-      createComputeClient: () => createLocalComputeClient(createFakeComputer(fake)),
+      createComputeClient: () =>
+        createLocalComputeClient({
+          training: createFakeComputer(fake),
+          attacks: () => Promise.reject(new Error('not used')),
+        }),
       ...options,
     });
     this.#exits.push(exit.catch(() => {}));

@@ -17,7 +17,7 @@ export interface FakeOptions {
 }
 
 export function parameterCount(config: Config): number {
-  return parameterSpecs(config.model.name).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return parameterSpecs(config.model).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 }
 
 /** Uniform in [-0.5, 0.5), a function of its arguments. */

@@ -1,5 +1,5 @@
 /** @file A worker whose every message the test decides: it can hold answers back, die without a word, or break the protocol. */
-import { parameterSpecs } from '../../../src/config/index.ts';
+import { defaultNetwork, parameterSpecs } from '../../../src/config/index.ts';
 import { PACKAGE_VERSION, PROTOCOL_VERSION } from '../../../src/core/index.ts';
 import {
   type CoordinatorClient,
@@ -56,7 +56,7 @@ export class RawWorker {
   ready(overrides: Partial<Ready> = {}): void {
     this.say(
       workerMessage('ready', {
-        schemaHash: schemaHash(parameterSpecs('cnn3')),
+        schemaHash: schemaHash(parameterSpecs(defaultNetwork('cnn3'))),
         engineFingerprint: 'fake engine',
         datasetHash: tinyDataset.contentHash,
         metricNames: ['loss', 'accuracy', 'lossTerm'],

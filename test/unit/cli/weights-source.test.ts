@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readWeights } from '../../../src/cli/weights-source.ts';
-import { parameterSpecs, resolveConfig } from '../../../src/config/index.ts';
+import { defaultNetwork, parameterSpecs, resolveConfig } from '../../../src/config/index.ts';
 import { saveCheckpoint } from '../../../src/coordinator/index.ts';
 import { sizeOf } from '../../../src/core/index.ts';
 import { encodeSafetensors, type NamedTensor } from '../../../src/wire/index.ts';
@@ -17,7 +17,7 @@ afterAll(() => rm(folder, { recursive: true }));
 /** Parameters of cnn3 that count up from `first`. */
 function countingTensors(first: number): NamedTensor[] {
   let next = first;
-  return parameterSpecs('cnn3').map(({ name, shape }) => ({
+  return parameterSpecs(defaultNetwork('cnn3')).map(({ name, shape }) => ({
     name,
     value: { shape, dtype: 'float32', data: Float32Array.from({ length: sizeOf(shape) }, () => next++) },
   }));
@@ -28,7 +28,7 @@ describe('readWeights', () => {
     const file = join(folder, 'reversed.safetensors');
     await writeFile(file, encodeSafetensors(countingTensors(5).reverse(), { model: 'cnn3', inputRange: 'signed' }));
     const weights = await readWeights(file);
-    expect(weights).toMatchObject({ model: 'cnn3', inputRange: 'signed', file });
+    expect(weights).toMatchObject({ network: { name: 'cnn3', inputRange: 'signed', denoise: { filter: 'none' } }, file });
     expect(weights.parameters).toEqual(Float32Array.from({ length: 146_122 }, (_, i) => i + 5));
   });
 
@@ -49,7 +49,7 @@ describe('readWeights', () => {
       optimizer: { updates: 9, slots: new Map([['m', new Float32Array(146_122)]]) },
     });
     const before = await readWeights(run);
-    expect(before).toMatchObject({ model: 'cnn3', inputRange: 'signed', parameters });
+    expect(before).toMatchObject({ network: { name: 'cnn3', inputRange: 'signed' }, parameters });
     expect(before.tensors).toHaveLength(10);
     await writeFile(join(run, 'weights.safetensors'), encodeSafetensors(countingTensors(1), { model: 'cnn3', inputRange: 'unit' }));
     expect((await readWeights(run)).parameters[0]).toBe(1);
@@ -64,6 +64,20 @@ describe('readWeights', () => {
     const file = join(folder, 'bad.safetensors');
     await writeFile(file, encodeSafetensors(tensors, metadata));
     await expect(readWeights(file)).rejects.toMatchObject({ code });
+  });
+
+  it('file: may be told the model that it does not name, not another than it names', async () => {
+    const bare = join(folder, 'bare.safetensors');
+    await writeFile(bare, encodeSafetensors(countingTensors(2)));
+    expect(await readWeights(bare, { ...defaultNetwork('cnn3'), inputRange: 'signed' })).toMatchObject({
+      network: { name: 'cnn3', inputRange: 'signed' },
+    });
+    await expect(readWeights(bare, defaultNetwork('vgg6'))).rejects.toMatchObject({ code: 'CHECKPOINT_OTHER_MODEL' });
+    const named = join(folder, 'named.safetensors');
+    await writeFile(named, encodeSafetensors(countingTensors(2), { model: 'cnn3', inputRange: 'unit' }));
+    expect(await readWeights(named, { ...defaultNetwork('vgg6'), inputRange: 'signed' })).toMatchObject({
+      network: { name: 'cnn3', inputRange: 'unit' },
+    });
   });
 
   it('file: is refused when truncated, missing or an empty folder', async () => {

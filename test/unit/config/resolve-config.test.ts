@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { IN_TRAINING_ATTACKS, type ConfigProblem, resolveConfig } from '../../../src/config/index.ts';
+import { type ConfigProblem, defaultNetwork, IN_TRAINING_ATTACKS, normOf, resolveConfig, resolveGfa } from '../../../src/config/index.ts';
 import { DeepDefenseError } from '../../../src/core/index.ts';
 
 function failure(input: unknown): DeepDefenseError {
@@ -63,7 +63,7 @@ describe('resolveConfig', () => {
     [{ train: { batchSize: 1.5 } }, 'train.batchSize', 'integer >= 1', '1.5'],
     [{ train: { batchSize: 'many' } }, 'train.batchSize', 'integer >= 1', '"many"'],
     [{ train: { maxSteps: 0 } }, 'train.maxSteps', 'integer >= 1', '0'],
-    [{ model: { name: 'vgg' } }, 'model.name', 'one of cnn3, vgg6', '"vgg"'],
+    [{ model: { name: 'vgg' } }, 'model.name', 'one of cnn3, vgg6, resnet18, wrn-16-4', '"vgg"'],
     [{ data: { flip: 'yes' } }, 'data.flip', 'true or false', '"yes"'],
     [{ strategy: { gfa: { weights: [0.5, -1], layers: ['input', 'conv1'] } } }, 'strategy.gfa.weights.1', 'number >= 0', '-1'],
     [{ strategy: { gfa: { layers: [] } } }, 'strategy.gfa.layers', 'list of text, at least 1', '[]'],
@@ -91,6 +91,34 @@ describe('resolveConfig', () => {
     expect(error.parts.got).toBe('"conv4"');
     // The output layer has no feature: its output is the logits.
     expect(failure({ strategy: { gfa: { layers: ['fc2'], weights: [1] } } }).code).toBe('CONFIG_UNKNOWN_LAYER');
+  });
+
+  it('denoise: follows convolutions that the model has, each once', () => {
+    const after = (layers: string[]) => failure({ model: { name: 'cnn3', denoise: { filter: 'mean', after: layers } } });
+    const unknown = after(['conv1', 'fc1']);
+    expect(unknown.code).toBe('CONFIG_UNKNOWN_LAYER');
+    expect(unknown.parts.what).toContain('model.denoise.after');
+    expect(unknown.parts.expected).toBe('one of conv1, conv2, conv3');
+    expect(after(['conv2', 'conv2']).parts.what).toContain('named twice');
+  });
+
+  it('norm: residual networks need one, and have group by default', () => {
+    const refused = failure({ model: { name: 'resnet18', norm: 'none' } });
+    expect(refused.code).toBe('CONFIG_INVALID');
+    expect(refused.parts.what).toContain('model.norm');
+    expect(normOf(defaultNetwork('wrn-16-4'))).toBe('group');
+    expect(normOf(defaultNetwork('cnn3'))).toBe('none');
+  });
+
+  it('layers: of residual networks are stem and stages, for GFA and for denoising', () => {
+    const config = resolveConfig({
+      model: { name: 'resnet18', denoise: { filter: 'mean', after: ['stem', 'stage4'] } },
+      strategy: { name: 'deep' },
+    });
+    expect(resolveGfa(config).layers).toEqual(['stem', 'stage1', 'stage2']);
+    expect(
+      failure({ model: { name: 'wrn-16-4' }, strategy: { name: 'deep', gfa: { layers: ['conv1'], weights: [1] } } }).parts.expected,
+    ).toBe('one of input, stem, stage1, stage2, stage3');
   });
 
   it('layer: is refused when it is named twice', () => {

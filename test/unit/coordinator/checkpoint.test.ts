@@ -2,14 +2,14 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Config, configSchema, parameterSpecs } from '../../../src/config/index.ts';
+import { defaultNetwork, type Config, configSchema, parameterSpecs } from '../../../src/config/index.ts';
 import { sizeOf } from '../../../src/core/index.ts';
 import { type Checkpoint, encodeCheckpoint, loadCheckpoint, parametersHash, saveCheckpoint } from '../../../src/coordinator/checkpoint.ts';
 import { CheckpointFolder, loadNewestCheckpoint } from '../../../src/coordinator/checkpoint-folder.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../../src/wire/index.ts';
 
 const config: Config = configSchema.parse({ model: { name: 'cnn3' }, optimizer: { name: 'adam' } });
-const LENGTH = parameterSpecs('cnn3').reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+const LENGTH = parameterSpecs(defaultNetwork('cnn3')).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 const vector = (offset: number) => Float32Array.from({ length: LENGTH }, (_, i) => Math.fround((i % 1009) * 0.01 - offset));
 
 const checkpoint = (changes: Partial<Checkpoint> = {}): Checkpoint => ({

@@ -8,7 +8,7 @@ import { sizeOf } from '../../../src/core/index.ts';
 import { FileJournal, type JournalEvent, readJournal } from '../../../src/journal/index.ts';
 
 const config = configSchema.parse({ name: 'resumed' });
-const length = parameterSpecs(config.model.name).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+const length = parameterSpecs(config.model).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
 const parametersAfter = (step: number): Float32Array => new Float32Array(length).fill(step / 8);
 const hashAfter = (step: number): string => parametersHash(parametersAfter(step));
 

@@ -60,8 +60,9 @@ describe('GFA factor', () => {
     expect(scales).toEqual([0, Math.fround(1 / 3), Math.fround(2 / 3), 1, 1, 1]);
   });
 
-  it('warm-up: is 1 at once when off, and 0 for strategies without GFA', () => {
+  it('warm-up: is 1 at once when off, and 0 for strategies without such a penalty', () => {
     expect(gfaScaleAt(config('first', 0), 0, 10)).toBe(1);
-    for (const name of ['benchmark', 'adversarial']) expect(gfaScaleAt(config(name, 0), 5, 10)).toBe(0);
+    expect(gfaScaleAt(config('gaie', 0.3), 1, 10)).toBe(Math.fround(1 / 3));
+    for (const name of ['benchmark', 'denoise', 'adversarial']) expect(gfaScaleAt(config(name, 0), 5, 10)).toBe(0);
   });
 });

@@ -70,7 +70,7 @@ async function simulate(seed: number, faults: Faults): Promise<Outcome> {
     workersLostMs: 1_000_000,
     maxWorkers: [undefined, undefined, 1, 2, 3][seed % 5],
     identity: IDENTITY,
-    welcome: { runId: 'r', configJson: '{}', ...IDENTITY, heartbeatMs: 50, trainSamples: 100 },
+    welcome: { runId: 'r', configJson: '{}', ...IDENTITY, heartbeatMs: 50, trainSamples: 100, evaluationJson: '' },
     encodeParameters: (version, values) => ({ version, values: values.slice() }),
     observer,
   });

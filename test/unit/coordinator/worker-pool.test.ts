@@ -40,7 +40,7 @@ function createPool(maxWorkers?: number): WorkerPool<number> {
     stepDeadlineMs: DEADLINE_MS,
     workersLostMs: LOST_MS,
     identity: IDENTITY,
-    welcome: { runId: 'r', configJson: '{}', ...IDENTITY, heartbeatMs: 20, trainSamples: 1 },
+    welcome: { runId: 'r', configJson: '{}', ...IDENTITY, heartbeatMs: 20, trainSamples: 1, evaluationJson: '' },
     encodeParameters: (version) => version,
     maxWorkers,
     observer: {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ConfigInput } from '../../../src/config/index.ts';
+import { type ConfigInput, defaultNetwork } from '../../../src/config/index.ts';
 import { Random, type TensorValue } from '../../../src/core/index.ts';
 import { createEngine, type Engine, type EngineName, type TensorValues, tf } from '../../../src/engine/index.ts';
 import { createTensorflowEngine, type TensorflowOptions } from '../../../src/engine/tensorflow-engine.ts';
@@ -78,7 +78,7 @@ const values = (seed: number, shape: readonly number[], low: number): TensorValu
 };
 
 describe.skipIf(missing !== undefined)(title('tensorflow against onnx:cpu'), () => {
-  const parameters = initialParameters('cnn3', 'he', 2);
+  const parameters = initialParameters(defaultNetwork('cnn3'), 'he', 2);
   const target = new Float32Array(SAMPLES * 10);
   for (const [i, label] of [3, 9].entries()) target[i * 10 + label] = 1;
   const inputs: Record<string, TensorValue> = {

@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAttackStep } from '../../../src/attacks/index.ts';
+import { defaultNetwork } from '../../../src/config/index.ts';
 import { Random, type TensorValue } from '../../../src/core/index.ts';
 import { listDevices, vulkanDrivers } from '../../../src/engine/devices.ts';
 import { createEagerEngine } from '../../../src/engine/eager-engine.ts';
@@ -52,7 +53,7 @@ const images = (seed: number, low: number): TensorValue => {
 function imageInputs(): Record<string, TensorValue> {
   const target = new Float32Array(SAMPLES * 10);
   for (const [i, label] of [0, 3].entries()) target[i * 10 + label] = 1;
-  const flat = initialParameters('cnn3', 'he', 2);
+  const flat = initialParameters(defaultNetwork('cnn3'), 'he', 2);
   return {
     parameters: { shape: [flat.length], dtype: 'float32', data: flat },
     image: images(5, 0),

@@ -8,8 +8,8 @@ import { engineOf, QUICK_ENGINE } from '../../support/engines.ts';
 
 describe('CompiledClassifier', () => {
   test('the gradients of all logits are those of differences of logits', async () => {
-    const config = smallConfig(QUICK_ENGINE, { evaluation: { batchSize: 2 } });
-    const data = initialParameters(config.model.name, config.model.initialisation, 1);
+    const config = smallConfig(QUICK_ENGINE, { evaluation: { attackBatchSize: 2 } });
+    const data = initialParameters(config.model, config.model.initialisation, 1);
     const classifier = new CompiledClassifier(config, await engineOf(QUICK_ENGINE)).use({ shape: [data.length], dtype: 'float32', data });
     const random = new Random('evaluation', 3);
     const images = Float32Array.from({ length: 3 * IMAGE_VALUES }, () => random.uniform());

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { defaultNetwork } from '../../../src/config/index.ts';
 import { Random, type TensorValue } from '../../../src/core/index.ts';
 import { type ImageSet, syntheticDataset } from '../../../src/data/index.ts';
 import { createPredict, Evaluator, meanAlignment } from '../../../src/evaluation/index.ts';
@@ -17,7 +18,7 @@ describe('accuracy', () => {
 describe('Evaluator', () => {
   const images = syntheticDataset({ trainCount: 1, testCount: 23, seed: 3 }).test;
   const config = smallConfig(QUICK_ENGINE, { evaluation: { batchSize: 8 }, seed: 6 });
-  const flat = initialParameters('cnn3', 'he', 2);
+  const flat = initialParameters(defaultNetwork('cnn3'), 'he', 2);
   const parameters: TensorValue = { shape: [flat.length], dtype: 'float32', data: flat };
   let evaluator: Evaluator;
   beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
-import { MODEL_NAMES } from '../../../src/config/index.ts';
+import { defaultNetwork, MODEL_NAMES } from '../../../src/config/index.ts';
 import type { Program } from '../../../src/engine/index.ts';
 import { exportOnnx, forward, initialParameters, named, parameterCount, splitParameters } from '../../../src/nn/index.ts';
 import { QUICK_ENGINE, runOnce, valuesOf } from '../../support/engines.ts';
@@ -17,23 +17,27 @@ async function runExported(bytes: Uint8Array, pixels: Float32Array): Promise<Flo
 
 describe('exportOnnx', () => {
   test.each(MODEL_NAMES)('exportOnnx: gives a file whose logits are those of the engine for %s, at any batch size', async (model) => {
-    const parameters = initialParameters(model, 'he', 3);
+    const parameters = initialParameters(defaultNetwork(model), 'he', 3);
     parameters.set([0.3, -0.2, 0.1], parameters.length - 3);
     const program: Program = {
       name: 'logits',
       inputs: [
-        { name: 'parameters', shape: [parameterCount(model)], dtype: 'float32' },
+        { name: 'parameters', shape: [parameterCount(defaultNetwork(model))], dtype: 'float32' },
         { name: 'image', shape: [3, 32, 32, 3], dtype: 'float32' },
       ],
       build: (inputs) => ({
-        logits: forward(model, 'signed', splitParameters(model, named(inputs, 'parameters')), named(inputs, 'image')).logits,
+        logits: forward(
+          { ...defaultNetwork(model), inputRange: 'signed' },
+          splitParameters(defaultNetwork(model), named(inputs, 'parameters')),
+          named(inputs, 'image'),
+        ).logits,
       }),
     };
     const outputs = await runOnce(QUICK_ENGINE, program, {
       parameters: { shape: [parameters.length], dtype: 'float32', data: parameters },
       image: { shape: [3, 32, 32, 3], dtype: 'float32', data: toChannelsLast(image(3), [3, 3, 32, 32]) },
     });
-    const file = exportOnnx(model, 'signed', parameters);
+    const file = exportOnnx({ ...defaultNetwork(model), inputRange: 'signed' }, parameters);
     const three = await runExported(file, image(3));
     expect(maxDifference(three, valuesOf(outputs, 'logits'))).toBeLessThan(1e-4);
     const one = await runExported(file, image(1));
@@ -41,7 +45,9 @@ describe('exportOnnx', () => {
   });
 
   test('exportOnnx: refuses weights of another model', () => {
-    expect(() => exportOnnx('vgg6', 'unit', new Float32Array(146122))).toThrow(expect.objectContaining({ code: 'CHECKPOINT_OTHER_MODEL' }));
+    expect(() => exportOnnx(defaultNetwork('vgg6'), new Float32Array(146122))).toThrow(
+      expect.objectContaining({ code: 'CHECKPOINT_OTHER_MODEL' }),
+    );
   });
 });
 
@@ -53,7 +59,7 @@ describe.skipIf(goldenMissing)(goldenTitle('exportOnnx golden'), () => {
         .data.subarray(0, 32 * 3072),
       (value) => value / 255,
     );
-    const logits = await runExported(exportOnnx('cnn3', 'unit', goldenParameters().data as Float32Array), pixels);
+    const logits = await runExported(exportOnnx(defaultNetwork('cnn3'), goldenParameters().data as Float32Array), pixels);
     expect(maxDifference(logits, readGolden('forward_std').tensor('logits_f64').data)).toBeLessThan(1e-5);
   });
 });

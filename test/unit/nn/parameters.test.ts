@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MODEL_NAMES, MODELS, parameterSpecs } from '../../../src/config/index.ts';
+import { defaultNetwork, featureLayers, MODEL_NAMES, parameterSpecs } from '../../../src/config/index.ts';
 import { type Program, tf } from '../../../src/engine/index.ts';
 import {
   featureShape,
@@ -15,8 +15,11 @@ import { QUICK_ENGINE, runOnce, valuesOf } from '../../support/engines.ts';
 
 describe('parameters', () => {
   test('parameterCount: is the number that the catalogue states', () => {
-    expect(parameterCount('cnn3')).toBe(146122);
-    expect(parameterCount('vgg6')).toBe(550570);
+    expect(parameterCount(defaultNetwork('cnn3'))).toBe(146122);
+    expect(parameterCount(defaultNetwork('vgg6'))).toBe(550570);
+    // As PyTorch counts the networks of the papers' implementations for CIFAR-10.
+    expect(parameterCount(defaultNetwork('resnet18'))).toBe(11173962);
+    expect(parameterCount(defaultNetwork('wrn-16-4'))).toBe(2748890);
   });
 
   test('splitParameters: cuts by name and order, and flattenGradients puts together again', async () => {
@@ -25,8 +28,8 @@ describe('parameters', () => {
       name: 'split',
       inputs: [{ name: 'parameters', shape: [146122], dtype: 'float32' }],
       build: (inputs) => {
-        const params = splitParameters('cnn3', named(inputs, 'parameters'));
-        const doubled = parameterSpecs('cnn3').map(({ name }) => tf.mul(named(params, name), 2));
+        const params = splitParameters(defaultNetwork('cnn3'), named(inputs, 'parameters'));
+        const doubled = parameterSpecs(defaultNetwork('cnn3')).map(({ name }) => tf.mul(named(params, name), 2));
         return { doubled: flattenGradients(doubled), bias: tf.mul(named(params, 'conv2.bias'), 3) };
       },
     };
@@ -49,17 +52,21 @@ describe('parameters', () => {
 describe('initialParameters', () => {
   test.each(MODEL_NAMES)('initialParameters: has the spread of the formulas and zero biases for %s', (model) => {
     for (const kind of ['he', 'glorot'] as const) {
-      const flat = initialParameters(model, kind, 5);
-      expect(flat.length).toBe(parameterCount(model));
+      const flat = initialParameters(defaultNetwork(model), kind, 5);
+      expect(flat.length).toBe(parameterCount(defaultNetwork(model)));
       let offset = 0;
-      for (const { name, shape } of parameterSpecs(model)) {
+      for (const { name, shape } of parameterSpecs(defaultNetwork(model))) {
         const values = Array.from(flat.subarray(offset, offset + shape.reduce((a, b) => a * b, 1)));
         offset += values.length;
         if (name.endsWith('.bias')) {
           expect(values.every((value) => value === 0)).toBe(true);
           continue;
         }
-        const area = shape.length === 4 ? 9 : 1;
+        if (shape.length === 1) {
+          expect(values.every((value) => value === 1)).toBe(true);
+          continue;
+        }
+        const area = (shape[2] ?? 1) * (shape[3] ?? 1);
         const [fanOut, fanIn] = [(shape[0] as number) * area, (shape[1] as number) * area];
         const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
         const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
@@ -75,9 +82,9 @@ describe('initialParameters', () => {
   });
 
   test('initialParameters: depends on the seed, and equals itself for the same seed', () => {
-    const first = initialParameters('cnn3', 'he', 1);
-    expect(sameBits(initialParameters('cnn3', 'he', 1), first)).toBe(true);
-    const other = initialParameters('cnn3', 'he', 2);
+    const first = initialParameters(defaultNetwork('cnn3'), 'he', 1);
+    expect(sameBits(initialParameters(defaultNetwork('cnn3'), 'he', 1), first)).toBe(true);
+    const other = initialParameters(defaultNetwork('cnn3'), 'he', 2);
     expect(other.filter((value, i) => value !== 0 && value === first[i]).length).toBeLessThan(10);
   });
 });
@@ -96,8 +103,8 @@ describe('forward', () => {
         { name: 'image', shape: [1, 32, 32, 3], dtype: 'float32' },
       ],
       build: (inputs) => {
-        const params = splitParameters('cnn3', named(inputs, 'parameters'));
-        const { features } = forward('cnn3', 'signed', params, named(inputs, 'image'));
+        const params = splitParameters(defaultNetwork('cnn3'), named(inputs, 'parameters'));
+        const { features } = forward({ ...defaultNetwork('cnn3'), inputRange: 'signed' }, params, named(inputs, 'image'));
         return { conv1: named(features, 'conv1'), input: named(features, 'input') };
       },
     };
@@ -123,13 +130,17 @@ describe('forward', () => {
   });
 
   test.each(MODEL_NAMES)('featureShape: is the shape that forward gives for every layer of %s', async (model) => {
-    const size = parameterCount(model);
+    const size = parameterCount(defaultNetwork(model));
     await tf.setBackend('cpu');
     tf.tidy(() => {
-      const { features, logits } = forward(model, 'unit', splitParameters(model, tf.zeros([size])), tf.zeros([1, 32, 32, 3]));
+      const { features, logits } = forward(
+        defaultNetwork(model),
+        splitParameters(defaultNetwork(model), tf.zeros([size])),
+        tf.zeros([1, 32, 32, 3]),
+      );
       expect(logits.shape).toEqual([1, 10]);
-      expect(Object.keys(features)).toEqual(['input', ...MODELS[model].layers.map((layer) => layer.name)]);
-      for (const [layer, feature] of Object.entries(features)) expect(featureShape(model, layer, 1)).toEqual(feature.shape);
+      expect(Object.keys(features)).toEqual([...featureLayers(defaultNetwork(model)), model === 'cnn3' || model === 'vgg6' ? 'fc2' : 'fc']);
+      for (const [layer, feature] of Object.entries(features)) expect(featureShape(defaultNetwork(model), layer, 1)).toEqual(feature.shape);
     });
   });
 });

@@ -1,6 +1,6 @@
 /** @file Gradients of whole training losses against central differences, for settings that no golden file covers. */
 import { describe, expect, test } from 'vitest';
-import type { ConfigInput } from '../../../src/config/index.ts';
+import { type ConfigInput, defaultNetwork } from '../../../src/config/index.ts';
 import { Random, type TensorValue } from '../../../src/core/index.ts';
 import { initialParameters } from '../../../src/nn/index.ts';
 import { createTrainProgram } from '../../../src/strategies/index.ts';
@@ -48,7 +48,7 @@ describe('gfa', () => {
     async ({ gfa, loss, inputRange }) => {
       const config = smallConfig(QUICK_ENGINE, { model: { inputRange }, objective: { loss }, strategy: { name: 'deep', gfa } });
       const program = await (await engineOf(QUICK_ENGINE)).compile(createTrainProgram(config, SAMPLES).program);
-      const start = initialParameters('cnn3', 'he', 2);
+      const start = initialParameters(defaultNetwork('cnn3'), 'he', 2);
       const at = async (flat: Float32Array): Promise<{ loss: number; gradients: Float32Array }> => {
         const gfaScale: TensorValue = { shape: [], dtype: 'float32', data: Float32Array.of(0.7) };
         const outputs = await program.run({ ...batch(), parameters: { shape: [flat.length], dtype: 'float32', data: flat }, gfaScale });

@@ -1,6 +1,6 @@
 /** @file Forward pass, cross-entropy and GFA against PyTorch: values and the gradients of all parameters. */
 import { describe, expect, test } from 'vitest';
-import { parameterSpecs, type ResolvedGfa } from '../../../src/config/index.ts';
+import { defaultNetwork, parameterSpecs, type ResolvedGfa } from '../../../src/config/index.ts';
 import { sizeOf } from '../../../src/core/index.ts';
 import { type EngineName, type Program, tf } from '../../../src/engine/index.ts';
 import { flattenGradients, forward, type NamedTensors, named, splitParameters } from '../../../src/nn/index.ts';
@@ -20,7 +20,7 @@ import {
 
 const SAMPLES = 32;
 const LAYERS = ['conv1', 'conv2', 'conv3'];
-const NAMES = parameterSpecs('cnn3').map((spec) => spec.name);
+const NAMES = parameterSpecs(defaultNetwork('cnn3')).map((spec) => spec.name);
 
 const inputs = [
   { name: 'parameters', shape: [146122], dtype: 'float32' },
@@ -33,11 +33,11 @@ const crossEntropyProgram: Program = {
   name: 'golden/cross-entropy',
   inputs,
   build: (values) => {
-    const params = splitParameters('cnn3', named(values, 'parameters'));
+    const params = splitParameters(defaultNetwork('cnn3'), named(values, 'parameters'));
     const target = named(values, 'target');
     const kept: Record<string, tf.Tensor> = {};
     const gradients = gradientsOf(params, (traced) => {
-      const { logits, features } = forward('cnn3', 'unit', traced, named(values, 'image'));
+      const { logits, features } = forward(defaultNetwork('cnn3'), traced, named(values, 'image'));
       const loss = crossEntropy(logits, target);
       Object.assign(kept, { logits: tf.keep(logits), loss: tf.keep(loss) });
       for (const layer of LAYERS) kept[layer] = tf.keep(firstSample(named(features, layer)));
@@ -62,12 +62,11 @@ function gfaProgram(gfa: ResolvedGfa, signedImage = false): Program {
     name: `golden/gfa/${gfa.alignment}`,
     inputs,
     build: (values) => {
-      const params = splitParameters('cnn3', named(values, 'parameters'));
+      const params = splitParameters(defaultNetwork('cnn3'), named(values, 'parameters'));
       const kept: tf.Tensor[] = [];
       const pairOf = (traced: NamedTensors) =>
         featureGradients({
-          model: 'cnn3',
-          inputRange: 'unit',
+          network: defaultNetwork('cnn3'),
           params: traced,
           image: named(values, 'image'),
           target: named(values, 'target'),
@@ -183,7 +182,7 @@ describe.skipIf(goldenMissing)(goldenTitle('golden'), () => {
       }
       const gradients = valuesOf(outputs, 'gradients');
       let offset = 0;
-      for (const { name: parameter, shape } of parameterSpecs('cnn3')) {
+      for (const { name: parameter, shape } of parameterSpecs(defaultNetwork('cnn3'))) {
         const part = gradients.subarray(offset, offset + sizeOf(shape));
         offset += part.length;
         const norm = Math.sqrt(part.reduce((sum, value) => sum + value * value, 0));
@@ -197,7 +196,7 @@ describe.skipIf(goldenMissing)(goldenTitle('golden'), () => {
 function expectGradients(actual: Float32Array, expectedOf: (name: string) => ArrayLike<number>): void {
   const expected = flat(expectedOf).data;
   let offset = 0;
-  for (const { name, shape } of parameterSpecs('cnn3')) {
+  for (const { name, shape } of parameterSpecs(defaultNetwork('cnn3'))) {
     const end = offset + sizeOf(shape);
     expect(maxDifference(actual.subarray(offset, end), expected.subarray(offset, end)), name).toBeLessThan(5e-6);
     offset = end;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Config, configSchema, parameterSpecs } from '../../../src/config/index.ts';
+import { defaultNetwork, type Config, configSchema, parameterSpecs } from '../../../src/config/index.ts';
 import { Random, type TensorSpec, WasmVectorMath } from '../../../src/core/index.ts';
 import { createOptimizer } from '../../../src/optimizers/optimizer.ts';
 
@@ -154,7 +154,7 @@ describe('optimizer', () => {
   });
 
   it.each(['sgd', 'adam', 'adamw'] as const)('%s: updates vgg6 in milliseconds', (name) => {
-    const vgg = parameterSpecs('vgg6');
+    const vgg = parameterSpecs(defaultNetwork('vgg6'));
     const subject = createOptimizer(configWith({ name, weightDecay: 1e-4, gradientClipNorm: 1 }), vgg);
     const parameters = new Float32Array(550_570).fill(0.5);
     const gradients = Float32Array.from({ length: 550_570 }, (_, i) => (i % 7) - 3);

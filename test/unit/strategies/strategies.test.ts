@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createAttackStep } from '../../../src/attacks/index.ts';
-import { type ConfigInput, resolveGfa } from '../../../src/config/index.ts';
+import { defaultNetwork, type ConfigInput, resolveGfa } from '../../../src/config/index.ts';
 import { Random, type TensorValue } from '../../../src/core/index.ts';
 import { tf } from '../../../src/engine/index.ts';
 import { initialParameters } from '../../../src/nn/index.ts';
@@ -21,7 +21,7 @@ const images = (seed: number, low: number): TensorValue => {
 function inputs(): Record<string, TensorValue> {
   const target = new Float32Array(SAMPLES * 10);
   for (const [i, label] of [3, 9, 0, 9].entries()) target[i * 10 + label] = 1;
-  const flat = initialParameters('cnn3', 'he', 2);
+  const flat = initialParameters(defaultNetwork('cnn3'), 'he', 2);
   return {
     parameters: { shape: [flat.length], dtype: 'float32', data: flat },
     image: images(5, 0),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parameterSpecs } from '../../../src/config/index.ts';
+import { defaultNetwork, parameterSpecs } from '../../../src/config/index.ts';
 import { sha256, type TensorSpec } from '../../../src/core/index.ts';
 import { schemaHash } from '../../../src/wire/index.ts';
 
@@ -17,6 +17,6 @@ describe('schema hash', () => {
     const [w, b] = specs as [TensorSpec, TensorSpec];
     const others = [[b, w], [w], [{ ...w, name: 'v' }, b], [{ ...w, shape: [3, 2] }, b], [{ ...w, dtype: 'int32' as const }, b]];
     expect(new Set([specs, ...others].map(schemaHash)).size).toBe(6);
-    expect(schemaHash(parameterSpecs('cnn3'))).not.toBe(schemaHash(parameterSpecs('vgg6')));
+    expect(schemaHash(parameterSpecs(defaultNetwork('cnn3')))).not.toBe(schemaHash(parameterSpecs(defaultNetwork('vgg6'))));
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TensorValue } from '../../../src/core/index.ts';
 import { fillTrainBatch, SampleOrder, syntheticDataset } from '../../../src/data/index.ts';
-import { parameterSpecs } from '../../../src/config/index.ts';
+import { defaultNetwork, parameterSpecs } from '../../../src/config/index.ts';
 import { initialParameters } from '../../../src/nn/index.ts';
 import { createOptimizer } from '../../../src/optimizers/index.ts';
 import { createTrainProgram } from '../../../src/strategies/index.ts';
@@ -40,7 +40,7 @@ describe('Computer', () => {
     expect(computer.fingerprint.length).toBeGreaterThan(5);
     expect(computer.metricNames.slice(0, 3)).toEqual(['loss', 'accuracy', 'lossTerm']);
     expect(computer.metricNames.length).toBe(18);
-    expect(sameBits(computer.initialParameters(), initialParameters('cnn3', 'he', 9))).toBe(true);
+    expect(sameBits(computer.initialParameters(), initialParameters(defaultNetwork('cnn3'), 'he', 9))).toBe(true);
     expect(computer.version).toBe(3);
     expect(computer.captureMs).toBeGreaterThanOrEqual(0);
     expect(computer.compileMs).toBeGreaterThanOrEqual(0);
@@ -74,7 +74,7 @@ describe('Computer', () => {
     for (const [i, label] of labels.entries()) target[i * 10 + label] = 1;
     const tensor = (shape: number[], data: Float32Array): TensorValue => ({ shape, dtype: 'float32', data });
     const outputs = await runOnce(QUICK_ENGINE, createTrainProgram(config, SHARD_SIZE).program, {
-      parameters: tensor([146122], initialParameters('cnn3', 'he', 9)),
+      parameters: tensor([146122], initialParameters(defaultNetwork('cnn3'), 'he', 9)),
       image: tensor([SHARD_SIZE, 32, 32, 3], image),
       target: tensor([SHARD_SIZE, 10], target),
       gfaScale: tensor([], Float32Array.of(0.25)),
@@ -104,7 +104,7 @@ describe('Computer', () => {
 
     // The same by hand: gradients of a computer without local steps, its parameters set anew for each step.
     const plain = await Computer.create({ ...local, sync: { ...local.sync, everySteps: 1 } }, dataset);
-    const optimizer = createOptimizer(local, parameterSpecs('cnn3'));
+    const optimizer = createOptimizer(local, parameterSpecs(defaultNetwork('cnn3')));
     optimizer.restore(new Map(optimizer.slots.map(({ name, values }) => [name, values.slice()])), 6);
     const parameters = start.slice(0, length);
     let loss = 0;

@@ -31,6 +31,18 @@ function setup(overrides: Partial<ComputeClient> = {}) {
       calls.push(`evaluate ${attack} ${epsLinf} ${first} ${count}`);
       return { correct: Uint8Array.of(1, 0), lossSum: 0.75, computeMs: 6 };
     },
+    prepareEvaluation: unused,
+    attack: async ({ network, attack, images, targets }) => {
+      calls.push(`attack ${network} ${attack} [${images.join()}] [${targets.join()}]`);
+      return {
+        correct: Uint8Array.of(1, 0),
+        targetCorrect: Uint8Array.of(0, 1),
+        distances: new Float64Array(0),
+        queries: { forward: 2, gradient: 20 },
+        computeMs: 7,
+      };
+    },
+    diagnose: unused,
     dispose: async () => {},
     ...overrides,
   };

@@ -1,0 +1,45 @@
+/** @file Named sets of attacks for `deepdefense evaluate`. */
+
+export interface EvaluationSuite {
+  readonly summary: string;
+  /** As `parseAttackSpec` reads them. */
+  readonly attacks: readonly string[];
+  /** L-infinity radii as `parseEpsList` reads them. */
+  readonly eps: string;
+  /** Test images. */
+  readonly samples: number;
+}
+
+export type SuiteName = 'quick' | 'standard' | 'paper';
+
+export const EVALUATION_SUITES: Readonly<Record<SuiteName, EvaluationSuite>> = {
+  quick: {
+    summary: 'a first look, in minutes; says nothing certain about robustness',
+    attacks: ['noise', 'fgsm', 'pgd', 'apgd-dlr:steps=20'],
+    eps: '2/255,4/255,8/255',
+    samples: 200,
+  },
+  standard: {
+    summary: 'attacks that differ in what they need, strong enough for claims',
+    attacks: [
+      'noise',
+      'fgsm',
+      'pgd:steps=20',
+      'pgd:steps=100:restarts=10',
+      'apgd',
+      'apgd:loss=mse',
+      'apgd-dlr',
+      'apgd-t',
+      'square',
+      'deepfool',
+    ],
+    eps: '2/255,4/255,8/255',
+    samples: 1000,
+  },
+  paper: {
+    summary: 'the attacks that the paper compares',
+    attacks: ['fgsm', 'pgd', 'bim', 'pifgsm', 'eot-pgd', 'apgd', 'apgd-t', 'jitter', 'square', 'one-pixel', 'deepfool', 'cw'],
+    eps: '0,0.5/255,1/255,2/255,4/255,8/255,16/255',
+    samples: 1000,
+  },
+};

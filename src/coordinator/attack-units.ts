@@ -1,0 +1,88 @@
+/**
+ * @file The work of `deepdefense evaluate`, cut into units that one worker does in one go: one network, one attack at one radius, some
+ * images. Results don't depend on how the images are cut.
+ */
+import { attackPasses, type AttackSpec, describeAttack, formatAttackSpec, type Norm } from '../config/index.ts';
+import { sha256 } from '../core/index.ts';
+
+/** One network under one attack at one radius. */
+export interface AttackPass {
+  readonly network: number;
+  /** Index into the attacks; -1 = the images as they are. */
+  readonly attack: number;
+  /** Radius in [0,1] pixel units; null without an attack and for minimum-norm attacks. */
+  readonly eps: number | null;
+  /** Networks that are tried on the attacked images. */
+  readonly targets: readonly number[];
+  /** Passes through the network that one image takes, by estimate. */
+  readonly passesPerImage: number;
+}
+
+/** Some images of an {@link AttackPass}. */
+export interface AttackUnit extends AttackPass {
+  /** As it goes to a worker; empty = no attack. */
+  readonly text: string;
+  /** Indices into the test set. */
+  readonly images: readonly number[];
+  /** Position of the first of them among the images of the evaluation. */
+  readonly first: number;
+  /** Says what is computed, so that a finished unit is found again. */
+  readonly key: string;
+}
+
+export interface PassesOptions {
+  readonly networks: number;
+  readonly attacks: readonly AttackSpec[];
+  /** Radii by norm; those of 0 need no attack and get no pass. */
+  readonly radii: Readonly<Partial<Record<Norm, readonly number[]>>>;
+  /** Bounded attacks are tried on the other networks, too. */
+  readonly transfer: boolean;
+}
+
+/** The images as they are, for each network. */
+export function cleanPasses(networks: number): AttackPass[] {
+  return Array.from({ length: networks }, (_, network) => ({ network, attack: -1, eps: null, targets: [], passesPerImage: 1 }));
+}
+
+/** All attacks, cheap ones first, so that a report can be written early. */
+export function attackPassesOf({ networks, attacks, radii, transfer }: PassesOptions): AttackPass[] {
+  const all = Array.from({ length: networks }, (_, network) => network);
+  const passes = attacks.flatMap((spec, attack) => {
+    const bounded = describeAttack(spec.name).kind === 'bounded';
+    const sizes = bounded ? (radii[spec.norm] ?? []).filter((eps) => eps > 0) : [null];
+    const passesPerImage = attackPasses(spec);
+    return sizes.flatMap((eps) =>
+      all.map((network): AttackPass => {
+        const targets = transfer && bounded ? all.filter((other) => other !== network) : [];
+        return { network, attack, eps, targets, passesPerImage };
+      }),
+    );
+  });
+  return passes.sort((a, b) => a.passesPerImage - b.passesPerImage);
+}
+
+/** A unit takes at most so many passes, where a batch allows: some ten seconds on one processor core. */
+const PASSES_PER_UNIT = 10_000;
+/** Every pass is cut into at least so many units, where a batch allows, so that all workers have something to do to the end. */
+const UNITS_PER_PASS = 8;
+
+/** The units of some passes, pass by pass. A unit holds whole batches but for the last one of its pass. */
+export function cutIntoUnits(
+  passes: readonly AttackPass[],
+  attacks: readonly AttackSpec[],
+  images: readonly number[],
+  batchSize: number,
+): AttackUnit[] {
+  return passes.flatMap((pass) => {
+    const spec = attacks[pass.attack];
+    const text = spec === undefined ? '' : formatAttackSpec(spec);
+    const most = Math.min(PASSES_PER_UNIT / pass.passesPerImage, images.length / UNITS_PER_PASS);
+    const size = Math.max(1, Math.floor(most / batchSize)) * batchSize;
+    return Array.from({ length: Math.ceil(images.length / size) }, (_, unit): AttackUnit => {
+      const first = unit * size;
+      const here = images.slice(first, first + size);
+      const key = sha256(JSON.stringify([pass.network, text, pass.eps, pass.targets, here])).slice(0, 32);
+      return { ...pass, text, images: here, first, key };
+    });
+  });
+}

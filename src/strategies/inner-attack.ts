@@ -1,0 +1,37 @@
+/** @file The PGD attack inside a training step, which several strategies share. */
+import { linfBall, projectToBall, signStep } from '../attacks/index.ts';
+import { type Config, MODELS } from '../config/index.ts';
+import type { TensorSpec } from '../core/index.ts';
+import { tf } from '../engine/index.ts';
+import { named } from '../nn/index.ts';
+import type { Strategy } from './strategy.ts';
+
+/** What an attack is made of, see `strategy.adversarial`. */
+export type InnerAttack = Config['strategy']['adversarial'];
+
+/** An input of the shape of a shard's images. */
+export function noiseInput(config: Config, shardSize: number, name: 'noise' | 'normalNoise' = 'noise'): TensorSpec {
+  return { name, shape: [shardSize, ...MODELS[config.model.name].inputShape], dtype: 'float32' };
+}
+
+/**
+ * The attack is unrolled inside the step: start at the image or, with `randomStart`, at image + eps * noise clamped to [0,1];
+ * `steps` projected sign steps on the training loss to the one-hot target. The result counts as a constant.
+ */
+export function pgdImage(config: Config, shardSize: number, attack: InnerAttack): Pick<Strategy, 'extraInputs' | 'prepareImage'> {
+  const network = config.model;
+  const { epsLinf, stepSizeLinf, steps, randomStart } = attack;
+  return {
+    extraInputs: randomStart ? [noiseInput(config, shardSize)] : [],
+    prepareImage: (inputs, params) => {
+      const image = named(inputs, 'image');
+      const target = named(inputs, 'target');
+      const ball = linfBall(image, epsLinf);
+      let attacked = image;
+      if (randomStart) attacked = projectToBall(ball, tf.add(image, tf.mul(named(inputs, 'noise'), epsLinf)));
+      for (let step = 0; step < steps; step++)
+        attacked = signStep({ network, params, target, loss: config.objective.loss, ball, stepSizeLinf }, attacked);
+      return attacked;
+    },
+  };
+}
