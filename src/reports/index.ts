@@ -1,3 +1,5 @@
+export { evaluationSummary } from './evaluation/evaluation-summary.ts';
+export { writeEvaluationReport } from './evaluation/write-evaluation-report.ts';
 export { htmlReport } from './html-report.ts';
 export { readRun, readRuns } from './read-run.ts';
 export { type EvaluationRecord, type RunRecord, type RunState, type StepRecord } from './run-record.ts';
