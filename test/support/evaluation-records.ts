@@ -1,5 +1,11 @@
 /** @file Small records of evaluations with invented figures. */
-import { type AttackResult, type EvaluationRecord, formatAttackSpec, type MaskingDiagnostics, parseAttackSpec } from '../../src/config/index.ts';
+import {
+  type AttackResult,
+  type EvaluationRecord,
+  formatAttackSpec,
+  type MaskingDiagnostics,
+  parseAttackSpec,
+} from '../../src/config/index.ts';
 
 /** An attack's result: the share of correct images, or which ones exactly. */
 export interface MadeUpResult {
@@ -30,10 +36,22 @@ export function correctShare(accuracy: number, count: number): string {
 }
 
 /** A record with 10 classes in turn. */
-export function madeUpEvaluation({ models = ['deep'], count = 1000, results, transfer = [], diagnostics = [], fields = {} }: MadeUpEvaluation): EvaluationRecord {
-  const texts = [...new Set([...results, ...transfer].flatMap(({ attack }) => (attack === undefined ? [] : [formatAttackSpec(parseAttackSpec(attack))])))];
+export function madeUpEvaluation({
+  models = ['deep'],
+  count = 1000,
+  results,
+  transfer = [],
+  diagnostics = [],
+  fields = {},
+}: MadeUpEvaluation): EvaluationRecord {
+  const texts = [
+    ...new Set(
+      [...results, ...transfer].flatMap(({ attack }) => (attack === undefined ? [] : [formatAttackSpec(parseAttackSpec(attack))])),
+    ),
+  ];
   const attacks = texts.map(parseAttackSpec);
-  const indexOf = (attack: string | undefined): number => (attack === undefined ? -1 : texts.indexOf(formatAttackSpec(parseAttackSpec(attack))));
+  const indexOf = (attack: string | undefined): number =>
+    attack === undefined ? -1 : texts.indexOf(formatAttackSpec(parseAttackSpec(attack)));
   const epsOf = ({ attack, eps }: MadeUpResult): number | null =>
     attack === undefined || eps === undefined ? null : parseAttackSpec(attack).norm === 'linf' ? eps / 255 : eps;
   const correctOf = ({ correct, accuracy, distances }: MadeUpResult): string =>
@@ -96,16 +114,10 @@ export function madeUpEvaluation({ models = ['deep'], count = 1000, results, tra
   };
 }
 
-/** As if each perturbation were spread evenly over all 3072 values. */
+/** As if each perturbation changed one value of one pixel. */
 function distancesFrom(l2: readonly (number | null)[]): NonNullable<AttackResult['distances']> {
   const map = (valueOf: (l2: number) => number) => l2.map((one) => (one === null ? null : valueOf(one)));
-  return {
-    l2,
-    linf: map((one) => one / Math.sqrt(3072)),
-    l1: map((one) => one * Math.sqrt(3072)),
-    mse: map((one) => one ** 2 / 3072),
-    l0: map((one) => (one === 0 ? 0 : 1024)),
-  };
+  return { l2, linf: l2, l1: l2, mse: map((one) => one ** 2 / 3072), l0: map((one) => Math.sign(one)) };
 }
 
 /** What the reference network measures, rounded; fields replace it. */

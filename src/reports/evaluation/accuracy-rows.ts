@@ -28,9 +28,7 @@ export function accuracyRows(view: EvaluationView): readonly AccuracyRow[] {
     const spec = attacks[attack];
     if (!view.complete(correct) || (spec === undefined && attack !== -1)) return [];
     const names = spec === undefined ? { attack: 'clean', norm: undefined } : { attack: formatAttackSpec(spec), norm: spec.norm };
-    return [
-      { model, ...names, eps: spec === undefined ? 0 : (eps ?? undefined), ...rateOf(correct), cost: { ...queries, seconds } },
-    ];
+    return [{ model, ...names, eps: spec === undefined ? 0 : (eps ?? undefined), ...rateOf(correct), cost: { ...queries, seconds } }];
   });
 }
 

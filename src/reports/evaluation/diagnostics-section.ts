@@ -52,7 +52,8 @@ ${all.map((one, model) => (one === undefined ? raw('') : directionTable(view.lab
 function directionTable(label: string, { directions }: MaskingDiagnostics): Html {
   const distances = directions[0]?.distances ?? [];
   const rows = directions.map(
-    ({ name, loss }) => html`<tr><th scope="row">${name}</th>${loss.map((value) => html`<td class="number">${formatNumber(value)}</td>`)}</tr>`,
+    ({ name, loss }) =>
+      html`<tr><th scope="row">${name}</th>${loss.map((value) => html`<td class="number">${formatNumber(value)}</td>`)}</tr>`,
   );
   return html`<p><strong>${label}</strong>: mean cross-entropy at a distance along a direction</p>${table(['Direction', ...distances.map(formatNumber)], rows)}`;
 }

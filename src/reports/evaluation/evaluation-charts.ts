@@ -17,7 +17,8 @@ export function radiusFigures(view: EvaluationView): readonly Figure[] {
   return view.record.models.flatMap((_, model) =>
     view.norms().flatMap((norm): Figure[] => {
       const radii = view.radii(norm);
-      const own = (all: readonly AccuracyRow[]) => all.filter((row) => row.model === model && row.norm === norm && radii.includes(row.eps ?? 0));
+      const own = (all: readonly AccuracyRow[]) =>
+        all.filter((row) => row.model === model && row.norm === norm && radii.includes(row.eps ?? 0));
       const attacks = own(rows);
       if (attacks.length === 0) return [];
       const clean = view.clean(model);

@@ -22,20 +22,22 @@ function cellText(cell: Cell): string {
  */
 export function accuracyCsv(view: EvaluationView): string {
   const head = ['network', 'attack', 'norm', 'eps', 'accuracy', 'low95', 'high95', 'correct', 'images', 'forward', 'gradient', 'seconds'];
-  const rows = [...accuracyRows(view), ...worstCaseRows(view)].map(({ model, attack, norm, eps, accuracy, interval, correct, images, cost }) => [
-    view.label(model),
-    attack,
-    norm,
-    eps,
-    accuracy,
-    interval.low,
-    interval.high,
-    correct,
-    images,
-    cost?.forward,
-    cost?.gradient,
-    cost?.seconds,
-  ]);
+  const rows = [...accuracyRows(view), ...worstCaseRows(view)].map(
+    ({ model, attack, norm, eps, accuracy, interval, correct, images, cost }) => [
+      view.label(model),
+      attack,
+      norm,
+      eps,
+      accuracy,
+      interval.low,
+      interval.high,
+      correct,
+      images,
+      cost?.forward,
+      cost?.gradient,
+      cost?.seconds,
+    ],
+  );
   return csv(head, rows);
 }
 

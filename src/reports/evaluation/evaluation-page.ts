@@ -48,11 +48,17 @@ ${parameterSection(view)}
 function cautions(view: EvaluationView): Html {
   const { done, all } = passesDone(view);
   const notes = [
-    ...(done < all ? [`This evaluation isn't complete: ${done} of ${all} passes (network, attack, radius) are done. Worst cases can still fall.`] : []),
-    ...(view.record.onlyCorrectByAll
-      ? ['Only images that all networks classify correctly were attacked. Accuracies start at 100 % and say nothing about clean errors; they can\'t be compared with those of other evaluations.']
+    ...(done < all
+      ? [`This evaluation isn't complete: ${done} of ${all} passes (network, attack, radius) are done. Worst cases can still fall.`]
       : []),
-    ...(/synthetic/i.test(view.record.dataset) ? ['The synthetic set is drawn by a program. Its accuracies say nothing about CIFAR-10.'] : []),
+    ...(view.record.onlyCorrectByAll
+      ? [
+          "Only images that all networks classify correctly were attacked. Accuracies start at 100 % and say nothing about clean errors; they can't be compared with those of other evaluations.",
+        ]
+      : []),
+    ...(/synthetic/i.test(view.record.dataset)
+      ? ['The synthetic set is drawn by a program. Its accuracies say nothing about CIFAR-10.']
+      : []),
   ];
   return notes.length === 0 ? raw('') : html`<ul class="findings">${notes.map((note) => html`<li>${note}</li>`)}</ul>`;
 }

@@ -20,7 +20,10 @@ export function evaluationSummary(record: EvaluationRecord): string {
 function networkTable(head: readonly string[], view: EvaluationView): InstanceType<typeof Table> {
   return new Table({
     head: [...head, ...view.record.models.map(({ label }) => label)],
-    colAligns: [...head.map((_, index) => (index === 0 ? ('left' as const) : ('right' as const))), ...view.record.models.map(() => 'right' as const)],
+    colAligns: [
+      ...head.map((_, index) => (index === 0 ? ('left' as const) : ('right' as const))),
+      ...view.record.models.map(() => 'right' as const),
+    ],
     style: { head: [], border: [] },
   });
 }
@@ -38,7 +41,9 @@ function accuracyTable(view: EvaluationView): string {
     const { attack, norm, eps = 0 } = group[0] as AccuracyRow;
     const cells = view.record.models.map((_, model) => {
       const row = group.find((one) => one.model === model);
-      return row === undefined ? '-' : `${formatPercent(row.accuracy)} (${formatPercent(row.interval.low)}–${formatPercent(row.interval.high)})`;
+      return row === undefined
+        ? '-'
+        : `${formatPercent(row.accuracy)} (${formatPercent(row.interval.low)}–${formatPercent(row.interval.high)})`;
     });
     table.push([attack, norm === undefined ? '' : radius(norm, eps), ...cells]);
   }
@@ -64,7 +69,9 @@ function minimumNormTable(view: EvaluationView): string {
 }
 
 function denominator(view: EvaluationView): string {
-  const which = view.record.onlyCorrectByAll ? ', only those that all networks classify correctly: accuracies say nothing about clean errors' : '';
+  const which = view.record.onlyCorrectByAll
+    ? ', only those that all networks classify correctly: accuracies say nothing about clean errors'
+    : '';
   const { done, all } = passesDone(view);
   const missing = done === all ? '' : `\nnot complete: ${done} of ${all} passes are done`;
   return `shares of ${view.count} test images${which}; in brackets Wilson 95 % intervals${missing}`;
@@ -75,6 +82,7 @@ function flagLines(view: EvaluationView, { raised, unchecked }: RedFlagReport): 
     evidence.map((sentence) => `  ${rule.severity} ${rule.id}: ${view.label(model)}: ${sentence}`),
   );
   const count = raised.length === 0 ? 'no red flags' : `${raised.length} red flag${raised.length === 1 ? '' : 's'}; see docs/red-flags.md`;
-  const skipped = unchecked.length === 0 ? [] : [`  not checked for lack of measurements: ${unchecked.map(({ rule }) => rule.id).join(', ')}`];
+  const skipped =
+    unchecked.length === 0 ? [] : [`  not checked for lack of measurements: ${unchecked.map(({ rule }) => rule.id).join(', ')}`];
   return [count, ...lines, ...skipped].join('\n');
 }

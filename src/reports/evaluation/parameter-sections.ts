@@ -37,9 +37,14 @@ export function parameterSection(view: EvaluationView): Html {
     ['Workers, time', `${record.workers}, ${formatSeconds(record.wallSeconds)}`],
     ['Seed of the attacks', String(record.seed)],
     ['Dataset', html`${record.dataset} <span class="detail"><code>${record.datasetHash}</code></span>`],
-    ['Images', `${view.count} test images${record.onlyCorrectByAll ? ', only those that all networks classify correctly' : ', wrongly classified ones included'}`],
+    [
+      'Images',
+      `${view.count} test images${record.onlyCorrectByAll ? ', only those that all networks classify correctly' : ', wrongly classified ones included'}`,
+    ],
     ['Images of each class', classCounts(record.images.label)],
-    ...Object.entries(record.eps).map(([norm, radii = []]) => [`Radii (${norm})`, radii.map((eps) => radius(norm, eps)).join(', ')] as const),
+    ...Object.entries(record.eps).map(
+      ([norm, radii = []]) => [`Radii (${norm})`, radii.map((eps) => radius(norm, eps)).join(', ')] as const,
+    ),
   ];
   return html`<h2>Parameters</h2>
 <div class="scroll"><table><tbody>${facts.map(([name, value]) => html`<tr><th scope="row">${name}</th><td>${value}</td></tr>`)}</tbody></table></div>
@@ -68,5 +73,8 @@ ${table(['Attack', 'Kind', 'Settings', 'Looks', 'Gradients', 'Computation'], row
 function classCounts(labels: readonly number[]): string {
   const counts = new Map<number, number>();
   for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
-  return [...counts].sort(([a], [b]) => a - b).map(([label, count]) => `${label}: ${count}`).join(', ');
+  return [...counts]
+    .sort(([a], [b]) => a - b)
+    .map(([label, count]) => `${label}: ${count}`)
+    .join(', ');
 }

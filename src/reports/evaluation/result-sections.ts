@@ -27,7 +27,9 @@ export function worstCaseSection(view: EvaluationView): Html {
     html`<tr><th scope="row">no attack</th>${clean.map((one) => accuracyCell(one === undefined ? undefined : rateOf(one)))}</tr>`,
     ...view.norms().flatMap((norm) =>
       view.radii(norm).map((eps) => {
-        const cells = models.map((_, model) => accuracyCell(worst.find((row) => row.model === model && row.norm === norm && row.eps === eps)));
+        const cells = models.map((_, model) =>
+          accuracyCell(worst.find((row) => row.model === model && row.norm === norm && row.eps === eps)),
+        );
         return html`<tr><th scope="row">${radius(norm, eps)}</th>${cells}</tr>`;
       }),
     ),
