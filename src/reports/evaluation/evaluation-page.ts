@@ -25,7 +25,7 @@ export function evaluationPage(record: EvaluationRecord): string {
 </head>
 <body><main>
 <h1>${title}</h1>
-<p class="lead">${record.models.length} networks, ${record.attacks.length} attacks, the same ${view.count} test images for all. Accuracies are shares of all these images, correct before and after the attack.</p>
+<p class="lead">${counted(record.models.length, 'network')}, ${counted(record.attacks.length, 'attack')}, ${counted(view.count, 'test image')}, the same for all. Accuracies are shares of all these images, correct before and after the attack.</p>
 ${cautions(view)}
 <h2>Red flags</h2>
 ${flagList(view)}
@@ -42,6 +42,11 @@ ${parameterSection(view)}
 </html>
 `;
   return page.html;
+}
+
+/** `1 network`, `2 networks`. */
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** What limits every figure of the page. */
@@ -82,6 +87,6 @@ function flagList(view: EvaluationView): Html {
   const missing =
     skipped.length === 0
       ? raw('')
-      : html`<details><summary>${skipped.length} kinds of flag could not be checked: what they compare wasn't measured</summary><ul>${skipped}</ul></details>`;
+      : html`<details><summary>${counted(skipped.length, 'kind')} of flag could not be checked: what it looks at wasn't measured</summary><ul>${skipped}</ul></details>`;
   return html`${lead}<ul class="findings">${items}</ul>${missing}`;
 }

@@ -2,7 +2,7 @@
 import { describeAttack, formatAttackSpec } from '../../config/index.ts';
 import { formatNumber, formatSeconds } from '../format.ts';
 import { type Html, html, raw } from '../html.ts';
-import { formatTime, swatch } from '../page-parts.ts';
+import { formatTime } from '../page-parts.ts';
 import { radius } from '../red-flags/thresholds.ts';
 import { yamlText } from '../yaml-text.ts';
 import { table } from './cells.ts';
@@ -11,8 +11,8 @@ import type { EvaluationView } from './evaluation-view.ts';
 /** What the training of each network took, and what it was. */
 export function networkSection({ record: { models } }: EvaluationView): Html {
   const rows = models.map(
-    ({ label, strategy, model, inputRange, loss, seed, source, weightsSha256, training }, index) => html`<tr>
-<th scope="row">${swatch(index)}${label}<span class="detail">${source}</span><span class="detail"><code>${weightsSha256.slice(0, 16)}…</code></span></th>
+    ({ label, strategy, model, inputRange, loss, seed, source, weightsSha256, training }) => html`<tr>
+<th scope="row">${label}<span class="detail">${source}</span><span class="detail"><code>${weightsSha256.slice(0, 16)}…</code></span></th>
 <td>${strategy}</td><td>${model}, ${inputRange === 'unit' ? '[0,1]' : '[-1,1]'}</td><td>${loss}</td><td class="number">${seed}</td>
 <td class="number">${training === undefined ? '–' : formatSeconds(training.seconds)}</td>
 <td class="number">${training === undefined ? '–' : formatNumber(training.epochs)}</td>

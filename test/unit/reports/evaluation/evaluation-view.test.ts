@@ -95,7 +95,7 @@ describe('pairTests', () => {
       [1, 2],
     ]);
     // 8 to 0 discordant: 2 / 256; three hypotheses, then two, then one.
-    expect(tests.map(({ p }) => p)).toEqual([2 / 256, 1, 2 / 256].map((p) => expect.closeTo(p, 12)));
-    expect(tests.map(({ adjusted }) => adjusted)).toEqual([6 / 256, 1, 6 / 256].map((p) => expect.closeTo(p, 12)));
+    expect(tests.map(({ p }) => p)).toEqual([2 / 256, 1, 2 / 256].map((p): unknown => expect.closeTo(p, 12)));
+    expect(tests.map(({ adjusted }) => adjusted)).toEqual([6 / 256, 1, 6 / 256].map((p): unknown => expect.closeTo(p, 12)));
   });
 });
