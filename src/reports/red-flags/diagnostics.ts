@@ -1,4 +1,4 @@
-/** @file Red flags of the measurements on gradients and logits. The figures of an honest network are those of the reference network `model_std`. */
+/** @file Red flags of the measurements on gradients and logits. Figures of the reference network are of an undefended one on CIFAR-10, 32 images. */
 import type { MaskingDiagnostics } from '../../config/index.ts';
 import type { EvaluationView } from '../evaluation/evaluation-view.ts';
 import { formatEps, formatNumber, formatPercent } from '../format.ts';
@@ -15,7 +15,7 @@ function measured(look: (diagnostics: MaskingDiagnostics) => readonly Sentence[]
 
 /** Ten images in a thousand that no gradient attack on the cross-entropy can move are five times the 0.2 points of other flags. */
 const ZERO_SHARE = 0.01;
-/** Convolutions spread gradients over all pixels: honest networks have no zeros. */
+/** Convolutions spread gradients over all pixels: the reference network has no zeros. */
 const ZERO_VALUES = 0.5;
 
 export const zeroGradients: RedFlagRule = {
@@ -23,7 +23,7 @@ export const zeroGradients: RedFlagRule = {
   title: 'Gradients are zero',
   severity: 'alarm',
   threshold:
-    'the cross-entropy has a gradient below 1e-8 on more than 1 % of the images, or half of its values are exactly 0 (honest networks: none)',
+    'the cross-entropy has a gradient below 1e-8 on more than 1 % of the images, or half of its values are exactly 0 (reference network: none)',
   check: measured(({ gradientNorm: { median, zeroShare, zeroValues }, samples }) => [
     zeroShare > ZERO_SHARE &&
       `${formatPercent(zeroShare)} % of ${samples} images have a gradient below 1e-8; the median length is ${formatNumber(median)}`,
@@ -38,7 +38,7 @@ export const constantSign: RedFlagRule = {
   id: 'constant-sign',
   title: 'Gradients have one sign nearly everywhere',
   severity: 'alarm',
-  threshold: 'the majority sign covers more than 75 % of an image on average (honest networks: 50 to 55 %)',
+  threshold: 'the majority sign covers more than 75 % of an image on average (reference network: 51 %)',
   check: measured(({ majoritySign }) => [
     majoritySign > MAJORITY &&
       `${formatPercent(majoritySign)} % of an image's gradient has one sign: sign attacks only change the brightness`,
@@ -57,7 +57,7 @@ export const outOfScale: RedFlagRule = {
   title: 'Logits or gradients are out of scale',
   severity: 'warning',
   threshold:
-    'median range of the logits above 88, where a float32 softmax is exactly 0, or below 0.05; median gradient above 100 or below 1e-5 (honest networks: about 7 and 2)',
+    'median range of the logits above 88, where a float32 softmax is exactly 0, or below 0.05; median gradient above 100 or below 1e-5 (reference network: 6.8 and 1.7)',
   check: measured(({ logits, gradientNorm: { median } }) => [
     (logits.medianRange > LARGEST_RANGE || logits.medianRange < SMALLEST_RANGE) &&
       `the logits of an image span ${formatNumber(logits.medianRange)} (median), the largest is ${formatNumber(logits.largest)}, the median confidence ${formatNumber(logits.medianConfidence)}`,
