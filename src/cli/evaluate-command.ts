@@ -11,7 +11,8 @@ import { type NamedNetwork, readNetworks } from './evaluated-network.ts';
 import { chooseEvaluation, type EvaluationWishes } from './evaluation-options.ts';
 import { evaluationRecordOf } from './evaluation-record-of.ts';
 import { evaluateHere } from './evaluation-session.ts';
-import { summariseEvaluation, writeEvaluation } from './evaluation-summary.ts';
+import { evaluationSummary } from '../reports/index.ts';
+import { writeEvaluation } from './write-evaluation.ts';
 import { createRunId } from './run-id.ts';
 import { checkWorkerCount } from './train-command.ts';
 
@@ -85,7 +86,7 @@ export async function runEvaluateCommand(
     outcome,
   });
   const file = await writeEvaluation(record, folder);
-  const lines = [summariseEvaluation(record), `record ${file}`];
+  const lines = [evaluationSummary(record), `record ${file}`];
   if (outcome.state === 'stopped') lines.push(`stopped; the same command with --out ${folder} goes on`);
   surroundings.result({ state: outcome.state, folder, ...record }, lines.join('\n'));
   if (interrupted) setExitCode(EXIT_CODES.INTERRUPTED);

@@ -1,6 +1,6 @@
 /** @file What a reader must know before believing a report: fixed caveats and alarms computed from the figures. */
 import { attackTitle, formatEps, formatPercent } from './format.ts';
-import { ATTACK_ORDER, MASKING_MARGIN } from './red-flags/index.ts';
+import { ATTACK_ORDER, MASKING_MARGIN } from './red-flags/thresholds.ts';
 import { runTitles } from './run-charts.ts';
 import type { EvaluationRecord, RunRecord } from './run-record.ts';
 import { wilsonInterval } from './wilson.ts';

@@ -1,3 +1,4 @@
+export { evaluationCsv } from './evaluation/evaluation-csv.ts';
 export { evaluationSummary } from './evaluation/evaluation-summary.ts';
 export { writeEvaluationReport } from './evaluation/write-evaluation-report.ts';
 export { htmlReport } from './html-report.ts';

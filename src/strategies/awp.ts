@@ -14,7 +14,7 @@ const NORM_FLOOR_SQUARED = 1e-24;
 
 /**
  * One ascent step on the weights w_l of each layer, v_l = gamma |w_l| g_l / |g_l| with g_l the gradient of the training loss at the
- * attacked images (equation 10 with one step), then the gradient at w + v, which is applied to w (algorithm 1). Biases are not perturbed.
+ * attacked images (one step), then the gradient at w + v, which is applied to w. Biases are not perturbed.
  * The loss is the mean over the shard, so each shard has a v of its own. Metrics are those at w + v.
  */
 export function awp(config: Config, shardSize: number): Strategy {

@@ -6,7 +6,7 @@ import type { Strategy } from './strategy.ts';
 
 /**
  * Minimises the mean training loss at P(x0 + a eps sgn(dL/dx at x0)), with x0 uniform in the ball cut to [0,1], a = `fgsmRs.stepOfEps` and P
- * the projection onto the ball (algorithm 3). `accuracy` is that on the attacked images.
+ * the projection onto the ball. `accuracy` is that on the attacked images.
  */
 export function fgsmRs(config: Config, shardSize: number): Strategy {
   const { adversarial, fgsmRs: settings } = config.strategy;

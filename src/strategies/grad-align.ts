@@ -12,7 +12,7 @@ import type { StepInputs, Strategy } from './strategy.ts';
 
 /**
  * Minimises mean loss at the FGSM image + lambda * mean (1 - cos(g(x), g(x + eta))), with g the input gradient of the training loss and
- * eta uniform in the ball (equation 4; x + eta is not cut to [0,1]). Both gradients carry gradient to the parameters. Samples where one
+ * eta uniform in the ball (x + eta is not cut to [0,1]). Both gradients carry gradient to the parameters. Samples where one
  * of them vanishes contribute 0. FGSM starts at the image and steps by eps.
  */
 export function gradAlign(config: Config, shardSize: number): Strategy {

@@ -12,7 +12,7 @@ const LOG_GUARD = 1e-4;
 
 /**
  * Minimises mean BCE(p(x'), y) + lambda * mean KL(p(x) || p(x')) (1 - p_y(x)), with x' the end of PGD on the cross-entropy and the boosted
- * cross-entropy BCE = -log p_y(x') - log(1 - max_{k != y} p_k(x')) (equations 7, 8 and 11). `lossTerm` is the mean BCE, `accuracy` that at x'.
+ * cross-entropy BCE = -log p_y(x') - log(1 - max_{k != y} p_k(x')). `lossTerm` is the mean BCE, `accuracy` that at x'.
  */
 export function mart(config: Config, shardSize: number): Strategy {
   const { adversarial, mart: settings } = config.strategy;

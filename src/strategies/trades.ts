@@ -8,12 +8,12 @@ import { COMMON_METRICS, commonMetrics } from './benchmark.ts';
 import { noiseInput } from './inner-attack.ts';
 import type { Strategy } from './strategy.ts';
 
-/** Standard deviation of the attack's start around the image (algorithm 1): at the image itself the divergence has no slope. */
+/** Standard deviation of the attack's start around the image: at the image itself the divergence has no slope. */
 const START_DEVIATION = 0.001;
 
 /**
- * Minimises mean CE(f(x), y) + beta * mean KL(f(x) || f(x')), both terms with gradient through both predictions (equation 5). x' is the
- * end of `steps` sign steps up that divergence from x + 0.001 N(0,I), each projected onto the ball (algorithm 1). `accuracy` is that on
+ * Minimises mean CE(f(x), y) + beta * mean KL(f(x) || f(x')), both terms with gradient through both predictions. x' is the
+ * end of `steps` sign steps up that divergence from x + 0.001 N(0,I), each projected onto the ball. `accuracy` is that on
  * clean images; `trades/attackedAccuracy` and `trades/divergence` are those at x'.
  */
 export function trades(config: Config, shardSize: number): Strategy {

@@ -1,64 +1,69 @@
-/** @file An evaluation as tables for other programs (RFC 4180): one row per figure, numbers with all their digits. */
-import { formatAttackSpec } from '../../config/index.ts';
-import { accuracyRows, worstCaseRows } from './accuracy-rows.ts';
-import type { EvaluationView } from './evaluation-view.ts';
-import { DISTANCES } from './minimum-norm.ts';
+/** @file An evaluation as a table for other programs: one row per network, attack and radius. */
+import { type EvaluationRecord, formatAttackSpec } from '../../config/index.ts';
+import { wilsonInterval } from '../wilson.ts';
+import { csvText } from './csv-text.ts';
+import { countCorrect, EvaluationView } from './evaluation-view.ts';
+import { minimumNormRows } from './minimum-norm.ts';
 
-type Cell = string | number | undefined;
+const COLUMNS = [
+  'network',
+  'strategy',
+  'weights_sha256',
+  'attack',
+  'norm',
+  'eps',
+  'images',
+  'correct',
+  'accuracy',
+  'low95',
+  'high95',
+  'median_l2',
+  'median_linf',
+  'median_l1',
+  'median_l0_pixels',
+  'queries_forward',
+  'queries_gradient',
+  'seconds',
+] as const;
 
-function csv(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  return [head, ...rows].map((row) => `${row.map(cellText).join(',')}\r\n`).join('');
+/** RFC 4180 with a heading. Accuracies are shares of all images; distances are those of minimum-norm attacks. Worst cases have no queries. */
+export function evaluationCsv(record: EvaluationRecord): string {
+  const view = new EvaluationView(record);
+  const medians = minimumNormRows(view);
+  const rows: (string | number)[][] = record.results
+    .filter(({ correct }) => view.complete(correct))
+    .map(({ model, attack, eps, correct, queries, seconds }) => {
+      const spec = record.attacks[attack];
+      const distances = medians.find((row) => row.model === model && row.attack === attack)?.medians;
+      return [
+        ...networkCells(record, model),
+        spec === undefined ? 'clean' : formatAttackSpec(spec),
+        spec?.norm ?? '',
+        eps ?? '',
+        ...accuracyCells(correct),
+        ...(['l2', 'linf', 'l1', 'l0'] as const).map((name) => distances?.[name].median ?? ''),
+        queries.forward,
+        queries.gradient,
+        seconds,
+      ];
+    });
+  for (const model of record.models.keys())
+    for (const norm of view.norms())
+      for (const eps of view.radii(norm)) {
+        const correct = view.worstCase(model, norm, eps);
+        if (correct !== undefined)
+          rows.push([...networkCells(record, model), 'worst-case', norm, eps, ...accuracyCells(correct), '', '', '', '', '', '', '']);
+      }
+  return csvText([COLUMNS, ...rows]);
 }
 
-function cellText(cell: Cell): string {
-  if (cell === undefined) return '';
-  const text = String(cell);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+function networkCells(record: EvaluationRecord, model: number): string[] {
+  const { label = '', strategy = '', weightsSha256 = '' } = record.models[model] ?? {};
+  return [label, strategy, weightsSha256];
 }
 
-/**
- * One row per network, attack and radius, then the worst cases. Accuracy and the ends of its Wilson 95 % interval are shares of `images`;
- * eps is in [0,1] pixel units, empty for minimum-norm attacks.
- */
-export function accuracyCsv(view: EvaluationView): string {
-  const head = ['network', 'attack', 'norm', 'eps', 'accuracy', 'low95', 'high95', 'correct', 'images', 'forward', 'gradient', 'seconds'];
-  const rows = [...accuracyRows(view), ...worstCaseRows(view)].map(
-    ({ model, attack, norm, eps, accuracy, interval, correct, images, cost }) => [
-      view.label(model),
-      attack,
-      norm,
-      eps,
-      accuracy,
-      interval.low,
-      interval.high,
-      correct,
-      images,
-      cost?.forward,
-      cost?.gradient,
-      cost?.seconds,
-    ],
-  );
-  return csv(head, rows);
-}
-
-/**
- * One row per network, minimum-norm attack and image. Distances are empty where the attack found no misclassified image, 0 where the image
- * is misclassified as it is; `clean` is 1 when it is not.
- */
-export function distanceCsv(view: EvaluationView): string {
-  const { attacks, images, results } = view.record;
-  const rows = results.flatMap(({ model, attack, correct, distances }) => {
-    const spec = attacks[attack];
-    if (spec === undefined || distances === undefined || !view.complete(correct)) return [];
-    const clean = view.clean(model);
-    return images.index.map((index, image): Cell[] => [
-      view.label(model),
-      formatAttackSpec(spec),
-      index,
-      images.label[image],
-      clean?.[image],
-      ...DISTANCES.map((name) => distances[name][image] ?? undefined),
-    ]);
-  });
-  return csv(['network', 'attack', 'image', 'label', 'clean', ...DISTANCES], rows);
+function accuracyCells(correct: string): number[] {
+  const count = countCorrect(correct);
+  const { low, high } = wilsonInterval(count, correct.length);
+  return [correct.length, count, count / correct.length, low, high];
 }

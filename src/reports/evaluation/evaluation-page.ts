@@ -3,7 +3,7 @@ import type { EvaluationRecord } from '../../config/index.ts';
 import { PACKAGE_VERSION } from '../../core/index.ts';
 import { type Html, html, raw } from '../html.ts';
 import { PAGE_STYLE } from '../page-style.ts';
-import { redFlags } from '../red-flags/index.ts';
+import { findRedFlags, uncheckedRules } from '../red-flags/find-red-flags.ts';
 import { passesDone } from './completeness.ts';
 import { diagnosticsSection } from './diagnostics-section.ts';
 import { EvaluationView } from './evaluation-view.ts';
@@ -69,7 +69,7 @@ function cautions(view: EvaluationView): Html {
 }
 
 function flagList(view: EvaluationView): Html {
-  const { raised, unchecked } = redFlags(view);
+  const [raised, unchecked] = [findRedFlags(view), uncheckedRules(view)];
   const ids = [...new Set(raised.map(({ rule }) => rule.id))];
   const lead =
     raised.length === 0

@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import type { EvaluationRecord } from '../../config/index.ts';
 import { writeFileAtomic } from '../../core/index.ts';
-import { accuracyCsv, distanceCsv } from './evaluation-csv.ts';
+import { distanceCsv } from './distance-csv.ts';
+import { evaluationCsv } from './evaluation-csv.ts';
 import { evaluationPage } from './evaluation-page.ts';
 import { EvaluationView } from './evaluation-view.ts';
 
@@ -19,7 +20,7 @@ export async function writeEvaluationReport(record: EvaluationRecord, folder: st
   const view = new EvaluationView(record);
   const files: [string, string][] = [
     [EVALUATION_PAGE, evaluationPage(record)],
-    [ACCURACY_TABLE, accuracyCsv(view)],
+    [ACCURACY_TABLE, evaluationCsv(record)],
   ];
   if (record.results.some(({ distances }) => distances !== undefined)) files.push([DISTANCE_TABLE, distanceCsv(view)]);
   for (const [name, content] of files) await writeFileAtomic(join(folder, name), content);

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { evaluationRecordOf } from '../../../src/cli/evaluation-record-of.ts';
-import { summariseEvaluation } from '../../../src/cli/evaluation-summary.ts';
 import { parseAttackSpec } from '../../../src/config/index.ts';
 import { syntheticDataset } from '../../../src/data/index.ts';
 
@@ -59,11 +58,5 @@ describe('evaluationRecordOf', () => {
     });
     expect(record.transfer).toEqual([{ source: 0, target: 1, attack: 0, eps: 8 / 255, correct: '10' }]);
     expect(record.diagnostics).toEqual([{ model: 1, samples: 2 }]);
-  });
-
-  it('shows a dash where a result is missing', () => {
-    const text = summariseEvaluation(record);
-    expect(text).toMatch(/fgsm\s+│ 8\/255 │\s+50\.0 % │\s+- │/);
-    expect(text).toMatch(/clean\s+│\s+│ 100\.0 % │ 50\.0 % │/);
   });
 });

@@ -3,7 +3,7 @@ import { type Classifier, IMAGE_VALUES, type Looks, type Samples, sampleRandom }
 import { Random } from '../../../src/core/index.ts';
 import { CompiledClassifier, diagnose } from '../../../src/evaluation/index.ts';
 import { EvaluationView } from '../../../src/reports/evaluation/evaluation-view.ts';
-import { redFlags } from '../../../src/reports/red-flags/index.ts';
+import { findRedFlags } from '../../../src/reports/red-flags/find-red-flags.ts';
 import { smallConfig } from '../../support/configs.ts';
 import { engineOf, QUICK_ENGINE } from '../../support/engines.ts';
 import { madeUpEvaluation } from '../../support/evaluation-records.ts';
@@ -96,7 +96,7 @@ describe.skipIf(goldenMissing !== undefined)(goldenTitle('diagnose on the refere
 
   const flagsOf = async (classifier: Classifier): Promise<string[]> => {
     const diagnostics = [{ model: 0, ...(await diagnose(classifier, samples, { random: sampleRandom(1, 0) })) }];
-    return redFlags(new EvaluationView(madeUpEvaluation({ results: [], diagnostics }))).raised.map(({ rule }) => rule.id);
+    return findRedFlags(new EvaluationView(madeUpEvaluation({ results: [], diagnostics }))).map(({ rule }) => rule.id);
   };
 
   test('it raises no flag', async () => {
