@@ -2,19 +2,18 @@
 import { join } from 'node:path';
 import type { EvaluationRecord } from '../config/index.ts';
 import { writeFileAtomic } from '../core/index.ts';
-import { evaluationCsv } from '../reports/index.ts';
+import { writeEvaluationReport } from '../reports/index.ts';
 
 export const RECORD_FILE = 'evaluation.json';
-export const TABLE_FILE = 'evaluation.csv';
 
 /**
- * Writes the record and its table into the folder.
+ * Writes the record, its page and its tables into the folder.
  * @returns the file of the record
  * @throws DeepDefenseError STORAGE_FAILED
  */
 export async function writeEvaluation(record: EvaluationRecord, folder: string): Promise<string> {
   const file = join(folder, RECORD_FILE);
   await writeFileAtomic(file, `${JSON.stringify(record)}\n`);
-  await writeFileAtomic(join(folder, TABLE_FILE), evaluationCsv(record));
+  await writeEvaluationReport(record, folder);
   return file;
 }

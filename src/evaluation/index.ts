@@ -3,6 +3,7 @@ export { type AttackRun, type AttackRunOptions, classifiedCorrectly, pickSamples
 export { CompiledClassifier } from './compiled-classifier.ts';
 export type { AttackResult, Distances, EvaluatedModel, EvaluationRecord, MaskingDiagnostics, TransferResult } from '../config/index.ts';
 export { CountingClassifier } from './counting-classifier.ts';
+export { diagnose, type DiagnoseOptions } from './diagnose.ts';
 export { type EvaluationOutcome, Evaluator, type ImageRange } from './evaluator.ts';
 export { LabelledBatch } from './labelled-batch.ts';
 export { checkAttacked, measurePerturbation, type Perturbation } from './perturbation.ts';

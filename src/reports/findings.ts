@@ -1,5 +1,6 @@
 /** @file What a reader must know before believing a report: fixed caveats and alarms computed from the figures. */
 import { attackTitle, formatEps, formatPercent } from './format.ts';
+import { ATTACK_ORDER, MASKING_MARGIN } from './red-flags/thresholds.ts';
 import { runTitles } from './run-charts.ts';
 import type { EvaluationRecord, RunRecord } from './run-record.ts';
 import { wilsonInterval } from './wilson.ts';
@@ -10,18 +11,7 @@ export interface Finding {
   readonly text: string;
 }
 
-/** Attacks of which the first should do at least as much harm as the second. */
-const ORDER = [
-  ['pgd', 'fgsm'],
-  ['bim', 'fgsm'],
-  ['apgd', 'fgsm'],
-  ['apgd-t', 'pgd'],
-  ['apgd-t', 'apgd'],
-] as const;
 const WITHOUT_GRADIENTS: readonly string[] = ['noise', 'square'];
-/** By so much an attack without gradients may do better than those with them, before AutoAttack warns as well. */
-const MASKING_MARGIN = 0.002;
-
 /** Alarms first, then notes. */
 export function findings(runs: readonly RunRecord[]): readonly Finding[] {
   const titles = runTitles(runs);
@@ -33,7 +23,7 @@ function alarmsOf(run: RunRecord, title: string): Finding[] {
   const alarm = (text: string): Finding => ({ level: 'alarm', text: `${title}: ${text}` });
   const found: Finding[] = [];
   const measured = run.finalAccuracies.filter((one) => one.attack !== 'clean' && one.epsLinf > 0);
-  for (const [strongName, weakName] of ORDER)
+  for (const [strongName, weakName] of ATTACK_ORDER)
     for (const strong of measured.filter((one) => one.attack === strongName)) {
       const weak = measured.find((one) => one.attack === weakName && one.epsLinf === strong.epsLinf);
       if (weak !== undefined && clearlyAbove(strong, weak))

@@ -4,8 +4,9 @@ import { accuracyColumns, accuracyText, columnKey } from './accuracy-cells.ts';
 import { findings } from './findings.ts';
 import { formatNumber, formatSeconds } from './format.ts';
 import { type Html, html, raw } from './html.ts';
+import { formatTime, section, swatch } from './page-parts.ts';
 import { PAGE_STYLE } from './page-style.ts';
-import { accuracyFigure, alignmentFigures, attackFigures, type Figure, lossFigure, runTitles } from './run-charts.ts';
+import { accuracyFigure, alignmentFigures, attackFigures, lossFigure, runTitles } from './run-charts.ts';
 import type { RunRecord } from './run-record.ts';
 import { yamlText } from './yaml-text.ts';
 
@@ -78,31 +79,6 @@ function findingList(runs: readonly RunRecord[]): Html {
   return html`<ul class="findings">${items}</ul>`;
 }
 
-function section(title: string, figures: readonly (Figure | undefined)[]): Html {
-  const present = figures.filter((figure) => figure !== undefined);
-  if (present.length === 0) return raw('');
-  return html`<h2>${title}</h2>
-<div class="charts">${present.map(figureHtml)}</div>`;
-}
-
-function figureHtml({ title, caption, svg, legend }: Figure): Html {
-  return html`<figure><h3>${title}</h3>${legend.length < 2 ? raw('') : legendHtml(legend)}${raw(svg)}<figcaption>${caption}</figcaption></figure>`;
-}
-
-const DASHES = { solid: '', dashed: ' stroke-dasharray="6 3"', dotted: ' stroke-dasharray="2 2"' } as const;
-
-function legendHtml(legend: Figure['legend']): Html {
-  const items = legend.map(
-    ({ name, colour, dash }) =>
-      html`<li><svg viewBox="0 0 26 8" aria-hidden="true"><path d="M0 4H26" stroke="var(--s${colour % 8})" stroke-width="2.5"${raw(DASHES[dash ?? 'solid'])}/></svg>${name}</li>`,
-  );
-  return html`<ul class="legend">${items}</ul>`;
-}
-
-function swatch(index: number): Html {
-  return raw(`<span class="swatch" style="background:var(--s${index % 8})"></span>`);
-}
-
 /** Facts of a run, one row each, one column per run. */
 function runTable(runs: readonly RunRecord[], titles: readonly string[]): Html {
   const facts = new Map<string, readonly Html[]>();
@@ -130,10 +106,4 @@ function runTable(runs: readonly RunRecord[], titles: readonly string[]): Html {
   );
   const head = titles.map((title, index) => html`<th>${swatch(index)}${title}</th>`);
   return html`<div class="scroll"><table><thead><tr><th></th>${head}</tr></thead><tbody>${rows}</tbody></table></div>`;
-}
-
-/** `2025-11-22 19:04 UTC`. */
-function formatTime(iso: string): string {
-  const date = new Date(iso);
-  return Number.isNaN(date.getTime()) ? iso : `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }

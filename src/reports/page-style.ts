@@ -23,10 +23,13 @@ tr:last-child > * { border-bottom: 0; }
 thead th { font-size: .82rem; color: var(--muted); font-weight: 600; }
 tbody th { font-weight: 600; }
 td.number, th.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-td .detail { display: block; }
+td.wrap { white-space: normal; }
+pre.wrap { white-space: pre-wrap; }
+td .detail, th .detail, .findings .detail { display: block; font-weight: normal; }
+figure .scroll { margin-top: 8px; border: 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px; }
 figure { margin: 0; padding: 14px 14px 8px; background: var(--card); border: 1px solid var(--line); border-radius: 8px; min-width: 0; }
-figure svg.plot, figure > svg { display: block; width: 100%; height: auto; }
+figure svg.plot, figure > svg { display: block; width: 100%; max-width: 680px; height: auto; }
 figcaption { margin-top: 4px; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 16px; list-style: none; margin: 4px 0 2px; padding: 0; font-size: .82rem; }
 .legend svg { width: 26px; height: 8px; vertical-align: middle; margin-right: 6px; }

@@ -1,6 +1,7 @@
 /** @file An evaluation as a table for other programs: one row per network, attack and radius. */
 import { type EvaluationRecord, formatAttackSpec } from '../../config/index.ts';
 import { wilsonInterval } from '../wilson.ts';
+import { csvText } from './csv-text.ts';
 import { countCorrect, EvaluationView } from './evaluation-view.ts';
 import { minimumNormRows } from './minimum-norm.ts';
 
@@ -53,7 +54,7 @@ export function evaluationCsv(record: EvaluationRecord): string {
         if (correct !== undefined)
           rows.push([...networkCells(record, model), 'worst-case', norm, eps, ...accuracyCells(correct), '', '', '', '', '', '', '']);
       }
-  return `${[COLUMNS, ...rows].map((row) => row.map(quoted).join(',')).join('\r\n')}\r\n`;
+  return csvText([COLUMNS, ...rows]);
 }
 
 function networkCells(record: EvaluationRecord, model: number): string[] {
@@ -65,9 +66,4 @@ function accuracyCells(correct: string): number[] {
   const count = countCorrect(correct);
   const { low, high } = wilsonInterval(count, correct.length);
   return [correct.length, count, count / correct.length, low, high];
-}
-
-function quoted(cell: string | number): string {
-  const text = String(cell);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -2,9 +2,10 @@
 import Table from 'cli-table3';
 import { type EvaluationRecord, formatAttackSpec } from '../../config/index.ts';
 import { formatPercent } from '../format.ts';
-import { findRedFlags } from '../red-flags/find-red-flags.ts';
+import { findRedFlags, uncheckedRules } from '../red-flags/find-red-flags.ts';
 import { radius } from '../red-flags/thresholds.ts';
 import { wilsonInterval } from '../wilson.ts';
+import { passesDone } from './completeness.ts';
 import { countCorrect, EvaluationView } from './evaluation-view.ts';
 import { minimumNormRows } from './minimum-norm.ts';
 import { pairTests } from './model-pairs.ts';
@@ -15,8 +16,10 @@ export function evaluationSummary(record: EvaluationRecord): string {
   const which = record.onlyCorrectByAll ? ', only those that all networks classify correctly: no accuracy here counts clean errors' : '';
   return [
     redFlagLines(view),
+    uncheckedLine(view),
     accuracyTable(view),
     `${view.count} test images${which}; in brackets Wilson's 95 % interval. worst case = correct under every attack of the norm up to the radius`,
+    missingLine(view),
     distanceTable(view),
     pairLines(view),
   ]
@@ -31,6 +34,16 @@ function redFlagLines(view: EvaluationView): string {
     ({ rule, model, evidence }) => `  ${rule.severity} ${view.label(model)}: ${rule.title} (${rule.id})\n    ${evidence.join('\n    ')}`,
   );
   return [`RED FLAGS: ${flags.length}; see docs/red-flags.md`, ...lines].join('\n');
+}
+
+function uncheckedLine(view: EvaluationView): string {
+  const unchecked = uncheckedRules(view);
+  return unchecked.length === 0 ? '' : `not checked for lack of measurements: ${unchecked.map(({ rule }) => rule.id).join(', ')}`;
+}
+
+function missingLine(view: EvaluationView): string {
+  const { done, all } = passesDone(view);
+  return done === all ? '' : `not complete: ${done} of ${all} passes (network, attack, radius) are done; worst cases can still fall`;
 }
 
 function accuracyTable(view: EvaluationView): string {
