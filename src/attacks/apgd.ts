@@ -5,7 +5,7 @@
 import { type Attack, imageOf, joinImages, type Samples, type Stream, uniformField } from './attack.ts';
 import { Ball } from './ball.ts';
 import type { AttackLoss, Classifier } from './classifier.ts';
-import { type GradientLook, isMisclassified, type Search, searchByGradient } from './search.ts';
+import { classOfRank, type GradientLook, isMisclassified, type Search, searchByGradient } from './search.ts';
 
 export interface ApgdOptions {
   /** The L1 form is another algorithm (Croce and Hein 2021). */
@@ -223,10 +223,4 @@ async function attackInRuns(
     if (withstanding.length === 0) break;
   }
   return joinImages(results);
-}
-
-/** The class that so many others surpass; among equals the first class. */
-function classOfRank(logits: Float32Array, rank: number): number {
-  const order = [...logits.keys()].sort((a, b) => (logits[b] as number) - (logits[a] as number) || a - b);
-  return order[rank] as number;
 }

@@ -26,7 +26,8 @@ const BEYOND = 1e-4;
 
 type Settings = Required<DeepFoolOptions>;
 
-class DeepFoolSearch implements Search<JacobianLook>, NearestSearch {
+/** The search of one sample. */
+export class DeepFoolSearch implements Search<JacobianLook>, NearestSearch {
   readonly label: number;
   readonly image: Float32Array;
   readonly nearest: Nearest;

@@ -1,5 +1,5 @@
 /** @file What minimum-norm attacks share: they search from the images that are classified correctly and return the nearest misclassified ones. */
-import { type Attack, imageOf, joinImages } from './attack.ts';
+import { type Attack, type AttackRandom, imageOf, joinImages } from './attack.ts';
 import type { Classifier } from './classifier.ts';
 import { isMisclassified } from './search.ts';
 
@@ -27,24 +27,33 @@ export interface NearestSearch {
   readonly nearest: Nearest;
 }
 
+/** What else a search may start from. */
+export interface SearchStart {
+  readonly row: number;
+  /** [classes] of the clean image; its own copy. */
+  readonly logits: Float32Array;
+  readonly random: AttackRandom;
+}
+
 /**
  * An attack of one search per sample. Samples that are misclassified to begin with are returned as they are and have no search.
  * @param create the search of a sample; `clean` [32,32,3] is its own copy
  * @param run drives the searches until all are done
  */
 export function minimumNorm<S extends NearestSearch>(
-  create: (clean: Float32Array, label: number) => S,
+  create: (clean: Float32Array, label: number, start: SearchStart) => S,
   run: (classifier: Classifier, searches: readonly S[]) => Promise<void>,
 ): Attack {
-  return async (classifier, samples) => {
+  return async (classifier, samples, random) => {
     const { classes } = classifier;
     const logits = await classifier.logits(samples);
     const searches: S[] = [];
     const results = Array.from({ length: samples.count }, (_, row) => {
       const clean = imageOf(samples, row);
       const label = samples.labels[row] as number;
-      if (isMisclassified(logits.subarray(row * classes, (row + 1) * classes), label)) return clean;
-      const search = create(clean, label);
+      const own = logits.slice(row * classes, (row + 1) * classes);
+      if (isMisclassified(own, label)) return clean;
+      const search = create(clean, label, { row, logits: own, random });
       searches.push(search);
       return search.nearest.image;
     });

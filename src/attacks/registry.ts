@@ -3,6 +3,7 @@ import type { AttackName, AttackSpec, Config, Norm } from '../config/index.ts';
 import { apgd, apgdTargeted } from './apgd.ts';
 import type { Attack } from './attack.ts';
 import type { AttackSchedule } from './attack-schedule.ts';
+import { autoAttack } from './auto-attack.ts';
 import type { BallNorm } from './ball.ts';
 import type { AttackLoss } from './classifier.ts';
 import { diFgsm } from './di-fgsm.ts';
@@ -11,6 +12,7 @@ import { ddn } from './ddn.ts';
 import { deepFool } from './deepfool.ts';
 import { type EadOptions, ead } from './ead.ts';
 import { eotPgd } from './eot-pgd.ts';
+import { fab, fabTargeted } from './fab.ts';
 import { fgsm } from './fgsm.ts';
 import { fmn } from './fmn.ts';
 import { hopSkipJump } from './hop-skip-jump.ts';
@@ -21,6 +23,7 @@ import { onePixel } from './one-pixel.ts';
 import { PGD_STEPS, pgd } from './pgd.ts';
 import { pifgsm } from './pifgsm.ts';
 import { projectedGradient } from './projected-gradient.ts';
+import { sparseFool } from './sparse-fool.ts';
 import { square } from './square.ts';
 import { squareL2 } from './square-l2.ts';
 import { tiFgsm } from './ti-fgsm.ts';
@@ -145,9 +148,20 @@ const CREATORS: Readonly<Record<AttackName, Creator>> = {
       targets: settings.number('targets'),
     }),
   square: (settings, eps) => (settings.linfOrL2 === 'l2' ? squareL2 : square)({ eps, queries: settings.number('queries') }),
+  autoattack: (settings, eps) => autoAttack({ norm: settings.linfOrL2, eps }),
   'one-pixel': (settings, eps) =>
     onePixel({ pixels: eps, population: settings.number('population'), generations: settings.number('generations') }),
   deepfool: (settings) => deepFool({ norm: settings.linfOrL2, steps: settings.number('steps'), overshoot: settings.number('overshoot') }),
+  sparsefool: (settings) =>
+    sparseFool({ steps: settings.number('steps'), lambda: settings.number('lambda'), overshoot: settings.number('overshoot') }),
+  fab: (settings) => fab({ norm: settings.ball, steps: settings.number('steps'), restarts: settings.number('restarts') }),
+  'fab-t': (settings) =>
+    fabTargeted({
+      norm: settings.ball,
+      steps: settings.number('steps'),
+      restarts: settings.number('restarts'),
+      targets: settings.number('targets'),
+    }),
   cw: (settings) => cw(constantSearch(settings)),
   'ead-en': (settings) => ead(elasticNet('en', settings)),
   'ead-l1': (settings) => ead(elasticNet('l1', settings)),

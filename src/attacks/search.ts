@@ -127,3 +127,9 @@ export function logitMargin(logits: ArrayLike<number>, label: number): number {
   for (let k = 0; k < logits.length; k++) if (k !== label) best = Math.max(best, logits[k] as number);
   return (logits[label] as number) - best;
 }
+
+/** The class that so many others surpass; among equals the first class. */
+export function classOfRank(logits: Float32Array, rank: number): number {
+  const order = [...logits.keys()].sort((a, b) => (logits[b] as number) - (logits[a] as number) || a - b);
+  return order[rank] as number;
+}

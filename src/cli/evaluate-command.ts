@@ -16,6 +16,9 @@ import { writeEvaluation } from './write-evaluation.ts';
 import { createRunId } from './run-id.ts';
 import { checkWorkerCount } from './train-command.ts';
 
+/** Images that each network is measured on for signs of masked gradients. */
+const DIAGNOSED_IMAGES = 200;
+
 export interface EvaluateOptions extends ConfigOptions, EvaluationWishes {
   readonly workers: number;
   readonly transfer: boolean;
@@ -62,7 +65,7 @@ export async function runEvaluateCommand(
     batchSize: options.batchSize,
     transfer: options.transfer,
     onlyCorrectByAll: options.onlyCorrectByAll,
-    diagnosed: 0,
+    diagnosed: DIAGNOSED_IMAGES,
   };
   const models = networks.map(({ model }) => model);
   const { outcome, interrupted } = await evaluateHere({

@@ -32,6 +32,8 @@ const restarts = (count: number): AttackSetting => ({
   integer: true,
   description: 'Random starts, each for the images that withstood those before.',
 });
+const STARTS: AttackSetting = { default: 1, min: 1, integer: true, description: 'Starts: the clean image, then random points near it.' };
+const TARGETS: AttackSetting = { default: 9, min: 1, integer: true, description: 'Classes to try, by the logits of the clean image.' };
 const LOSS: AttackSetting = {
   default: 'cross-entropy',
   choices: ['cross-entropy', 'mse', 'margin', 'dlr'],
@@ -173,7 +175,7 @@ export const ATTACK_CATALOGUE = {
     settings: {
       steps: steps(100),
       restarts: restarts(1),
-      targets: { default: 9, min: 1, integer: true, description: 'Classes to try, by the logits of the clean image.' },
+      targets: TARGETS,
     },
   },
   square: {
@@ -183,6 +185,14 @@ export const ATTACK_CATALOGUE = {
     passes: 1700,
     summary: 'random squares, no gradients (Andriushchenko et al. 2020)',
     settings: { queries: { default: 5000, min: 1, integer: true, description: 'Looks at the logits.' } },
+  },
+  autoattack: {
+    kind: 'bounded',
+    norms: ['linf', 'l2'],
+    sees: 'gradients',
+    passes: 4500,
+    summary: 'APGD, APGD-T, FAB-T and Square with fixed budgets, each on what withstood the ones before (Croce and Hein 2020)',
+    settings: {},
   },
   'one-pixel': {
     kind: 'bounded',
@@ -205,6 +215,34 @@ export const ATTACK_CATALOGUE = {
       steps: steps(50),
       overshoot: { default: 0.02, min: 0, description: 'Share by which the sum of all steps is made longer.' },
     },
+  },
+  sparsefool: {
+    kind: 'minimum-norm',
+    norms: ['l0'],
+    sees: 'gradients',
+    passes: 120,
+    summary: "few values, the steepest first, across the plane near DeepFool's image (Modas et al. 2019)",
+    settings: {
+      steps: steps(20),
+      lambda: { default: 3, min: 1, description: "Where the plane is taken, in lengths of DeepFool's perturbation." },
+      overshoot: { default: 0.02, min: 0, description: 'Share by which the change is made longer.' },
+    },
+  },
+  fab: {
+    kind: 'minimum-norm',
+    norms: ['linf', 'l2', 'l1'],
+    sees: 'gradients',
+    passes: 1100,
+    summary: 'to the nearest linearised boundary, drawn to the clean image (Croce and Hein 2020)',
+    settings: { steps: steps(100), restarts: STARTS },
+  },
+  'fab-t': {
+    kind: 'minimum-norm',
+    norms: ['linf', 'l2', 'l1'],
+    sees: 'gradients',
+    passes: 1800,
+    summary: 'FAB to one class after the other (Croce and Hein 2020)',
+    settings: { steps: steps(100), restarts: STARTS, targets: TARGETS },
   },
   cw: {
     kind: 'minimum-norm',

@@ -1,9 +1,10 @@
 /** @file The arithmetic of a worker in `deepdefense evaluate`: attacks on test images of several networks. Knows nothing of the network between processes. */
+import { sampleRandomOf } from '../attacks/index.ts';
 import { type Config, type EvaluationPlan, parseAttackSpec, parameterSpecs } from '../config/index.ts';
 import { DeepDefenseError, sizeOf, type TensorValue } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import { createEngine, type Engine } from '../engine/index.ts';
-import { classifiedCorrectly, CompiledClassifier, pickSamples, runAttack } from '../evaluation/index.ts';
+import { classifiedCorrectly, CompiledClassifier, diagnose, pickSamples, runAttack } from '../evaluation/index.ts';
 
 /** Test images to attack. */
 export interface AttackWork {
@@ -115,8 +116,11 @@ export class AttackComputer {
   }
 
   /** Measures what tells robustness from masked gradients. */
-  diagnose({ network }: DiagnosisWork): Promise<DiagnosisSum> {
-    return Promise.reject(new DeepDefenseError('INTERNAL', { what: `this build has no diagnosis of network ${network}` }));
+  async diagnose({ network, images }: DiagnosisWork): Promise<DiagnosisSum> {
+    const startedMs = performance.now();
+    const random = sampleRandomOf(this.#plan.seed, images);
+    const figures = await diagnose(this.#classifierOf(network), pickSamples(this.#dataset.test, images), { random });
+    return { json: JSON.stringify(figures), computeMs: performance.now() - startedMs };
   }
 
   async dispose(): Promise<void> {
