@@ -13,7 +13,7 @@ import { type GradientLook, type Look, logitMargin, type Search, searchByGradien
 export interface EadOptions {
   /** What the nearest image is nearest by: `en` |d|_2^2 + beta |d|_1, `l1` |d|_1. */
   readonly rule: 'en' | 'l1';
-  /** Steps per value of c, one gradient and one look at logits each; default 1000, as in the paper. */
+  /** Steps per value of c, one gradient and one look at logits each; default 1000. */
   readonly steps?: number;
   /** Values of c to try; default 9. */
   readonly searchSteps?: number;

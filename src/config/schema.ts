@@ -137,6 +137,11 @@ export const adversarialSchema = z.strictObject({
   stepSizeLinf: fraction.default(2 / 255).describe('Step size in [0,1] pixel units.'),
   steps: positiveInt.default(7).describe('PGD steps inside each training step.'),
   randomStart: z.boolean().default(true).describe('Start from a uniform point of the ball.'),
+  warmup: fraction
+    .default(0)
+    .describe(
+      'Fraction of all steps over which radius and step size rise linearly from 0. Small networks that meet the full radius at once can end up with one answer for all images.',
+    ),
 });
 
 export const tradesSchema = z.strictObject({
@@ -189,7 +194,7 @@ export const strategySchema = z.strictObject({
   adversarial: adversarialSchema
     .prefault({})
     .describe(
-      'Inner attack of `adversarial`. epsLinf is also the radius of fgsm-rs, grad-align, trades, mart and awp; the last three read stepSizeLinf, mart and awp randomStart.',
+      'Inner attack of `adversarial`. epsLinf and warmup hold for fgsm-rs, grad-align, trades, mart and awp as well; the last three read stepSizeLinf, mart and awp randomStart.',
     ),
   trades: tradesSchema.prefault({}).describe('Used by `trades` (Zhang et al. 2019).'),
   mart: martSchema.prefault({}).describe('Used by `mart` (Wang et al. 2020).'),

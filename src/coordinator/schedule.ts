@@ -32,15 +32,20 @@ export function learningRateAt(config: Pick<Config, 'schedule' | 'optimizer'>, s
   }
 }
 
+type StrategyName = Config['strategy']['name'];
+const GFA_STRATEGIES: ReadonlySet<StrategyName> = new Set(['first', 'deep', 'gaie']);
+const ATTACKING_STRATEGIES: ReadonlySet<StrategyName> = new Set(['adversarial', 'fgsm-rs', 'grad-align', 'trades', 'mart', 'awp']);
+
 /**
- * Factor on all GFA weights, or on the penalty of `gaie`, in a step: rises linearly from 0 at step 0 to 1 at step round(warmup * totalSteps), then 1; 0 for
- * the other strategies. A float32 value, because it travels as one.
+ * Warm-up factor of a step: on all GFA weights, on the penalty of `gaie`, or on radius and step size of the attack inside training. Rises
+ * linearly from 0 at step 0 to 1 at step round(warmup * totalSteps), then 1; 0 for strategies without any. A float32 value, because it travels as one.
  * @param step number of the step, from 0.
  */
 export function gfaScaleAt(config: Pick<Config, 'strategy'>, step: number, totalSteps: number): number {
-  const { name, gfa } = config.strategy;
-  if (name !== 'first' && name !== 'deep' && name !== 'gaie') return 0;
-  const warmupSteps = Math.round(gfa.warmup * totalSteps);
+  const { name, gfa, adversarial } = config.strategy;
+  const warmup = GFA_STRATEGIES.has(name) ? gfa.warmup : ATTACKING_STRATEGIES.has(name) ? adversarial.warmup : undefined;
+  if (warmup === undefined) return 0;
+  const warmupSteps = Math.round(warmup * totalSteps);
   return step >= warmupSteps ? 1 : Math.fround(step / warmupSteps);
 }
 

@@ -7,7 +7,7 @@ import { tf } from '../engine/index.ts';
 import { named } from '../nn/index.ts';
 import { alignmentStatistics, featureGradients } from '../objectives/index.ts';
 import { COMMON_METRICS, plainLoss } from './benchmark.ts';
-import { noiseInput, pgdImage } from './inner-attack.ts';
+import { lengthInStep, noiseInput, pgdImage } from './inner-attack.ts';
 import type { StepInputs, Strategy } from './strategy.ts';
 
 /**
@@ -27,7 +27,12 @@ export function gradAlign(config: Config, shardSize: number): Strategy {
       const kept: tf.Tensor[] = [];
       const clean = named(step.inputs, 'image');
       const atImage = inputGradient(config, step, clean, kept);
-      const nearby = inputGradient(config, step, tf.add(clean, tf.mul(named(step.inputs, 'noise'), epsLinf)), kept);
+      const nearby = inputGradient(
+        config,
+        step,
+        tf.add(clean, tf.mul(named(step.inputs, 'noise'), lengthInStep(config, step.inputs, epsLinf))),
+        kept,
+      );
       const { cosine, usable } = alignmentStatistics(atImage, nearby);
       const plain = plainLoss(config, step);
       const loss = tf.add(plain.loss, tf.mul(tf.mean(tf.sub(usable, cosine)), settings.lambda));

@@ -3,15 +3,20 @@ import { linfBall, projectToBall, signStep } from '../attacks/index.ts';
 import { type Config, MODELS } from '../config/index.ts';
 import type { TensorSpec } from '../core/index.ts';
 import { tf } from '../engine/index.ts';
-import { named } from '../nn/index.ts';
+import { type NamedTensors, named } from '../nn/index.ts';
 import type { Strategy } from './strategy.ts';
 
 /** What an attack is made of, see `strategy.adversarial`. */
-export type InnerAttack = Config['strategy']['adversarial'];
+export type InnerAttack = Omit<Config['strategy']['adversarial'], 'warmup'>;
 
 /** An input of the shape of a shard's images. */
 export function noiseInput(config: Config, shardSize: number, name: 'noise' | 'normalNoise' = 'noise'): TensorSpec {
   return { name, shape: [shardSize, ...MODELS[config.model.name].inputShape], dtype: 'float32' };
+}
+
+/** A length of the attack in a step: all of it, or with `adversarial.warmup` the share that the step's warm-up factor says. */
+export function lengthInStep(config: Config, inputs: NamedTensors, length: number): number | tf.Tensor {
+  return config.strategy.adversarial.warmup === 0 ? length : tf.mul(named(inputs, 'gfaScale'), length);
 }
 
 /**
@@ -20,12 +25,14 @@ export function noiseInput(config: Config, shardSize: number, name: 'noise' | 'n
  */
 export function pgdImage(config: Config, shardSize: number, attack: InnerAttack): Pick<Strategy, 'extraInputs' | 'prepareImage'> {
   const network = config.model;
-  const { epsLinf, stepSizeLinf, steps, randomStart } = attack;
+  const { steps, randomStart } = attack;
   return {
     extraInputs: randomStart ? [noiseInput(config, shardSize)] : [],
     prepareImage: (inputs, params) => {
       const image = named(inputs, 'image');
       const target = named(inputs, 'target');
+      const epsLinf = lengthInStep(config, inputs, attack.epsLinf);
+      const stepSizeLinf = lengthInStep(config, inputs, attack.stepSizeLinf);
       const ball = linfBall(image, epsLinf);
       let attacked = image;
       if (randomStart) attacked = projectToBall(ball, tf.add(image, tf.mul(named(inputs, 'noise'), epsLinf)));

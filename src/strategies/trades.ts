@@ -5,7 +5,7 @@ import { tf } from '../engine/index.ts';
 import { forward, named } from '../nn/index.ts';
 import { klDivergence, trainingLoss } from '../objectives/index.ts';
 import { COMMON_METRICS, commonMetrics } from './benchmark.ts';
-import { noiseInput } from './inner-attack.ts';
+import { lengthInStep, noiseInput } from './inner-attack.ts';
 import type { Strategy } from './strategy.ts';
 
 /** Standard deviation of the attack's start around the image: at the image itself the divergence has no slope. */
@@ -18,14 +18,14 @@ const START_DEVIATION = 0.001;
  */
 export function trades(config: Config, shardSize: number): Strategy {
   const { adversarial, trades: settings } = config.strategy;
-  const { epsLinf, stepSizeLinf } = adversarial;
   const network = config.model;
   return {
     metricNames: [...COMMON_METRICS, 'trades/attackedAccuracy', 'trades/divergence'],
     extraInputs: [noiseInput(config, shardSize, 'normalNoise')],
     prepareImage: (inputs, params) => {
       const image = named(inputs, 'image');
-      const ball = linfBall(image, epsLinf);
+      const ball = linfBall(image, lengthInStep(config, inputs, adversarial.epsLinf));
+      const stepSizeLinf = lengthInStep(config, inputs, adversarial.stepSizeLinf);
       const clean = forward(network, params, image).logits;
       const divergence = (x: tf.Tensor): tf.Tensor => tf.sum(klDivergence(clean, forward(network, params, x).logits));
       let attacked: tf.Tensor = tf.add(image, tf.mul(named(inputs, 'normalNoise'), START_DEVIATION));
