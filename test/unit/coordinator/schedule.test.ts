@@ -52,7 +52,7 @@ describe('learning rate', () => {
   });
 });
 
-describe('GFA factor', () => {
+describe('warm-up factor', () => {
   const config = (name: string, warmup: number): Config => configSchema.parse({ strategy: { name, gfa: { warmup } } });
 
   it('warm-up: rises from 0 to 1 in float32', () => {
@@ -60,9 +60,15 @@ describe('GFA factor', () => {
     expect(scales).toEqual([0, Math.fround(1 / 3), Math.fround(2 / 3), 1, 1, 1]);
   });
 
-  it('warm-up: is 1 at once when off, and 0 for strategies without such a penalty', () => {
+  it('warm-up: is 1 at once when off, and 0 for strategies that have none', () => {
     expect(gfaScaleAt(config('first', 0), 0, 10)).toBe(1);
     expect(gfaScaleAt(config('gaie', 0.3), 1, 10)).toBe(Math.fround(1 / 3));
-    for (const name of ['benchmark', 'denoise', 'adversarial']) expect(gfaScaleAt(config(name, 0), 5, 10)).toBe(0);
+    for (const name of ['benchmark', 'denoise', 'gradient-norm']) expect(gfaScaleAt(config(name, 0), 5, 10)).toBe(0);
+  });
+
+  it.each(['adversarial', 'fgsm-rs', 'grad-align', 'trades', 'mart', 'awp'])('warm-up: of the attack inside training (%s)', (name) => {
+    const attacking = (warmup: number): Config => configSchema.parse({ strategy: { name, adversarial: { warmup } } });
+    expect([0, 1, 2, 4, 9].map((step) => gfaScaleAt(attacking(0.4), step, 10))).toEqual([0, 0.25, 0.5, 1, 1]);
+    expect(gfaScaleAt(attacking(0), 0, 10)).toBe(1);
   });
 });

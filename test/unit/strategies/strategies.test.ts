@@ -72,6 +72,20 @@ describe('strategies', () => {
     expect((await step({ name: 'deep' }, inputs(), { loss })).metrics.loss).toBeGreaterThan((plain.metrics.loss as number) + 0.001);
   });
 
+  test.each(['adversarial', 'fgsm-rs', 'grad-align', 'trades', 'mart', 'awp'] as const)(
+    '%s: with a warm-up, half the factor is the attack at half the radius',
+    async (name) => {
+      const values = { ...inputs(), normalNoise: images(7, -1) };
+      const objective = { loss: 'cross-entropy' as const };
+      const half = await step({ name, adversarial: { warmup: 0.5 } }, values, objective);
+      const expected = await step({ name, adversarial: { epsLinf: 4 / 255, stepSizeLinf: 1 / 255 } }, values, objective);
+      expect(maxDifference(half.gradients, expected.gradients)).toBeLessThan(1e-5 * Math.max(1, expected.metrics.loss as number));
+      expect(half.metrics.loss).toBeCloseTo(expected.metrics.loss as number, 5);
+      const full = await step({ name }, values, objective);
+      expect(Math.abs((full.metrics.loss as number) - (half.metrics.loss as number))).toBeGreaterThan(0.001);
+    },
+  );
+
   test('strategies: compute the mean over the shard, so that halves average to the whole', async () => {
     const whole = await step({ name: 'deep' });
     const half = async (first: number) => {
