@@ -52,6 +52,10 @@ async function readNetwork(
   const trained = await trainingConfig(weights, fallback);
   if (trained === undefined) notice(`${source} has no config: its training loss and its seed are unknown`);
   const { network, metadata } = weights;
+  if (fallback !== undefined && !isSameNetwork(fallback.model, network))
+    notice(
+      `warning: ${source} holds weights of ${network.name} (inputs ${network.inputRange}): the config's section model is not used for it`,
+    );
   const config = trained ?? resolveConfig({ model: network });
   const strategy = trained?.strategy.name ?? metadata.strategy ?? UNKNOWN;
   const sha256 = parametersHash(weights.parameters);

@@ -32,6 +32,8 @@ export function forward(network: Network, params: NamedTensors, image: tf.Tensor
   const features: Record<string, tf.Tensor> = {};
   const statistics: Record<string, tf.Tensor> = {};
   const values: tf.Tensor[] = [];
+  /** Of values behind a ReLU that nobody changed: what was before it. */
+  const unrectified: (tf.Tensor | undefined)[] = [];
   for (const operation of networkOperations(network)) {
     const x = values[operation.from] as tf.Tensor;
     switch (operation.kind) {
@@ -48,7 +50,18 @@ export function forward(network: Network, params: NamedTensors, image: tf.Tensor
         const delta = deltas[operation.name];
         const feature = delta === undefined ? x : tf.add(x, delta);
         features[operation.name] = feature;
+        if (delta === undefined) unrectified[values.length] = unrectified[operation.from];
         values.push(feature);
+        break;
+      }
+      case 'relu':
+        unrectified[values.length] = x;
+        values.push(tf.relu(x));
+        break;
+      case 'maxPool': {
+        // The ReLU of the largest value is the largest ReLU, to the bit and with the same gradient, on a quarter of the values.
+        const before = unrectified[operation.from];
+        values.push(before === undefined ? maxPool(x) : tf.relu(maxPool(before)));
         break;
       }
       case 'add':
@@ -68,7 +81,7 @@ export function featureShape(network: Network, layerName: string, batch: number)
   return [batch, ...feature.shape];
 }
 
-type Layer = Exclude<Operation, { kind: 'input' | 'norm' | 'feature' | 'add' }>;
+type Layer = Exclude<Operation, { kind: 'input' | 'norm' | 'feature' | 'relu' | 'maxPool' | 'add' }>;
 
 function layerOutput(operation: Layer, params: NamedTensors, x: tf.Tensor): tf.Tensor {
   switch (operation.kind) {
@@ -79,10 +92,6 @@ function layerOutput(operation: Layer, params: NamedTensors, x: tf.Tensor): tf.T
       const output = tf.conv2d(x as tf.Tensor4D, filter, stride, stride === 1 ? 'same' : (size - 1) / 2);
       return bias ? tf.add(output, named(params, `${name}.bias`)) : output;
     }
-    case 'relu':
-      return tf.relu(x);
-    case 'maxPool':
-      return tf.maxPool(x as tf.Tensor4D, 2, 2, 'valid');
     case 'globalAveragePool':
       return tf.mean(x, [1, 2]);
     case 'denoise': {
@@ -96,6 +105,10 @@ function layerOutput(operation: Layer, params: NamedTensors, x: tf.Tensor): tf.T
     default:
       return operation satisfies never;
   }
+}
+
+function maxPool(x: tf.Tensor): tf.Tensor {
+  return tf.maxPool(x as tf.Tensor4D, 2, 2, 'valid');
 }
 
 /** [b,H,W,C] to [b,C*H*W] in the order c,h,w; a matrix stays as it is. */
