@@ -5,6 +5,9 @@ import { type Config, MODEL_NAMES, modelSchema, type Network, parameterSpecs } f
 import { DeepDefenseError, sizeOf } from '../core/index.ts';
 import { decodeSafetensors, type NamedTensor, type SafetensorsFile } from '../wire/index.ts';
 
+/** Names of the averaged weights in a checkpoint begin so. */
+const AVERAGE_PREFIX = 'optimizer.average.';
+
 /** Weights with what is needed to use them. */
 export interface Weights {
   /** File that they were read from. */
@@ -67,9 +70,11 @@ function collect(network: Network, { tensors }: SafetensorsFile, file: string): 
   const specs = parameterSpecs(network);
   const parameters = new Float32Array(specs.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
   const named: NamedTensor[] = [];
+  // A checkpoint of a run that averages its weights: the average is what the run would leave.
+  const prefix = specs.every(({ name }) => tensors.has(AVERAGE_PREFIX + name)) ? AVERAGE_PREFIX : '';
   let offset = 0;
   for (const { name, shape } of specs) {
-    const value = tensors.get(name);
+    const value = tensors.get(prefix + name);
     if (value === undefined || value.dtype !== 'float32' || value.shape.join() !== shape.join()) {
       throw new DeepDefenseError('CHECKPOINT_OTHER_MODEL', {
         what: `"${file}" has other tensors than model "${network.name}"`,

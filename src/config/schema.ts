@@ -213,6 +213,14 @@ export const optimizerSchema = z.strictObject({
   beta2: z.number().min(0).lt(1).default(0.999).describe('Second-moment decay of adam and adamw.'),
   epsilon: z.number().positive().default(1e-8).describe('Denominator guard of adam and adamw.'),
   weightDecay: z.number().min(0).default(0).describe('L2 coefficient (sgd, adam) or decoupled decay (adamw); biases are not decayed.'),
+  emaDecay: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe(
+      'Decay of the exponential moving average of the weights, which is then what is evaluated and left as weights.safetensors; 0.999 is usual, 0 = off. Counted in updates: with local SGD one per synchronisation.',
+    ),
   gradientClipNorm: z.number().positive().optional().describe('Clip the global gradient norm to this value (default: off).'),
 });
 

@@ -253,19 +253,29 @@ async function checkWeights(folder: string, history: RunHistory): Promise<AuditC
   if (bytes === undefined) return check('weights', 'final weights', ['weights.safetensors is missing']);
   const findings: string[] = [];
   const own = weightsHash(bytes, path, history.config);
-  if (own !== expected)
-    findings.push(
-      `weights.safetensors: ${own.length === 64 ? `its hash is ${short(own)}` : own}, step ${last - 1} led to ${short(expected)}`,
-    );
+  const left = await weightsLeft(folder, history, last);
+  if (left === undefined) findings.push(`no checkpoint after step ${last - 1} holds the average of the weights`);
+  else if (own !== left)
+    findings.push(`weights.safetensors: ${own.length === 64 ? `its hash is ${short(own)}` : own}, step ${last - 1} led to ${short(left)}`);
   if (finished !== undefined && finished.parametersSha256 !== expected)
     findings.push(
       `the end of the run is recorded with parameters ${short(finished.parametersSha256)}, the last step with ${short(expected)}`,
     );
   const result = await readFile(join(folder, 'result.json'), 'utf8').catch(() => undefined);
   const claimed = result === undefined ? undefined : claimedHash(result);
-  if (claimed !== undefined && claimed !== expected)
-    findings.push(`result.json names weights ${short(claimed)}, step ${last - 1} led to ${short(expected)}`);
-  return check('weights', `final weights ${short(expected)}`, findings);
+  if (claimed !== undefined && left !== undefined && claimed !== left)
+    findings.push(`result.json names weights ${short(claimed)}, step ${last - 1} led to ${short(left)}`);
+  return check('weights', `final weights ${short(left ?? expected)}`, findings);
+}
+
+/** Hash of the weights that the run should leave: the ledger's, or with `optimizer.emaDecay` that of the average in the last checkpoint. */
+async function weightsLeft(folder: string, history: RunHistory, steps: number): Promise<string | undefined> {
+  if (history.config.optimizer.emaDecay === 0) return sha256After(history, steps);
+  const files = await checkpointFiles(join(folder, 'checkpoints'));
+  const last = files.find(({ step }) => step === steps);
+  if (last === undefined) return undefined;
+  const { parameters, optimizer } = await loadCheckpoint(last.path);
+  return parametersHash(optimizer.slots.get('average') ?? parameters);
 }
 
 /** The hash of a weights file's parameters, or what is wrong with the file. */

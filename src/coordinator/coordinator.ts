@@ -15,7 +15,7 @@ import {
   writeFileAtomic,
 } from '../core/index.ts';
 import { type Dataset, hashSamples } from '../data/index.ts';
-import { createRunOptimizer, vectorLength } from '../optimizers/index.ts';
+import { createRunOptimizer, vectorLength, weightsToUse } from '../optimizers/index.ts';
 import { FileJournal, type JournalRecord } from '../journal/index.ts';
 import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
@@ -282,6 +282,7 @@ async function drive(
 ): Promise<RunResult> {
   const { config, state, plan, pool, ledger, stop } = context;
   const hash = () => (state.parameters.length === 0 ? '' : parametersHash(state.parameters));
+  const weightsHash = () => (state.parameters.length === 0 ? '' : parametersHash(weightsToUse(state.parameters, state.optimizer)));
   try {
     const run = runTraining(context);
     let next = await run.next();
@@ -290,7 +291,7 @@ async function drive(
       next = await run.next();
     }
     const outcome = next.value;
-    const weightsSha256 = hash();
+    const weightsSha256 = weightsHash();
     const weightsPath = weightsSha256 === '' ? '' : join(options.runFolder, 'weights.safetensors');
     if (weightsPath !== '') await writeWeights(weightsPath, context);
     const result: RunResult = {
@@ -320,7 +321,7 @@ async function drive(
       state: outcome.state,
       reason,
       steps: state.step,
-      parametersSha256: weightsSha256,
+      parametersSha256: hash(),
       goodput: pool.goodputSoFar(),
     });
     await ledger.flush();

@@ -4,7 +4,7 @@
  */
 import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import type { EvaluationName } from '../config/index.ts';
-import { startVector } from '../optimizers/index.ts';
+import { startVector, weightsToUse } from '../optimizers/index.ts';
 import { parametersHash } from './checkpoint.ts';
 import { EvaluationQueue } from './evaluation-queue.ts';
 import { Initialisation } from './initialisation.ts';
@@ -114,7 +114,10 @@ async function evaluateClean(context: RunContext): Promise<RunEvent> {
   return event;
 }
 
-/** One pass over the first `samples` test images with the current parameters. */
+/** Averages of the parameters travel as versions of their own, beyond all steps. */
+const FIRST_AVERAGE_VERSION = 2 ** 31;
+
+/** One pass over the first `samples` test images with the current parameters, or with their average. */
 async function evaluate(
   { config, state, pool, ledger, metrics, emit, stop }: RunContext,
   attack: EvaluationName,
@@ -123,15 +126,20 @@ async function evaluate(
 ): Promise<{ readonly event: Extract<RunEvent, { kind: 'evaluation' }>; readonly correct: Uint8Array }> {
   if (stop.requested) throw new DeepDefenseError('INTERRUPTED', { what: `stopped before the ${attack} evaluation: ${stop.reason}` });
   const startMs = performance.now();
+  const weights = weightsToUse(state.parameters, state.optimizer);
+  const isAverage = weights !== state.parameters;
+  const parameterVersion = isAverage ? FIRST_AVERAGE_VERSION + state.step : state.step;
+  if (isAverage) pool.publish(parameterVersion, startVector(config, weights, state.optimizer));
   const queue = new EvaluationQueue({
     attack,
     epsLinf,
     samples,
     batchSize: config.evaluation.batchSize,
-    parameterVersion: state.step,
+    parameterVersion,
     onProgress: (done, total) => emit({ kind: 'evaluation-progress', attack, epsLinf, done, total }),
   });
   await pool.run(queue);
+  if (isAverage) pool.publish(state.step, startVector(config, state.parameters, state.optimizer));
   const seconds = (performance.now() - startMs) / 1000;
   const accuracy = sum(queue.correct) / samples;
   const { meanLoss } = queue;

@@ -7,6 +7,7 @@
  */
 import type { Config } from '../config/index.ts';
 import { plainVectorMath, sizeOf, type TensorSpec, type VectorMath, WasmVectorMath } from '../core/index.ts';
+import { AveragingOptimizer } from './averaging.ts';
 import { createOptimizer, type Optimizer, type OptimizerSlot, restoreSlots, type UpdateReport } from './optimizer.ts';
 
 type Settings = Pick<Config, 'optimizer' | 'sync'>;
@@ -38,11 +39,14 @@ export function startVector(config: Settings, parameters: Float32Array, { slots 
 }
 
 /**
- * What updates the run's parameters from the mean of the workers' answers: the config's optimiser, or with local steps the outer one.
+ * What updates the run's parameters from the mean of the workers' answers: the config's optimiser, or with local steps the outer one; with
+ * an average of the parameters beside it where the config asks for one.
  * @param math see {@link createOptimizer}
  */
 export function createRunOptimizer(config: Settings, specs: readonly TensorSpec[], math: VectorMath = plainVectorMath): Optimizer {
-  return isLocal(config) ? new OuterOptimizer(config, specs, math) : createOptimizer(config, specs, math);
+  const optimizer = isLocal(config) ? new OuterOptimizer(config, specs, math) : createOptimizer(config, specs, math);
+  const { emaDecay } = config.optimizer;
+  return emaDecay === 0 ? optimizer : new AveragingOptimizer(optimizer, emaDecay, parameterCount(specs), math);
 }
 
 /** SGD on mean changes: v = m v + d; p -= lr (nesterov ? d + m v : v). Takes the averaged inner state over as it is. */

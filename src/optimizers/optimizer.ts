@@ -20,7 +20,7 @@ export interface UpdateReport {
 
 /** A named state vector as long as the parameters, float32 in schema order. */
 export interface OptimizerSlot {
-  readonly name: 'momentum' | 'firstMoment' | 'secondMoment' | 'outerMomentum';
+  readonly name: 'momentum' | 'firstMoment' | 'secondMoment' | 'outerMomentum' | 'average';
   readonly values: Float32Array;
 }
 

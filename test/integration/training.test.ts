@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { auditRun, loadNewestCheckpoint } from '../../src/coordinator/index.ts';
+import { readWeights } from '../../src/cli/weights-source.ts';
+import { auditRun, loadNewestCheckpoint, parametersHash } from '../../src/coordinator/index.ts';
 import { TestCluster, tinyConfig } from './support/cluster.ts';
 
 let cluster: TestCluster;
@@ -81,6 +82,37 @@ describe('run', () => {
     cluster.worker();
     expect(await second.result).toMatchObject({ state: 'completed', steps: 12, weightsSha256: runs[0]?.sha });
     expect(await auditRun(cluster.runFolder)).toMatchObject({ passed: true, steps: 12 });
+  });
+
+  it('with an average of the weights leaves the average: for 1 and 3 workers, and when it is stopped and resumed', async () => {
+    const config = tinyConfig({ optimizer: { emaDecay: 0.9 } });
+    const hashes: string[] = [];
+    for (const workers of [1, 3]) {
+      const other = await TestCluster.create();
+      const handle = await other.start({ ...config, cluster: { ...config.cluster, minWorkers: workers } });
+      for (let i = 0; i < workers; i++) other.worker();
+      hashes.push((await handle.result).weightsSha256);
+      const last = (await other.journal()).findLast(({ type }) => type === 'step-committed');
+      // The parameters that training went on from are those of a run without an average.
+      expect(last?.parametersSha256).toBe(await referenceHash());
+      await other.close();
+    }
+    expect(hashes[1]).toBe(hashes[0]);
+    expect(hashes[0]).not.toBe(await referenceHash());
+
+    const first = await cluster.start(config);
+    cluster.worker({ blockMs: 20 });
+    await cluster.event('step', ({ step }) => step === 7);
+    await first.stop('test');
+    const { checkpoint } = await loadNewestCheckpoint(join(cluster.runFolder, 'checkpoints'), { config });
+    expect([...checkpoint.optimizer.slots.keys()].sort()).toEqual(['average', 'firstMoment', 'secondMoment']);
+    const second = await cluster.start(config, { resume: checkpoint });
+    cluster.worker();
+    expect(await second.result).toMatchObject({ state: 'completed', weightsSha256: hashes[0] });
+    expect(await auditRun(cluster.runFolder)).toMatchObject({ passed: true, steps: 12 });
+    // Interrupted or not, evaluation takes the average: of the weights file and of the checkpoint.
+    for (const source of [cluster.runFolder, (await loadNewestCheckpoint(join(cluster.runFolder, 'checkpoints'))).path])
+      expect(parametersHash((await readWeights(source)).parameters)).toBe(hashes[0]);
   });
 
   it('writes result, journal, checkpoints and weights when it completes', async () => {
