@@ -49,4 +49,5 @@ export {
   type EvaluationName,
   modelSchema,
   type ResolvedGfa,
+  STRATEGY_NAMES,
 } from './schema.ts';

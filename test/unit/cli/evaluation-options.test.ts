@@ -45,6 +45,6 @@ describe('describeProgress', () => {
   it('estimates from the work of this call, not from what was done before', () => {
     // Half was there; a quarter of all took 60 s, so the last quarter takes 60 s.
     const line = describeProgress({ kind: 'progress', finished: 6, units: 8, share: 0.75, shareBefore: 0.5, images: 120 }, 60);
-    expect(line).toBe('task 6/8 | 75 % of the work | 2.00 images/s | 1m00s left');
+    expect(line).toBe('task 6/8 | 75 % of the work | 2.00 images/s | at most 1m00s left');
   });
 });
