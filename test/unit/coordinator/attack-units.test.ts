@@ -44,7 +44,8 @@ describe('units', () => {
       const [pass] = attackPassesOf({ networks: 1, attacks: [spec], radii: { linf: [0.1] }, transfer: false });
       return cutIntoUnits(pass === undefined ? [] : [pass], [spec], images, 10).map((unit) => unit.images.length);
     };
-    expect(Math.max(...sizes('square'))).toBe(10);
+    expect(Math.max(...sizes('autoattack'))).toBe(40);
+    expect(Math.max(...sizes('square:queries=100000'))).toBe(20);
     expect(Math.max(...sizes('apgd'))).toBe(60);
     expect(sizes('fgsm')).toHaveLength(9);
   });
