@@ -76,9 +76,11 @@ export const blackBox: RedFlagRule = {
   title: 'An attack without gradients does more harm than all that use them',
   severity: 'alarm',
   threshold:
-    'more than 0.2 points below the best iterated gradient attack at the same radius; images are counted, as all attacks saw the same ones',
+    'more than 0.2 points below the best iterated gradient attack at the same radius, in norms other than L0; images are counted, as all attacks saw the same ones',
   check: (view, model) =>
-    everywhere(view, model, ({ all, at }) => {
+    everywhere(view, model, ({ norm, all, at }) => {
+      // No attack with gradients is made for the fewest pixels: an honest cnn3 leaves 37 % correct with one-pixel, 53 % with SparseFool.
+      if (norm === 'l0') return undefined;
       const blind = all.filter(({ description }) => description.sees !== 'gradients');
       const best = fewest(all.filter(isIterated));
       if (blind.length === 0 || best === undefined) return undefined;

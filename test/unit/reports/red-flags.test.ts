@@ -67,6 +67,11 @@ describe('red flags', () => {
     expect(raisedBy(at('apgd:norm=l2', 0.25, 0.4), { attack: 'hop-skip-jump', distances })).toEqual([]);
   });
 
+  test('a black box that changes one pixel says nothing: no attack with gradients is made for that', () => {
+    const distances = Array.from({ length: 1000 }, (_, i) => (i < 525 ? null : 0.4));
+    expect(raisedBy(at('one-pixel', 1, 0.365), { attack: 'sparsefool', distances })).not.toContain('black-box-stronger/0');
+  });
+
   test('noise may break no image that gradients do not', () => {
     const correct = (broken: number): string => Array.from({ length: 1000 }, (_, i) => (i === broken ? '0' : i < 500 ? '1' : '0')).join('');
     expect(raisedBy({ attack: 'noise', eps: 8, correct: correct(3) }, at('pgd', 8, 0.4))).toEqual(['noise-breaks/0']);
