@@ -14,7 +14,7 @@ const NORM_FLOOR_SQUARED = 1e-24;
 
 /**
  * One ascent step on the weights w_l of each layer, v_l = gamma |w_l| g_l / |g_l| with g_l the gradient of the training loss at the
- * attacked images (one step), then the gradient at w + v, which is applied to w. Biases are not perturbed.
+ * attacked images (one step), then the gradient at w + v, which is applied to w. Biases and the parameters of normalisations are not perturbed.
  * The loss is the mean over the shard, so each shard has a v of its own. Metrics are those at w + v.
  */
 export function awp(config: Config, shardSize: number): Strategy {
@@ -28,7 +28,7 @@ export function awp(config: Config, shardSize: number): Strategy {
 }
 
 function perturbed(config: Config, step: StepInputs, gamma: number): NamedTensors {
-  const names = Object.keys(step.params).filter((name) => name.endsWith('.weight'));
+  const names = Object.keys(step.params).filter((name) => name.endsWith('.weight') && named(step.params, name).rank > 1);
   const gradients = tf.grads((...weights: tf.Tensor[]) => {
     const traced = Object.fromEntries(names.map((name, i) => [name, weights[i] as tf.Tensor]));
     return plainLoss(config, { ...step, params: { ...step.params, ...traced } }).loss as tf.Scalar;

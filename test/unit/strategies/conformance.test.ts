@@ -1,6 +1,6 @@
 /** @file What every training strategy must satisfy, whatever its formula: one table, one row per strategy. */
 import { describe, expect, test } from 'vitest';
-import { type Config, parameterSpecs } from '../../../src/config/index.ts';
+import { type Config, parameterSpecs, STRATEGY_NAMES } from '../../../src/config/index.ts';
 import { Random, type TensorValue } from '../../../src/core/index.ts';
 import type { Program } from '../../../src/engine/index.ts';
 import { flattenGradients, initialParameters, named, splitParameters } from '../../../src/nn/index.ts';
@@ -54,6 +54,11 @@ function constantsOf(config: Config): Program {
 }
 
 describe('strategies', () => {
+  test('all have a row', () => {
+    const names = rows.map(({ config }) => config.strategy.name);
+    expect(STRATEGY_NAMES.filter((name) => !names.includes(name))).toEqual([]);
+  });
+
   test.each(rows)('$title: is finite, and a captured graph computes what eager TensorFlow.js does', async ({ config }) => {
     const { program, metricNames } = createTrainProgram(config, SAMPLES);
     const captured = await runOnce(QUICK_ENGINE, program, inputs(config));
