@@ -158,7 +158,9 @@ class FabSearch<Seen extends Look> implements Search<Seen>, NearestSearch {
   }
 
   #changeFrom(image: Float32Array): Float32Array {
-    return image.map((value, i) => value - (this.#clean[i] as number));
+    const change = new Float32Array(image.length);
+    for (let i = 0; i < image.length; i++) change[i] = (image[i] as number) - (this.#clean[i] as number);
+    return change;
   }
 }
 

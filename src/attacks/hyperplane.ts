@@ -10,10 +10,15 @@ import type { BallNorm } from './ball.ts';
  * @returns [n]
  */
 export function changeToHyperplane(norm: BallNorm, point: Float32Array, normal: Float32Array, value: number): Float32Array {
+  const { length } = point;
+  const room = new Float32Array(length);
   // Each value can go one way only, as far as the box lets it.
-  const room = normal.map((slope, i) => (slope * value > 0 ? (point[i] as number) : 1 - (point[i] as number)));
+  for (let i = 0; i < length; i++) {
+    const here = point[i] as number;
+    room[i] = (normal[i] as number) * value > 0 ? here : 1 - here;
+  }
   const amounts = norm === 'l1' ? steepestFirst(normal, room, Math.abs(value)) : allTogether(norm, normal, room, Math.abs(value));
-  for (let i = 0; i < amounts.length; i++) if ((normal[i] as number) * value > 0) amounts[i] = -(amounts[i] as number);
+  for (let i = 0; i < length; i++) if ((normal[i] as number) * value > 0) amounts[i] = -(amounts[i] as number);
   return amounts;
 }
 
@@ -22,6 +27,7 @@ export function changeToHyperplane(norm: BallNorm, point: Float32Array, normal: 
  * crossed is concave in time and made of straight pieces, so that Newton's method from 0 ends at the exact time after few rounds.
  */
 function allTogether(norm: 'linf' | 'l2', normal: Float32Array, room: Float32Array, distance: number): Float32Array {
+  const amounts = new Float32Array(normal.length);
   let time = 0;
   for (;;) {
     let [speed, stopped] = [0, 0];
@@ -31,13 +37,17 @@ function allTogether(norm: 'linf' | 'l2', normal: Float32Array, room: Float32Arr
       if (time * own < (room[i] as number)) speed += slope * own;
       else stopped += slope * (room[i] as number);
     }
-    // Everything has met the box: the hyperplane is beyond it.
-    if (speed === 0) return room.map((most, i) => (normal[i] === 0 ? 0 : most));
-    const next = (distance - stopped) / speed;
-    if (!(next > time)) break;
-    time = next;
+    // Where everything has met the box, the hyperplane is beyond it.
+    const next = speed === 0 ? Number.POSITIVE_INFINITY : (distance - stopped) / speed;
+    const ends = next === Number.POSITIVE_INFINITY || !(next > time);
+    if (next > time) time = next;
+    if (ends) break;
   }
-  return normal.map((slope, i) => (slope === 0 ? 0 : Math.min(time * (norm === 'l2' ? Math.abs(slope) : 1), room[i] as number)));
+  for (let i = 0; i < amounts.length; i++) {
+    const slope = Math.abs(normal[i] as number);
+    if (slope > 0) amounts[i] = Math.min(time * (norm === 'l2' ? slope : 1), room[i] as number);
+  }
+  return amounts;
 }
 
 /** One value after the other, the steepest first: each unit of change goes where it does most. */
