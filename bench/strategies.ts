@@ -4,7 +4,8 @@
  */
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
-import { type ConfigInput, resolveConfig, STRATEGY_NAMES } from '../src/config/index.ts';
+import { type ConfigInput, MODEL_NAMES, type ModelName, resolveConfig, STRATEGY_NAMES } from '../src/config/index.ts';
+import { DeepDefenseError, isDeepDefenseError } from '../src/core/index.ts';
 import { syntheticDataset } from '../src/data/index.ts';
 import { Computer } from '../src/worker/compute.ts';
 import { describeMachine } from './machine.ts';
@@ -25,8 +26,8 @@ interface StrategyRow {
   readonly ratio: Spread;
 }
 
-const inputOf = (strategy: (typeof STRATEGY_NAMES)[number], model: string): ConfigInput => ({
-  model: { name: model as 'cnn3', ...(strategy === 'denoise' && { denoise: { filter: 'non-local' } }) },
+const inputOf = (strategy: (typeof STRATEGY_NAMES)[number], model: ModelName): ConfigInput => ({
+  model: { name: model, ...(strategy === 'denoise' && { denoise: { filter: 'non-local' } }) },
   strategy: { name: strategy },
   engine: { name: 'onnx:cpu', threads: 1 },
   train: { batchSize: BATCH, shards: SHARDS },
@@ -45,11 +46,14 @@ async function main(): Promise<void> {
     process.stdout.write(`${HELP}\n`);
     return;
   }
+  const model = MODEL_NAMES.find((name) => name === values.model);
+  if (model === undefined)
+    throw new DeepDefenseError('USAGE', { what: 'unknown name in --model', expected: MODEL_NAMES.join(', '), got: `"${values.model}"` });
   const repeats = wholeNumber('repeats', values.repeats);
   const dataset = syntheticDataset({ trainCount: BATCH, testCount: 10, seed: 1 });
   const computers = new Map<string, Computer>();
   for (const strategy of STRATEGY_NAMES) {
-    const computer = await Computer.create(resolveConfig(inputOf(strategy, values.model)), dataset);
+    const computer = await Computer.create(resolveConfig(inputOf(strategy, model)), dataset);
     computer.setParameters(0, computer.initialParameters());
     computers.set(strategy, computer);
   }
@@ -72,14 +76,19 @@ async function main(): Promise<void> {
   );
   for (const computer of computers.values()) await computer.dispose();
   if (values.json) {
-    process.stdout.write(`${JSON.stringify({ machine: describeMachine(), model: values.model, repeats, rows })}\n`);
+    process.stdout.write(`${JSON.stringify({ machine: describeMachine(), model, repeats, rows })}\n`);
     return;
   }
   const table = new Table({ head: ['strategy', 'ms per step', 'spread', 'times benchmark', 'spread'] });
   const range = ({ min, max }: Spread, digits: number) => `${min.toFixed(digits)}-${max.toFixed(digits)}`;
   for (const { strategy, milliseconds, ratio } of rows)
     table.push([strategy, milliseconds.median.toFixed(1), range(milliseconds, 1), ratio.median.toFixed(2), range(ratio, 2)]);
-  process.stdout.write(`${values.model}, ${BATCH} samples in ${SHARDS} shards, one thread, ${repeats} turns\n${table.toString()}\n`);
+  process.stdout.write(`${model}, ${BATCH} samples in ${SHARDS} shards, one thread, ${repeats} turns\n${table.toString()}\n`);
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
+}

@@ -38,10 +38,10 @@ function allTogether(norm: 'linf' | 'l2', normal: Float32Array, room: Float32Arr
       else stopped += slope * (room[i] as number);
     }
     // Where everything has met the box, the hyperplane is beyond it.
-    const next = speed === 0 ? Number.POSITIVE_INFINITY : (distance - stopped) / speed;
-    const ends = next === Number.POSITIVE_INFINITY || !(next > time);
-    if (next > time) time = next;
-    if (ends) break;
+    if (speed === 0) time = Number.POSITIVE_INFINITY;
+    const next = (distance - stopped) / speed;
+    if (speed === 0 || !(next > time)) break;
+    time = next;
   }
   for (let i = 0; i < amounts.length; i++) {
     const slope = Math.abs(normal[i] as number);

@@ -37,7 +37,7 @@ export interface SearchStart {
 
 /**
  * An attack of one search per sample. Samples that are misclassified to begin with are returned as they are and have no search.
- * @param create the search of a sample; `clean` [32,32,3] is its own copy
+ * @param create the search of a sample; `clean` [32,32,3] is its own copy, `start` is for searches that need more
  * @param run drives the searches until all are done
  */
 export function minimumNorm<S extends NearestSearch>(

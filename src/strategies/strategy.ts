@@ -16,7 +16,7 @@ export interface StepInputs {
   readonly image: tf.Tensor;
   /** [b,10] float32 one-hot. */
   readonly target: tf.Tensor;
-  /** Warm-up factor of regularisers, a scalar in [0,1]. */
+  /** Warm-up factor of regularisers, or of the radius of attacks inside training; a scalar in [0,1]. */
   readonly gfaScale: tf.Tensor;
 }
 

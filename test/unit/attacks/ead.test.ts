@@ -4,6 +4,7 @@ import type { Norm } from '../../../src/config/index.ts';
 import { CompiledClassifier } from '../../../src/evaluation/index.ts';
 import { smallConfig } from '../../support/configs.ts';
 import { engineOf, QUICK_ENGINE } from '../../support/engines.ts';
+import { expectIndependence } from '../../support/expect-independence.ts';
 import { goldenBatch, goldenMissing, goldenParameters, goldenTitle, readGolden, toChannelsLast } from '../../support/golden.ts';
 import { linearClassifier } from '../../support/linear-classifier.ts';
 
@@ -97,8 +98,7 @@ describe.skipIf(goldenMissing)(goldenTitle('ead golden'), () => {
       const reference = distanceOf(norm, rowOf(expected, row), clean);
       return (Math.abs(distanceOf(norm, rowOf(found, row), clean) - reference) - 1e-4) / Math.max(reference, 1e-9);
     }).toSorted((a, b) => b - a);
-    // Steps near the boundary succeed or not by the last bit: rounding each operation to float32 alone moves single images by up to 7 %
-    // in L1. So two images may be further off, by a little.
+    // Two images are off by 1.4 and 1.3 %. The likely cause is that steps near the boundary succeed or not by the last bit; it isn't proven.
     expect(off[allowed]).toBeLessThan(0.01);
     expect(off[0]).toBeLessThan(0.02);
   });
@@ -128,19 +128,10 @@ describe.skipIf(goldenMissing)(goldenTitle('ead golden'), () => {
   });
 
   test('results of a sample do not depend on the samples beside it', async () => {
-    const first = 9;
-    const few: Samples = {
-      count: 3,
-      images: samples.images.slice(first * IMAGE_VALUES, (first + 3) * IMAGE_VALUES),
-      labels: samples.labels.slice(first, first + 3),
-    };
     const norms = ['linf', 'l2', 'l1', 'l0'] as const;
     const eads = (['en', 'l1'] as const).map((rule) => ead({ rule, steps: 20, searchSteps: 3, c: 10 }));
-    for (const attack of [...eads, ddn({ steps: 20 }), ...norms.map((norm) => fmn({ norm, steps: 30 }))]) {
-      const all = await attack(classifier, samples, random);
-      const own = await attack(classifier, few, random);
-      expect(own).toEqual(all.slice(first * IMAGE_VALUES, (first + 3) * IMAGE_VALUES));
-      expect(own).not.toEqual(few.images);
-    }
+    await expectIndependence(classifier, samples, [...eads, ddn({ steps: 20 }), ...norms.map((norm) => fmn({ norm, steps: 30 }))], {
+      mustChange: true,
+    });
   });
 });

@@ -4,6 +4,7 @@ import { Random } from '../../../src/core/index.ts';
 import { CompiledClassifier } from '../../../src/evaluation/index.ts';
 import { smallConfig } from '../../support/configs.ts';
 import { engineOf, QUICK_ENGINE } from '../../support/engines.ts';
+import { expectIndependence } from '../../support/expect-independence.ts';
 import { goldenBatch, goldenMissing, goldenParameters, goldenTitle, readGolden, toChannelsLast } from '../../support/golden.ts';
 import { linearClassifier } from '../../support/linear-classifier.ts';
 
@@ -121,16 +122,6 @@ describe.skipIf(goldenMissing)(goldenTitle('minimum-norm attacks golden'), () =>
 
   test('results of a sample do not depend on the samples beside it', async () => {
     const attacks: Attack[] = [deepFool(), deepFool({ norm: 'linf' }), cw({ steps: 10, searchSteps: 2, c: 1 })];
-    const first = 9;
-    const few: Samples = {
-      count: 3,
-      images: samples.images.slice(first * IMAGE_VALUES, (first + 3) * IMAGE_VALUES),
-      labels: samples.labels.slice(first, first + 3),
-    };
-    for (const attack of attacks) {
-      const all = await attack(classifier, samples, sampleRandom(5, 0));
-      const own = await attack(classifier, few, sampleRandom(5, first));
-      expect(own).toEqual(all.slice(first * IMAGE_VALUES, (first + 3) * IMAGE_VALUES));
-    }
+    await expectIndependence(classifier, samples, attacks);
   });
 });

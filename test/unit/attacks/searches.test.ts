@@ -23,6 +23,7 @@ import { tf } from '../../../src/engine/index.ts';
 import { CompiledClassifier } from '../../../src/evaluation/index.ts';
 import { smallConfig } from '../../support/configs.ts';
 import { engineOf, QUICK_ENGINE } from '../../support/engines.ts';
+import { expectIndependence } from '../../support/expect-independence.ts';
 import { goldenBatch, goldenMissing, goldenParameters, goldenTitle, readGolden, toChannelsLast } from '../../support/golden.ts';
 import { linearClassifier } from '../../support/linear-classifier.ts';
 
@@ -274,16 +275,6 @@ describe.skipIf(goldenMissing)(goldenTitle('searches golden'), () => {
       jitter({ eps, steps: 4 }),
       projectedGradient({ norm: 'l2', eps: 0.3, stepSize: 0.1, steps: 4, randomStart: true }),
     ];
-    const first = 9;
-    const few: Samples = {
-      count: 3,
-      images: samples.images.slice(first * IMAGE_VALUES, (first + 3) * IMAGE_VALUES),
-      labels: samples.labels.slice(first, first + 3),
-    };
-    for (const attack of attacks) {
-      const all = await attack(classifier, samples, sampleRandom(5, 100));
-      const own = await attack(classifier, few, sampleRandom(5, 100 + first));
-      expect(own).toEqual(all.slice(first * IMAGE_VALUES, (first + 3) * IMAGE_VALUES));
-    }
+    await expectIndependence(classifier, samples, attacks, { firstIndex: 100 });
   });
 });
