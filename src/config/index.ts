@@ -38,6 +38,8 @@ export { type ConfigSources, loadConfig } from './load-config.ts';
 export { type LayerDescription, MODEL_NAMES, MODELS, type ModelDescription, type ModelName } from './model-catalogue.ts';
 export type { DenoiseOperation, NormOperation, Operation } from './network-operations.ts';
 export { BATCH_NORM_RATE, initialValue, isDecayed, isRunningStatistic, isRunningVariance } from './parameter-roles.ts';
+export { FUNCTION_NAMES, type FunctionName } from './sweep/test-function-names.ts';
+export type { LayerWeights, SamplerName, SchedulerName, SpaceParameter, SweepConfig, SweepInput } from './sweep/sweep-schema.ts';
 export { type Preset, presetConfig, PRESETS } from './presets.ts';
 export { resolveConfig } from './resolve-config.ts';
 export { resolveGfa } from './resolve-gfa.ts';

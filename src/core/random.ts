@@ -11,6 +11,7 @@ export const RANDOM_PURPOSES = {
   attack: 4,
   synthetic: 5,
   evaluation: 6,
+  sweep: 7,
 } as const;
 
 export type RandomPurpose = keyof typeof RANDOM_PURPOSES;
