@@ -71,24 +71,31 @@ const LEAST_BATCHES = 2;
 /** Every pass is cut into at least so many units, where a batch allows, so that all workers have something to do to the end. */
 const UNITS_PER_PASS = 8;
 
-/** The units of some passes, pass by pass. A unit holds whole batches but for the last one of its pass. */
-export function cutIntoUnits(
-  passes: readonly AttackPass[],
-  attacks: readonly AttackSpec[],
-  images: readonly number[],
-  batchSize: number,
-): AttackUnit[] {
-  return passes.flatMap((pass) => {
-    const spec = attacks[pass.attack];
-    const text = spec === undefined ? '' : formatAttackSpec(spec);
-    const affordable = Math.max(PASSES_PER_UNIT / pass.passesPerImage, LEAST_BATCHES * batchSize);
-    const most = Math.min(affordable, images.length / UNITS_PER_PASS);
-    const size = Math.max(1, Math.floor(most / batchSize)) * batchSize;
-    return Array.from({ length: Math.ceil(images.length / size) }, (_, unit): AttackUnit => {
-      const first = unit * size;
-      const here = images.slice(first, first + size);
-      const key = sha256(JSON.stringify([pass.network, text, pass.eps, pass.targets, here])).slice(0, 32);
-      return { ...pass, text, images: here, first, key };
-    });
-  });
+/** The last pass ends in smaller units, each so many times smaller than what is left, so that workers end at about the same time. */
+const LAST_SHARES = 4;
+
+export interface CutOptions {
+  readonly attacks: readonly AttackSpec[];
+  readonly images: readonly number[];
+  readonly batchSize: number;
+  /** No further pass gives the workers something to do at its end. */
+  readonly isLast: boolean;
+}
+
+/** The units of a pass. A unit holds whole batches but for the last one. */
+export function cutIntoUnits(pass: AttackPass, { attacks, images, batchSize, isLast }: CutOptions): AttackUnit[] {
+  const spec = attacks[pass.attack];
+  const text = spec === undefined ? '' : formatAttackSpec(spec);
+  const least = LEAST_BATCHES * batchSize;
+  const affordable = Math.max(PASSES_PER_UNIT / pass.passesPerImage, least);
+  const most = Math.min(affordable, images.length / UNITS_PER_PASS);
+  const units: AttackUnit[] = [];
+  for (let first = 0; first < images.length; first += units.at(-1)?.images.length ?? 0) {
+    const share = isLast ? Math.max((images.length - first) / LAST_SHARES, least) : images.length;
+    const size = Math.max(1, Math.floor(Math.min(most, share) / batchSize)) * batchSize;
+    const here = images.slice(first, first + size);
+    const key = sha256(JSON.stringify([pass.network, text, pass.eps, pass.targets, here])).slice(0, 32);
+    units.push({ ...pass, text, images: here, first, key });
+  }
+  return units;
 }

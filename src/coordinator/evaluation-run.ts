@@ -65,7 +65,10 @@ export class Evaluation {
   ): Promise<FinishedPass[]> {
     const { tell, run } = this.#tools;
     const { attacks, batchSize } = this.#question;
-    const cut = passes.map((pass) => ({ pass, units: cutIntoUnits([pass], attacks, images, batchSize) }));
+    const cut = passes.map((pass, position) => ({
+      pass,
+      units: cutIntoUnits(pass, { attacks, images, batchSize, isLast: position === passes.length - 1 }),
+    }));
     const attackUnits = cut.flatMap(({ units }) => units.map((unit): EvaluationUnit => ({ ...unit, kind: 'attack' })));
     const cleanUnits = attackUnits.filter((unit) => unit.kind === 'attack' && unit.attack < 0);
     const units = [...cleanUnits, ...diagnosed, ...attackUnits.slice(cleanUnits.length)];

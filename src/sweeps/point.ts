@@ -5,8 +5,12 @@
 
 /** One coordinate of a space. */
 export type Coordinate =
-  | { readonly kind: 'unit'; readonly name: string; /** Values of the grid; undefined where it has none. */ readonly gridPoints: number | undefined }
-  | { readonly kind: 'choice'; readonly name: string; /** Number of choices, >= 1. */ readonly choices: number };
+  | {
+      readonly kind: 'unit';
+      readonly name: string /** Values of the grid; undefined where it has none. */;
+      readonly gridPoints: number | undefined;
+    }
+  | { readonly kind: 'choice'; readonly name: string /** Number of choices, >= 1. */; readonly choices: number };
 
 /** One value per coordinate, in their order: in [0, 1) for a unit, an integer in [0, choices) for a choice. */
 export type Point = readonly number[];

@@ -74,7 +74,12 @@ export interface SweepRecord {
   readonly rungs: readonly { readonly epochs: number; readonly attacks: readonly string[]; readonly robustSamples: number }[];
   readonly objectives: readonly ObjectiveRecord[];
   /** Names of all parameters, in the order of the space, with how each was drawn. */
-  readonly parameters: readonly { readonly name: string; readonly scale: 'linear' | 'log' | 'category'; readonly low?: number; readonly high?: number }[];
+  readonly parameters: readonly {
+    readonly name: string;
+    readonly scale: 'linear' | 'log' | 'category';
+    readonly low?: number;
+    readonly high?: number;
+  }[];
   readonly candidates: readonly CandidateRecord[];
   /** Wall time of all trials, summed over workers. */
   readonly workerSeconds: number;

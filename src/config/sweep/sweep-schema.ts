@@ -50,7 +50,10 @@ export const intSchema = z.strictObject({
 
 export const categorySchema = z.strictObject({
   type: z.literal('category'),
-  values: z.array(z.union([scalar, z.array(scalar)])).min(1).describe('The values, without order.'),
+  values: z
+    .array(z.union([scalar, z.array(scalar)]))
+    .min(1)
+    .describe('The values, without order.'),
   when,
 });
 
@@ -81,13 +84,18 @@ export const constraintSchema = z.strictObject({
   sum: z
     .array(z.string())
     .min(1)
-    .describe('Parameters whose values are added; a layer weight is strategy.gfa.weights.LAYER, and the vector alone stands for all of them.'),
+    .describe(
+      'Parameters whose values are added; a layer weight is strategy.gfa.weights.LAYER, and the vector alone stands for all of them.',
+    ),
   min: z.number().optional().describe('Smallest allowed sum.'),
   max: z.number().optional().describe('Largest allowed sum.'),
 });
 
 export const rungSchema = z.strictObject({
-  epochs: z.number().positive().describe('Epochs of the base schedule that a trial has trained when it is measured; of a test function its budget.'),
+  epochs: z
+    .number()
+    .positive()
+    .describe('Epochs of the base schedule that a trial has trained when it is measured; of a test function its budget.'),
   attacks: z
     .array(z.enum(IN_TRAINING_ATTACKS))
     .optional()
@@ -108,7 +116,11 @@ export const objectiveEntrySchema = z.strictObject({
 export const samplerSchema = z.strictObject({
   name: z.enum(SAMPLER_NAMES).default('tpe').describe('How new candidates are chosen; see docs/sweeps.md.'),
   startup: positiveInt.default(10).describe('tpe, gp: candidates drawn from a Sobol sequence before the model is used.'),
-  population: z.int().min(2).optional().describe('cma-es, nsga2: candidates of one generation. Default: by the number of parameters; 20 for nsga2.'),
+  population: z
+    .int()
+    .min(2)
+    .optional()
+    .describe('cma-es, nsga2: candidates of one generation. Default: by the number of parameters; 20 for nsga2.'),
 });
 
 export const schedulerSchema = z.strictObject({
@@ -118,12 +130,18 @@ export const schedulerSchema = z.strictObject({
   stopOnFlags: z
     .boolean()
     .default(false)
-    .describe('Stop candidates whose measurements look like masked gradients: a stronger attack leaves more images right than a weaker one.'),
+    .describe(
+      'Stop candidates whose measurements look like masked gradients: a stronger attack leaves more images right than a weaker one.',
+    ),
 });
 
 export const budgetSchema = z.strictObject({
   candidates: positiveInt.default(20).describe('Candidates that are tried; of grid: at most so many.'),
-  hours: z.number().positive().optional().describe('No new work starts this long after the first start; a limit by the clock makes the end of a sweep depend on timing.'),
+  hours: z
+    .number()
+    .positive()
+    .optional()
+    .describe('No new work starts this long after the first start; a limit by the clock makes the end of a sweep depend on timing.'),
 });
 
 export const sweepSchema = z.strictObject({
@@ -137,10 +155,18 @@ export const sweepSchema = z.strictObject({
   seed: z.int().min(0).default(1).describe('Seed of the samplers.'),
   sweepsFolder: z.string().default('sweeps').describe('Folder that holds sweep folders.'),
   base: z.string().optional().describe('Training config that every trial starts from, a YAML file; relative to the sweep file.'),
-  config: z.record(z.string(), z.unknown()).prefault({}).describe('Keys of the training config, over those of base; docs/configuration.md.'),
-  function: z.enum(FUNCTION_NAMES).optional().describe('A test function in place of training, to try samplers out; parameters x1, x2, ... in [0,1].'),
+  config: z
+    .record(z.string(), z.unknown())
+    .prefault({})
+    .describe('Keys of the training config, over those of base; docs/configuration.md.'),
+  function: z
+    .enum(FUNCTION_NAMES)
+    .optional()
+    .describe('A test function in place of training, to try samplers out; parameters x1, x2, ... in [0,1].'),
   functionSeconds: z.number().min(0).default(0).describe('Time that one measurement of the test function takes.'),
-  space: z.record(z.string(), parameterSchema).describe('Parameters by config key; a vector of layer weights stands under strategy.gfa.weights.'),
+  space: z
+    .record(z.string(), parameterSchema)
+    .describe('Parameters by config key; a vector of layer weights stands under strategy.gfa.weights.'),
   constraints: z.array(constraintSchema).default([]).describe('Points outside are not tried.'),
   objectives: z.array(objectiveEntrySchema).min(1).describe('What counts. With several, candidates are compared by dominance.'),
   seeds: z

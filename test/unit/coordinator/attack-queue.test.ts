@@ -6,7 +6,9 @@ import type { Answer } from '../../../src/coordinator/job.ts';
 
 const attacks = [parseAttackSpec('pgd')];
 const passes = attackPassesOf({ networks: 2, attacks, radii: { linf: [0.1] }, transfer: true });
-const units = cutIntoUnits(passes, attacks, [4, 8, 15, 16, 23], 3).map((unit): EvaluationUnit => ({ ...unit, kind: 'attack' }));
+const units = passes
+  .flatMap((pass) => cutIntoUnits(pass, { attacks, images: [4, 8, 15, 16, 23], batchSize: 3, isLast: false }))
+  .map((unit): EvaluationUnit => ({ ...unit, kind: 'attack' }));
 
 function queue() {
   const finished: unknown[] = [];

@@ -30,8 +30,9 @@ describe('attack passes', () => {
 
 describe('units', () => {
   it.each([1, 10, 64, 499, 1000])('hold each image once, in order, in whole batches of %i', (batchSize) => {
-    for (const pass of [...cleanPasses(1), ...attackPassesOf({ networks: 1, attacks, radii, transfer: false })]) {
-      const units = cutIntoUnits([pass], attacks, images, batchSize);
+    const passes = [...cleanPasses(1), ...attackPassesOf({ networks: 1, attacks, radii, transfer: false })];
+    for (const [pass, isLast] of passes.flatMap((each) => [[each, false] as const, [each, true] as const])) {
+      const units = cutIntoUnits(pass, { attacks, images, batchSize, isLast });
       expect(units.flatMap((unit) => unit.images)).toEqual(images);
       expect(units.slice(0, -1).every((unit) => unit.images.length % batchSize === 0)).toBe(true);
       for (const unit of units) expect(images[unit.first]).toBe(unit.images[0]);
@@ -39,20 +40,25 @@ describe('units', () => {
   });
 
   it('are small where the attack is long, and enough for several workers where it is short', () => {
-    const sizes = (text: string) => {
+    const sizes = (text: string, isLast = false) => {
       const spec = parseAttackSpec(text);
-      const [pass] = attackPassesOf({ networks: 1, attacks: [spec], radii: { linf: [0.1] }, transfer: false });
-      return cutIntoUnits(pass === undefined ? [] : [pass], [spec], images, 10).map((unit) => unit.images.length);
+      const passes = attackPassesOf({ networks: 1, attacks: [spec], radii: { linf: [0.1] }, transfer: false });
+      return passes.flatMap((pass) =>
+        cutIntoUnits(pass, { attacks: [spec], images, batchSize: 10, isLast }).map((unit) => unit.images.length),
+      );
     };
     expect(Math.max(...sizes('autoattack'))).toBe(40);
     expect(Math.max(...sizes('square:queries=100000'))).toBe(20);
     expect(Math.max(...sizes('apgd'))).toBe(60);
     expect(sizes('fgsm')).toHaveLength(9);
+    // Of the last pass: whoever takes the last unit keeps the others waiting.
+    expect(sizes('fgsm', true)).toEqual([60, 60, 60, 60, 60, 50, 30, 30, 20, 20, 20, 20, 10]);
   });
 
   it('have keys that say what is computed', () => {
     const all = attackPassesOf({ networks: 2, attacks, radii, transfer: false });
-    const keys = (list: typeof all, set = images) => cutIntoUnits(list, attacks, set, 10).map(({ key }) => key);
+    const keys = (list: typeof all, set = images) =>
+      list.flatMap((pass) => cutIntoUnits(pass, { attacks, images: set, batchSize: 10, isLast: false }).map(({ key }) => key));
     const own = new Set(keys(all));
     expect(own.size).toBe(keys(all).length);
     expect(keys(all)).toEqual([...own]);
