@@ -1,5 +1,6 @@
 /** @file docs/configuration.md, generated from the schema. */
-import { type ConfigField, configFields } from './field-table.ts';
+import { configFields } from './field-table.ts';
+import type { ConfigField } from './schema-fields.ts';
 import { defaultNetwork, featureLayers } from './architecture.ts';
 import { MODEL_NAMES, MODELS } from './model-catalogue.ts';
 import { PRESETS } from './presets.ts';

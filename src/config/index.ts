@@ -32,14 +32,18 @@ export type {
   MaskingDiagnostics,
   TransferResult,
 } from './evaluation-record.ts';
-export { type ConfigField, configFields, configJsonSchema } from './field-table.ts';
+export { configFields, configJsonSchema } from './field-table.ts';
+export { type ConfigField, SchemaFields } from './schema-fields.ts';
 export { type ConfigProblem, configError } from './config-problem.ts';
 export { type ConfigSources, loadConfig } from './load-config.ts';
 export { type LayerDescription, MODEL_NAMES, MODELS, type ModelDescription, type ModelName } from './model-catalogue.ts';
 export type { DenoiseOperation, NormOperation, Operation } from './network-operations.ts';
 export { BATCH_NORM_RATE, initialValue, isDecayed, isRunningStatistic, isRunningVariance } from './parameter-roles.ts';
 export { FUNCTION_NAMES, type FunctionName } from './sweep/test-function-names.ts';
+export { loadSweep, resolveSweep, SWEEP_FIELDS, type SweepSource, type SweepSources } from './sweep/load-sweep.ts';
 export type { LayerWeights, SamplerName, SchedulerName, SpaceParameter, SweepConfig, SweepInput } from './sweep/sweep-schema.ts';
+export { applyAssignments } from './yaml-source.ts';
+export { FREE_KEYS } from './free-keys.ts';
 export { type Preset, presetConfig, PRESETS } from './presets.ts';
 export { resolveConfig } from './resolve-config.ts';
 export { resolveGfa } from './resolve-gfa.ts';

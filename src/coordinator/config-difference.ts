@@ -2,10 +2,7 @@
  * @file Which differences between two configs forbid to go on from a checkpoint: all, except keys that no result depends on.
  * `train.epochs` and `train.maxSteps` do forbid it, because learning rate and GFA warm-up are stretched over the steps of the whole run.
  */
-import type { Config } from '../config/index.ts';
-
-/** Keys, with everything below them, that may always differ. */
-export const FREE_KEYS: readonly string[] = ['name', 'runsFolder', 'data.path', 'data.label', 'checkpoint', 'evaluation', 'cluster'];
+import { type Config, FREE_KEYS } from '../config/index.ts';
 
 /** One key that differs; values as JSON, `nothing` for an absent one. */
 export interface ConfigDifference {

@@ -18,7 +18,7 @@ export {
   saveCheckpoint,
 } from './checkpoint.ts';
 export { CheckpointFolder, checkpointFiles, loadNewestCheckpoint, type SkippedCheckpoint } from './checkpoint-folder.ts';
-export { type ConfigDifference, differingKeys, FREE_KEYS } from './config-difference.ts';
+export { type ConfigDifference, differingKeys } from './config-difference.ts';
 export { type CoordinatorHandle, type CoordinatorOptions, startCoordinator } from './coordinator.ts';
 export { type EvaluationHandle, type EvaluationOptions, startEvaluation } from './evaluation-coordinator.ts';
 export type { EvaluationEvent, EvaluationOutcome, FinishedPass } from './evaluation-events.ts';

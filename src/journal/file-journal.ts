@@ -39,14 +39,14 @@ export interface FileJournalOptions extends ReadOptions {
  * they are.
  * @throws DeepDefenseError STORAGE_FAILED when the file can't be read.
  */
-export async function readJournal(
+export async function readJournal<Event extends { readonly type: string } = JournalEvent>(
   path: string,
   { disk = systemDisk, blockBytes, mostHeldBytes }: ReadOptions = {},
-): Promise<JournalContent> {
+): Promise<JournalContent<Event>> {
   try {
     const bytes = await openBytes(path, disk, mostHeldBytes);
     try {
-      const { records, cut } = await readLines(path, bytes, blockBytes);
+      const { records, cut } = await readLines<Event>(path, bytes, blockBytes);
       return { records, cut };
     } finally {
       await bytes.close();
@@ -57,7 +57,7 @@ export async function readJournal(
 }
 
 /** Appends events to a file; one writer at a time. */
-export class FileJournal {
+export class FileJournal<Event extends { readonly type: string } = JournalEvent> {
   readonly path: string;
   readonly #handle: JournalFile;
   readonly #fsync: FsyncPolicy;
@@ -71,7 +71,7 @@ export class FileJournal {
   private constructor(
     path: string,
     handle: JournalFile,
-    last: JournalRecord | undefined,
+    last: { readonly sequence: number; readonly hash: string } | undefined,
     { fsync = 'important', clock = systemClock }: FileJournalOptions,
   ) {
     this.path = path;
@@ -87,19 +87,22 @@ export class FileJournal {
    * `<path>.cut-<sequence>`, so that nothing is lost for a diagnosis; the caller should log `cut`.
    * @throws DeepDefenseError STORAGE_FAILED
    */
-  static async open(path: string, options: FileJournalOptions = {}): Promise<JournalContent & { readonly journal: FileJournal }> {
+  static async open<Event extends { readonly type: string } = JournalEvent>(
+    path: string,
+    options: FileJournalOptions = {},
+  ): Promise<JournalContent<Event> & { readonly journal: FileJournal<Event> }> {
     try {
       const { disk = systemDisk, blockBytes, mostHeldBytes } = options;
       const handle = await disk.openForAppend(path);
       const bytes = await openBytes(path, disk, mostHeldBytes);
       try {
-        const { records, cut, goodBytes } = await readLines(path, bytes, blockBytes);
+        const { records, cut, goodBytes } = await readLines<Event>(path, bytes, blockBytes);
         if (cut !== null) {
           await bytes.saveTail(goodBytes, `${path}.cut-${cut.afterSequence}`);
           await disk.truncate(path, goodBytes);
           await handle.sync();
         }
-        return { journal: new FileJournal(path, handle, records.at(-1), options), records, cut };
+        return { journal: new FileJournal<Event>(path, handle, records.at(-1), options), records, cut };
       } finally {
         await bytes.close();
       }
@@ -122,7 +125,7 @@ export class FileJournal {
    * Appends one event; resolves when it is written and, by the policy, on disk. Numbers in it must be finite.
    * @throws DeepDefenseError STORAGE_FAILED, also for every append after a failed one: the file's end is unknown then.
    */
-  append(event: JournalEvent): Promise<JournalRecord> {
+  append(event: Event): Promise<JournalRecord<Event>> {
     const appended = this.#last.then(() => this.#write(event));
     this.#last = appended.catch(() => {});
     return appended;
@@ -151,7 +154,7 @@ export class FileJournal {
     await this.#handle.close();
   }
 
-  async #write(event: JournalEvent): Promise<JournalRecord> {
+  async #write(event: Event): Promise<JournalRecord<Event>> {
     if (this.#failed) throw storageError('append to', this.path, new Error('an earlier write failed'));
     const sequence = this.#sequence + 1;
     const at = new Date(this.#clock.nowMs()).toISOString();

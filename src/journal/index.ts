@@ -1,3 +1,13 @@
+export type {
+  CandidateChosen,
+  FailedRetried,
+  SweepControlled,
+  SweepEvent,
+  SweepFinished,
+  SweepOpened,
+  SweepStarted,
+  TrialMeasured,
+} from './sweep-events.ts';
 export {
   type CheckpointWritten,
   type CountedBlock,

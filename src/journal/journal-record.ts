@@ -2,12 +2,12 @@
 import type { JournalEvent } from './events.ts';
 
 /** One line. */
-export interface JournalRecord {
+export interface JournalRecord<Event = JournalEvent> {
   /** 1, 2, 3, ... */
   readonly sequence: number;
   /** When it was appended, ISO 8601 in UTC. */
   readonly at: string;
-  readonly event: JournalEvent;
+  readonly event: Event;
   /** SHA-256 (hexadecimal) of the previous line's hash, a line feed, and this line without its hash. */
   readonly hash: string;
 }
@@ -24,12 +24,12 @@ export interface CutTail {
   readonly torn: boolean;
 }
 
-export interface JournalContent {
+export interface JournalContent<Event = JournalEvent> {
   /**
    * The good lines, checked but not yet decoded: `at` and `event` are decoded when they are looked at, those of a long journal from
    * the file, and throw STORAGE_FAILED where it has changed since.
    */
-  readonly records: readonly JournalRecord[];
+  readonly records: readonly JournalRecord<Event>[];
   /** Null when every line is good. */
   readonly cut: CutTail | null;
 }

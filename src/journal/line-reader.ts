@@ -1,6 +1,5 @@
 /** @file Checks the lines of a journal, block by block, and finds where the good ones end. */
 import { hash } from 'node:crypto';
-import type { JournalEvent } from './events.ts';
 import type { JournalBytes } from './journal-bytes.ts';
 import { storageError } from './journal-disk.ts';
 import type { CutTail, JournalContent, JournalRecord } from './journal-record.ts';
@@ -18,14 +17,14 @@ const SEAL_LENGTH = HASH_KEY.length + HASH_LENGTH + LINE_END.length;
 /** What is hashed before the body of a line: the hash of the line before and a line feed. */
 const PREFIX_LENGTH = HASH_LENGTH + 1;
 
-export interface CheckedLines extends JournalContent {
+export interface CheckedLines<Event> extends JournalContent<Event> {
   /** Where the good lines end. */
   readonly goodBytes: number;
 }
 
 /** @param path for messages */
-export async function readLines(path: string, bytes: JournalBytes, blockBytes = BLOCK_BYTES): Promise<CheckedLines> {
-  const checker = new LineChecker(path, bytes);
+export async function readLines<Event>(path: string, bytes: JournalBytes, blockBytes = BLOCK_BYTES): Promise<CheckedLines<Event>> {
+  const checker = new LineChecker<Event>(path, bytes);
   let block = Buffer.allocUnsafeSlow(PREFIX_LENGTH + blockBytes);
   block.write(`${GENESIS}\n`, 'latin1');
   /** Length of what isn't checked yet, and the position behind it. */
@@ -48,8 +47,8 @@ export async function readLines(path: string, bytes: JournalBytes, blockBytes = 
   return { records, cut: isWhole ? null : await tailOf(bytes, goodBytes, records.length, reason), goodBytes };
 }
 
-class LineChecker {
-  readonly records: Line[] = [];
+class LineChecker<Event> {
+  readonly records: Line<Event>[] = [];
   /** Why the line behind the last record is none. */
   reason: string | undefined;
   readonly #file: { readonly path: string; readonly bytes: JournalBytes };
@@ -101,14 +100,14 @@ function holds(bytes: Buffer, at: number, text: string): boolean {
 }
 
 /** A line whose hash is good; it is decoded when it is looked at, because most of a long journal never is. */
-class Line implements JournalRecord {
+class Line<Event> implements JournalRecord<Event> {
   readonly sequence: number;
   readonly hash: string;
   readonly #file: { readonly path: string; readonly bytes: JournalBytes };
   readonly #previousHash: string;
   readonly #start: number;
   readonly #length: number;
-  #decoded: { readonly at: string; readonly event: JournalEvent } | undefined;
+  #decoded: { readonly at: string; readonly event: Event } | undefined;
 
   constructor(
     file: { readonly path: string; readonly bytes: JournalBytes },
@@ -130,21 +129,21 @@ class Line implements JournalRecord {
     return this.#content.at;
   }
 
-  get event(): JournalEvent {
+  get event(): Event {
     return this.#content.event;
   }
 
-  get #content(): { readonly at: string; readonly event: JournalEvent } {
+  get #content(): { readonly at: string; readonly event: Event } {
     this.#decoded ??= this.#decode();
     return this.#decoded;
   }
 
-  #decode(): { at: string; event: JournalEvent } {
+  #decode(): { at: string; event: Event } {
     const { path, bytes } = this.#file;
     try {
       const body = bodyOf(bytes.slice(this.#start, this.#start + this.#length).toString('utf8'));
       if (chain(this.#previousHash, body) !== this.hash) throw new Error(`line ${this.sequence} has changed since it was checked`);
-      return JSON.parse(body) as { at: string; event: JournalEvent };
+      return JSON.parse(body) as { at: string; event: Event };
     } catch (cause) {
       throw storageError('read', path, cause);
     }

@@ -74,3 +74,13 @@ export {
   type TensorTransfer,
 } from './tensor-transfer.ts';
 export { VectorPool, type VectorPoolOptions } from './vector-pool.ts';
+export {
+  type ClaimReference,
+  type ClaimVerdict,
+  createSweepClient,
+  createSweepServer,
+  type SweepCall,
+  type SweepCalls,
+  type SweepClient,
+  type SweepHandlers,
+} from './sweep-service.ts';

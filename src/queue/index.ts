@@ -1,0 +1,14 @@
+export { claimLost, MemoryQueue, type MemoryQueueOptions } from './memory-queue.ts';
+export { queueHandlers, type QueueServiceOptions } from './queue-service.ts';
+export { openRemoteSource, type RemoteSourceOptions } from './remote-source.ts';
+export {
+  type Claim,
+  MOST_PAYLOAD_BYTES,
+  type QueueCounts,
+  type Retries,
+  type Task,
+  type TaskEnd,
+  type TaskError,
+  type TaskQueue,
+  type TaskSource,
+} from './task-queue.ts';

@@ -1,0 +1,249 @@
+/**
+ * @file The embedded queue: the tasks of one coordinator process. What must last, the ends of tasks, it hands to its owner, who makes
+ * them durable before a worker hears of success; tasks themselves follow from the owner's journal and are published again after a restart.
+ */
+import { type Clock, DeepDefenseError } from '../core/index.ts';
+import type { Claim, QueueCounts, Retries, Task, TaskEnd, TaskError, TaskQueue, TaskSource } from './task-queue.ts';
+
+export interface MemoryQueueOptions {
+  readonly clock: Clock;
+  /** Life of a claim without a sign of its worker. */
+  readonly leaseMs: number;
+  readonly retries: Retries;
+  /** Above every epoch of earlier processes. */
+  readonly firstEpoch: number;
+  /** Claims at a time at most. */
+  readonly mostClaims?: number | undefined;
+  /** Makes an end durable; called once per task, before anybody is told. */
+  readonly onEnd: (end: TaskEnd) => Promise<void>;
+  /** A claim was taken from a worker that fell silent. */
+  readonly onLost?: ((task: string, worker: string) => void) | undefined;
+}
+
+interface Entry {
+  readonly task: Task;
+  state: 'waiting' | 'claimed' | 'ending';
+  epoch: number;
+  worker: string;
+  deadlineMs: number;
+  errors: number;
+  preemptions: number;
+  /** Under way or done; the same claim asking again waits for it. */
+  ending: Promise<void> | undefined;
+}
+
+interface Waiter {
+  readonly worker: string;
+  readonly resolve: (claim: Claim | undefined) => void;
+}
+
+/** See the file's header. */
+export class MemoryQueue implements TaskQueue, TaskSource {
+  readonly #options: MemoryQueueOptions;
+  /** Open tasks by id. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #waiting: string[] = [];
+  readonly #ended = new Set<string>();
+  readonly #waiters = new Set<Waiter>();
+  readonly #ends: TaskEnd[] = [];
+  #wakeReader: () => void = () => {};
+  #claimed = 0;
+  #epoch: number;
+  #closed = false;
+  #stopTimer: () => void = () => {};
+
+  constructor(options: MemoryQueueOptions) {
+    this.#options = options;
+    this.#epoch = options.firstEpoch;
+    this.#watch();
+  }
+
+  async publish(task: Task): Promise<'published' | 'duplicate'> {
+    if (this.#entries.has(task.id) || this.#ended.has(task.id)) return 'duplicate';
+    this.#entries.set(task.id, {
+      task,
+      state: 'waiting',
+      epoch: 0,
+      worker: '',
+      deadlineMs: 0,
+      errors: 0,
+      preemptions: 0,
+      ending: undefined,
+    });
+    this.#waiting.push(task.id);
+    this.#serve();
+    return 'published';
+  }
+
+  async withdraw(id: string): Promise<void> {
+    const entry = this.#entries.get(id);
+    if (entry === undefined || entry.state === 'ending') return;
+    this.#unclaim(entry);
+    this.#entries.delete(id);
+    this.#serve();
+  }
+
+  async *ends(): AsyncIterable<TaskEnd> {
+    for (;;) {
+      const end = this.#ends.shift();
+      if (end !== undefined) yield end;
+      else if (this.#closed) return;
+      else
+        await new Promise<void>((resolve) => {
+          this.#wakeReader = resolve;
+        });
+    }
+  }
+
+  async counts(): Promise<QueueCounts> {
+    return { waiting: this.#entries.size - this.#claimed, claimed: this.#claimed };
+  }
+
+  claim(worker: string, signal: AbortSignal): Promise<Claim | undefined> {
+    if (this.#closed || signal.aborted) return Promise.resolve(undefined);
+    return new Promise((resolve) => {
+      const onAbort = () => settle(undefined);
+      const settle = (claim: Claim | undefined) => {
+        this.#waiters.delete(waiter);
+        signal.removeEventListener('abort', onAbort);
+        resolve(claim);
+      };
+      const waiter: Waiter = { worker, resolve: settle };
+      signal.addEventListener('abort', onAbort, { once: true });
+      this.#waiters.add(waiter);
+      this.#serve();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#stopTimer();
+    for (const waiter of this.#waiters) waiter.resolve(undefined);
+    this.#wakeReader();
+  }
+
+  // --- claims by task and epoch, as a server of remote workers needs them
+
+  extend(id: string, epoch: number): void {
+    const entry = this.#held(id, epoch);
+    entry.deadlineMs = this.#options.clock.nowMs() + this.#options.leaseMs;
+  }
+
+  async commit(id: string, epoch: number, result: string): Promise<void> {
+    const entry = this.#held(id, epoch);
+    await this.#end(entry, { kind: 'result', task: id, result, worker: entry.worker, epoch });
+  }
+
+  async fail(id: string, epoch: number, error: TaskError, isLasting: boolean): Promise<void> {
+    const entry = this.#held(id, epoch);
+    entry.errors += 1;
+    if (isLasting || entry.errors > this.#options.retries.errors)
+      await this.#end(entry, { kind: 'failed', task: id, error, worker: entry.worker, epoch });
+    else this.#giveBack(entry);
+  }
+
+  release(id: string, epoch: number): void {
+    this.#giveBack(this.#held(id, epoch));
+  }
+
+  /** The entry, if this claim still holds it. */
+  #held(id: string, epoch: number): Entry {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined && entry.state !== 'waiting' && entry.epoch === epoch) return entry;
+    throw claimLost(
+      id,
+      this.#ended.has(id) ? 'the task has ended' : entry === undefined ? 'the task was withdrawn' : 'another worker has it',
+    );
+  }
+
+  /** Ends a task once. */
+  async #end(entry: Entry, end: TaskEnd): Promise<void> {
+    if (entry.ending === undefined) {
+      entry.state = 'ending';
+      entry.ending = this.#options.onEnd(end).then(() => {
+        this.#ended.add(end.task);
+        this.#entries.delete(end.task);
+        this.#claimed -= 1;
+        this.#ends.push(end);
+        this.#wakeReader();
+        this.#serve();
+      });
+    }
+    await entry.ending;
+  }
+
+  #giveBack(entry: Entry): void {
+    this.#unclaim(entry);
+    // In front: it was due before those that wait.
+    this.#waiting.unshift(entry.task.id);
+    this.#serve();
+  }
+
+  #unclaim(entry: Entry): void {
+    if (entry.state === 'claimed') this.#claimed -= 1;
+    entry.state = 'waiting';
+  }
+
+  /** Gives waiting tasks to waiting workers. */
+  #serve(): void {
+    const { clock, leaseMs, mostClaims = Number.POSITIVE_INFINITY } = this.#options;
+    while (this.#waiters.size > 0 && this.#waiting.length > 0 && this.#claimed < mostClaims) {
+      const id = this.#waiting.shift() as string;
+      const entry = this.#entries.get(id);
+      // Withdrawn.
+      if (entry?.state !== 'waiting') continue;
+      const [waiter] = this.#waiters;
+      if (waiter === undefined) return;
+      this.#epoch += 1;
+      entry.state = 'claimed';
+      entry.epoch = this.#epoch;
+      entry.worker = waiter.worker;
+      entry.deadlineMs = clock.nowMs() + leaseMs;
+      this.#claimed += 1;
+      waiter.resolve(this.#claimOf(entry.task, this.#epoch));
+    }
+  }
+
+  #claimOf(task: Task, epoch: number): Claim {
+    return {
+      task,
+      epoch,
+      leaseMs: this.#options.leaseMs,
+      extend: async () => this.extend(task.id, epoch),
+      commit: (result) => this.commit(task.id, epoch, result),
+      fail: (error, isLasting) => this.fail(task.id, epoch, error, isLasting),
+      release: async () => this.release(task.id, epoch),
+    };
+  }
+
+  /** Takes tasks from silent workers, a few times per lease. */
+  #watch(): void {
+    const { clock, leaseMs } = this.#options;
+    const intervalMs = leaseMs / 4;
+    const dueMs = clock.nowMs() + intervalMs;
+    this.#stopTimer = clock.setTimer(intervalMs, () => {
+      const nowMs = clock.nowMs();
+      // This process was held up itself: what workers said meanwhile is still to be read.
+      const lateMs = nowMs - dueMs;
+      if (lateMs > intervalMs) for (const entry of this.#entries.values()) entry.deadlineMs += lateMs;
+      for (const entry of [...this.#entries.values()]) if (entry.state === 'claimed' && nowMs > entry.deadlineMs) this.#takeAway(entry);
+      if (!this.#closed) this.#watch();
+    });
+  }
+
+  #takeAway(entry: Entry): void {
+    const { onLost, retries } = this.#options;
+    onLost?.(entry.task.id, entry.worker);
+    entry.preemptions += 1;
+    if (entry.preemptions <= retries.preemptions) return this.#giveBack(entry);
+    const message = `its workers were lost ${entry.preemptions} times, the last one "${entry.worker}"`;
+    const error: TaskError = { code: 'WORKERS_LOST', message };
+    // Its failure to be written ends the owner, who holds the journal.
+    void this.#end(entry, { kind: 'failed', task: entry.task.id, error, worker: entry.worker, epoch: entry.epoch }).catch(() => {});
+  }
+}
+
+/** The error of a claim that doesn't hold any more. */
+export function claimLost(task: string, why: string): DeepDefenseError {
+  return new DeepDefenseError('CLAIM_LOST', { what: `the claim of task "${task}" is lost: ${why}`, fields: { task } });
+}

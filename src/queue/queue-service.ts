@@ -1,0 +1,41 @@
+/** @file The embedded queue as handlers of the gRPC service, for workers in other processes. */
+import { isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION } from '../core/index.ts';
+import type { ClaimVerdict, SweepHandlers } from '../wire/index.ts';
+import type { MemoryQueue } from './memory-queue.ts';
+
+export interface QueueServiceOptions {
+  readonly sweepId: string;
+  readonly leaseMs: number;
+  /** True when there will be no more tasks. */
+  readonly isOver: () => boolean;
+}
+
+/** Longest wait of one call, whatever the worker asks for. */
+const MOST_WAIT_MS = 30_000;
+
+/** All handlers but `control`. */
+export function queueHandlers(queue: MemoryQueue, { sweepId, leaseMs, isOver }: QueueServiceOptions): Omit<SweepHandlers, 'control'> {
+  return {
+    describe: async () => ({ protocolVersion: PROTOCOL_VERSION, packageVersion: PACKAGE_VERSION, sweepId, leaseMs }),
+    claim: async ({ worker, waitMs }, signal) => {
+      // A worker that has gone away must not be given a task: its call is cancelled then.
+      const claim = await queue.claim(worker, AbortSignal.any([signal, AbortSignal.timeout(Math.min(waitMs, MOST_WAIT_MS))]));
+      if (claim === undefined) return { kind: isOver() ? 'over' : 'none', task: '', payload: '', epoch: 0 };
+      return { kind: 'task', task: claim.task.id, payload: claim.task.payload, epoch: claim.epoch };
+    },
+    extend: ({ task, epoch }) => verdict(() => queue.extend(task, epoch)),
+    commit: ({ task, epoch, result }) => verdict(() => queue.commit(task, epoch, result)),
+    fail: ({ task, epoch, code, message, lasting }) => verdict(() => queue.fail(task, epoch, { code, message }, lasting)),
+    release: ({ task, epoch }) => verdict(() => queue.release(task, epoch)),
+  };
+}
+
+async function verdict(action: () => void | Promise<void>): Promise<ClaimVerdict> {
+  try {
+    await action();
+    return { code: '', message: '' };
+  } catch (error) {
+    if (isDeepDefenseError(error)) return { code: error.code, message: error.parts.what };
+    throw error;
+  }
+}
