@@ -13,6 +13,7 @@ import { evaluateCommand } from './commands/evaluate.ts';
 import { exportCommand } from './commands/export.ts';
 import { quickstartCommand } from './commands/quickstart.ts';
 import { reportCommand } from './commands/report.ts';
+import { sweepCommand } from './commands/sweep.ts';
 import { trainCommand } from './commands/train.ts';
 import { workerCommand } from './commands/worker.ts';
 import { CommandContext, type GlobalOptions, LOG_LEVELS, type Write } from './context.ts';
@@ -23,6 +24,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   coordinatorCommand,
   workerCommand,
   evaluateCommand,
+  sweepCommand,
   reportCommand,
   auditCommand,
   exportCommand,

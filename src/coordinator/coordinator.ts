@@ -47,6 +47,8 @@ export interface CoordinatorOptions {
   readonly resume?: Checkpoint | undefined;
   /** File that `resume` was read from, for messages. */
   readonly resumePath?: string | undefined;
+  /** Epochs of the schedule after which the run is evaluated and ends as `stopped`; a later process goes on. Default: all. */
+  readonly untilEpochs?: number | undefined;
   readonly logger: Logger;
   readonly metrics: CoordinatorMetrics;
   /** Aborting asks for a clean stop, like {@link CoordinatorHandle.stop}. */
@@ -98,7 +100,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const math = new WasmVectorMath();
   const length = vectorLength(config, parameterCount);
   const vectors = new VectorPool(length, { keep: Number.POSITIVE_INFINITY, allocate: (elements) => math.allocate(elements) });
-  const plan = createRunPlan(config, dataset.train.count);
+  const plan = createRunPlan(config, dataset.train.count, options.untilEpochs);
   const optimizer = createRunOptimizer(config, specs, math);
   if (resume !== undefined) optimizer.restore(resume.optimizer.slots, resume.optimizer.updates);
   await mkdir(runFolder, { recursive: true });
@@ -314,7 +316,11 @@ async function drive(
       config,
     };
     await writeFileAtomic(join(options.runFolder, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`);
-    const reason = outcome.state === 'stopped' ? stop.reason : 'all steps and evaluations are done';
+    const reason = stop.requested
+      ? stop.reason
+      : outcome.state === 'stopped'
+        ? 'the epochs asked for are done'
+        : 'all steps and evaluations are done';
     pool.finish(outcome.state, reason);
     ledger.record({
       type: 'run-finished',

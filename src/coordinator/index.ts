@@ -26,5 +26,18 @@ export type { EvaluationNetwork, EvaluationQuestion } from './evaluation-questio
 export type { GoodputReport, WorkerTime } from './goodput.ts';
 export { type RobustResult, type RunEvent, type RunResult, type StepEvent } from './run-events.ts';
 export { findResumePoint, type ResumePoint } from './resume.ts';
-export { createRunPlan, type RunPlan } from './run-plan.ts';
+export { createRunPlan, type RunPlan, untilSteps } from './run-plan.ts';
+export {
+  extendSweep,
+  startSweep,
+  SWEEP_ADDRESS,
+  SWEEP_JOURNAL,
+  SWEEP_RECORD,
+  type SweepHandle,
+  type SweepOptions,
+  TRIALS_FOLDER,
+} from './sweep-coordinator.ts';
+export type { SweepProgress } from './sweep-progress.ts';
+export { outcomeOf, sweepRecordOf } from './sweep-record-of.ts';
+export { SweepState } from './sweep-state.ts';
 export { gfaScaleAt, learningRateAt, scheduleOf } from './schedule.ts';

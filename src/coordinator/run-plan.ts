@@ -6,6 +6,8 @@ import { DeepDefenseError } from '../core/index.ts';
 export interface RunPlan {
   /** Steps of the whole run: min(maxSteps, ceil(epochs * N / B)). */
   readonly totalSteps: number;
+  /** Steps at which this process ends: all, or those of the epochs that are asked for now. */
+  readonly endStep: number;
   /** Training samples N of one epoch. */
   readonly samplesPerEpoch: number;
   readonly batchSize: number;
@@ -21,11 +23,16 @@ export interface RunPlan {
   checkpointsAfter(step: number): boolean;
 }
 
-/** @param trainSamples training samples at hand; `data.trainSamples` limits them. */
-export function createRunPlan(config: Config, trainSamples: number): RunPlan {
+/**
+ * @param trainSamples training samples at hand; `data.trainSamples` limits them.
+ * @param untilEpochs epochs after which this process evaluates and ends, leaving the rest of the schedule to another; undefined = all
+ */
+export function createRunPlan(config: Config, trainSamples: number, untilEpochs?: number): RunPlan {
   const { epochs, maxSteps, batchSize } = config.train;
   const samplesPerEpoch = Math.min(trainSamples, config.data.trainSamples ?? trainSamples);
   const totalSteps = Math.min(maxSteps ?? Number.POSITIVE_INFINITY, Math.ceil((epochs * samplesPerEpoch) / batchSize));
+  const stepsOf = (wanted: number) => Math.ceil((wanted * samplesPerEpoch) / batchSize / config.sync.everySteps) * config.sync.everySteps;
+  const endStep = untilEpochs === undefined ? totalSteps : Math.min(totalSteps, stepsOf(untilEpochs));
   const epochsAfter = (step: number) => (step * batchSize) / samplesPerEpoch;
   const { everySteps } = config.sync;
   // Steps at the synchronisation before.
@@ -35,14 +42,20 @@ export function createRunPlan(config: Config, trainSamples: number): RunPlan {
   const crosses = (step: number, period: number) => Math.floor(epochsAfter(step) / period) > Math.floor(epochsAfter(before(step)) / period);
   return {
     totalSteps,
+    endStep,
     samplesPerEpoch,
     batchSize,
     stepsFrom: (step) => Math.min(everySteps, totalSteps - step),
     epochsAfter,
     endsEpoch: (step) => crosses(step, 1),
-    evaluatesAfter: (step) => step < totalSteps && crosses(step, config.evaluation.everyEpochs),
-    checkpointsAfter: (step) => step === totalSteps || passes(step, config.checkpoint.everySteps) || crosses(step, 1),
+    evaluatesAfter: (step) => step < endStep && crosses(step, config.evaluation.everyEpochs),
+    checkpointsAfter: (step) => step === endStep || passes(step, config.checkpoint.everySteps) || crosses(step, 1),
   };
+}
+
+/** Steps after which a process that trains until so many epochs ends; see {@link createRunPlan}. */
+export function untilSteps(config: Config, trainSamples: number, epochs: number): number {
+  return createRunPlan(config, trainSamples, epochs).endStep;
 }
 
 /**

@@ -20,8 +20,9 @@ export interface RunOutcome {
 }
 
 /**
- * Trains from `context.state` to the end of the plan, evaluates, and writes checkpoints on the way.
- * @returns `stopped` when {@link RunContext.stop} was requested: at most the step in progress is finished, then a checkpoint written.
+ * Trains from `context.state` to the end of the plan, or to where this process is to end, evaluates, and writes checkpoints on the way.
+ * @returns `stopped` when {@link RunContext.stop} was requested: at most the step in progress is finished, then a checkpoint written; also
+ * when only a part of the plan was asked for.
  * @throws DeepDefenseError WORKERS_LOST or the workers' error, after writing a checkpoint; NON_FINITE_LOSS; STORAGE_FAILED
  */
 export async function* runTraining(context: RunContext): AsyncGenerator<RunEvent, RunOutcome, undefined> {
@@ -30,7 +31,7 @@ export async function* runTraining(context: RunContext): AsyncGenerator<RunEvent
     if (state.parameters.length === 0) await initialise(context);
     context.pool.publish(state.step, startVector(context.config, state.parameters, state.optimizer));
     const steps = new StepRunner(context);
-    while (state.step < plan.totalSteps && !stop.requested) yield* runEpoch(context, steps);
+    while (state.step < plan.endStep && !stop.requested) yield* runEpoch(context, steps);
     if (!stop.requested) return yield* finalEvaluation(context);
   } catch (error) {
     if (!isDeepDefenseError(error)) throw error;
@@ -51,7 +52,7 @@ async function* runEpoch(context: RunContext, steps: StepRunner): AsyncGenerator
     const done = state.step;
     if (plan.evaluatesAfter(done) && !stop.requested) yield await evaluateClean(context);
     if (plan.checkpointsAfter(done) || isCheckpointOld(context)) yield* checkpointIfTrained(context);
-    if (plan.endsEpoch(done) || done >= plan.totalSteps) return;
+    if (plan.endsEpoch(done) || done >= plan.endStep) return;
   }
 }
 
@@ -81,7 +82,7 @@ async function* checkpointIfTrained(context: RunContext): AsyncGenerator<RunEven
 
 /** Clean accuracy on all test images, then each attack at each radius on the first `robustSamples`. */
 async function* finalEvaluation(context: RunContext): AsyncGenerator<RunEvent, RunOutcome, undefined> {
-  const { config, state, testSamples } = context;
+  const { config, state, plan, testSamples } = context;
   const clean = await evaluate(context, 'clean', 0, testSamples);
   yield clean.event;
   state.cleanAccuracy = clean.event.accuracy;
@@ -105,7 +106,7 @@ async function* finalEvaluation(context: RunContext): AsyncGenerator<RunEvent, R
   if (attacks.length > 1)
     for (const [epsLinf, all] of withstood)
       robust.push({ attack: 'worst-case', epsLinf, accuracy: sum(all) / samples, samples, cleanCorrect });
-  return { state: 'completed', cleanAccuracy: clean.event.accuracy, robust };
+  return { state: state.step < plan.totalSteps ? 'stopped' : 'completed', cleanAccuracy: clean.event.accuracy, robust };
 }
 
 async function evaluateClean(context: RunContext): Promise<RunEvent> {

@@ -39,6 +39,8 @@ export interface CandidateChosen {
 /** A trial was measured on a rung, or has failed for good. */
 export interface TrialMeasured {
   readonly type: 'trial-measured';
+  /** Id of the trial. */
+  readonly trial: string;
   readonly candidate: number;
   readonly seedIndex: number;
   readonly rung: number;
@@ -57,16 +59,21 @@ export interface TrialMeasured {
 /** Somebody asked for it. */
 export interface SweepControlled {
   readonly type: 'sweep-controlled';
-  readonly action: 'pause' | 'resume' | 'extend';
+  /** `limit`: no new candidates, because the time is up. */
+  readonly action: 'pause' | 'resume' | 'extend' | 'limit';
   /** extend: candidates of the whole sweep from now on. */
   readonly candidates?: number;
 }
 
-/** Failed trials are tried again: their measurements without values are void. */
+/**
+ * Failed trials are tried again. Their measurements are void, and all decisions are made anew: the same as long as they don't depend on
+ * the failures; measurements of trials that are chosen again are kept.
+ */
 export interface FailedRetried {
   readonly type: 'failed-retried';
   readonly from: 'checkpoint' | 'scratch';
-  readonly parts: readonly { readonly candidate: number; readonly seedIndex: number; readonly rung: number }[];
+  /** Names of the measurements, `TRIAL.RUNG`. */
+  readonly measurements: readonly string[];
 }
 
 /** Last event of a sweep, or of a part of it before a resume. */

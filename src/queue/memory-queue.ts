@@ -50,6 +50,7 @@ export class MemoryQueue implements TaskQueue, TaskSource {
   #claimed = 0;
   #epoch: number;
   #closed = false;
+  #isHeld = false;
   #stopTimer: () => void = () => {};
 
   constructor(options: MemoryQueueOptions) {
@@ -113,6 +114,12 @@ export class MemoryQueue implements TaskQueue, TaskSource {
       this.#waiters.add(waiter);
       this.#serve();
     });
+  }
+
+  /** While held, no task is given out; what is claimed goes on. */
+  hold(held: boolean): void {
+    this.#isHeld = held;
+    this.#serve();
   }
 
   async close(): Promise<void> {
@@ -187,7 +194,7 @@ export class MemoryQueue implements TaskQueue, TaskSource {
   /** Gives waiting tasks to waiting workers. */
   #serve(): void {
     const { clock, leaseMs, mostClaims = Number.POSITIVE_INFINITY } = this.#options;
-    while (this.#waiters.size > 0 && this.#waiting.length > 0 && this.#claimed < mostClaims) {
+    while (!this.#isHeld && this.#waiters.size > 0 && this.#waiting.length > 0 && this.#claimed < mostClaims) {
       const id = this.#waiting.shift() as string;
       const entry = this.#entries.get(id);
       // Withdrawn.

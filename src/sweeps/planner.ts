@@ -111,7 +111,6 @@ export class Planner {
   #refused = 0;
   #exhausted = false;
   #budget: number;
-  #stopped = false;
 
   constructor(options: PlannerOptions) {
     this.#options = options;
@@ -143,15 +142,24 @@ export class Planner {
     return this.#hash.copy().digest('hex');
   }
 
-  /** No new work; what is under way may still be measured. */
-  stop(): void {
-    this.#stopped = true;
-    this.#due.length = 0;
-  }
-
   /** More candidates. Raising the budget in the middle gives the same sweep as a higher one from the beginning only where nothing has waited for its end. */
   extend(budget: number): void {
     this.#budget = Math.max(this.#budget, budget);
+  }
+
+  /** Candidates of the sweep at most. */
+  get budget(): number {
+    return this.#budget;
+  }
+
+  /** True when no new candidates are wanted. */
+  get limited(): boolean {
+    return this.#candidates.length >= this.#budget;
+  }
+
+  /** No new candidates. */
+  limit(): void {
+    this.#budget = this.#candidates.length;
   }
 
   /** An outcome has arrived; each part's first one counts. */
@@ -212,7 +220,6 @@ export class Planner {
 
   /** Asks the scheduler what to do with a free lane. */
   #decide(chosen: Chosen[]): void {
-    if (this.#stopped) return;
     const { scheduler } = this.#options;
     let mayStart = this.#candidates.length < this.#budget && !this.#exhausted;
     let decision = scheduler.next(mayStart);

@@ -13,4 +13,5 @@ export {
   type OpenDataRequest,
   type Prepared,
 } from './compute-host.ts';
-export { runWorker, type RunWorkerOptions, type WorkerDataOptions, type WorkerExitReason } from './supervisor.ts';
+export { type ClaimLoopOptions, runClaimLoop, type TaskRunner } from './claim-loop.ts';
+export { runWorker, type RunWorkerOptions, type WorkerDataOptions, type WorkerExitReason, type WorkerPlacement } from './supervisor.ts';

@@ -6,7 +6,9 @@ import { engineOption } from '../config-options.ts';
 import { hostAndPort, integerIn } from '../option-parsers.ts';
 
 interface WorkerOptions {
-  readonly coordinator: string;
+  readonly coordinator?: string;
+  readonly sweep?: string;
+  readonly trialsFolder?: string;
   readonly data?: string;
   readonly httpPort: number;
   readonly httpHost: string;
@@ -20,7 +22,9 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
   program
     .command('worker')
     .description('compute for a coordinator; start any number, on any machine, at any time of the run')
-    .requiredOption('--coordinator <host:port>', 'address of the coordinator', hostAndPort)
+    .option('--coordinator <host:port>', 'address of the coordinator of a run or an evaluation', hostAndPort)
+    .option('--sweep <host:port>', 'address of the coordinator of a sweep, in place of --coordinator', hostAndPort)
+    .option('--trials-folder <folder>', 'with --sweep: folder of the trials here, where the one of the coordinator is not to be reached')
     .option('--data <path>', 'CIFAR-10 archive or folder; without a matching copy the worker fetches the data from the coordinator')
     .addOption(engineOption('tensor engine for runs that leave it open (engine.name: auto)'))
     .option('--device <index>', "device in place of the run's engine.device", integerIn(0, 1023))
@@ -29,56 +33,86 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
     .option('--http-host <host>', 'address of that port', '127.0.0.1')
     .addOption(new Option('--stop-with-parent', 'end when standard input closes').hideHelp().default(false))
     .addHelpText('after', '\nExample:\n  $ deepdefense worker --coordinator 10.0.0.5:50051 --http-host 0.0.0.0 --http-port 9465')
-    .action(async ({ coordinator, data, httpPort, httpHost, engine, device, devices, stopWithParent }: WorkerOptions) => {
-      const { runWorker } = await import('../../worker/index.ts');
-      const { createMetrics } = await import('../../telemetry/index.ts');
-      const surroundings = context();
-      const logger = await surroundings.logger();
-      const stop = new AbortController();
-      const onSignal = (signal: NodeJS.Signals): void => {
-        if (stop.signal.aborted) process.exit(EXIT_CODES.INTERRUPTED);
-        stop.abort(new Error(`received ${signal}`));
-      };
-      process.on('SIGINT', onSignal);
-      process.on('SIGTERM', onSignal);
-      // The parent holds the other end of the pipe; the kernel closes it even when the parent is killed.
-      if (stopWithParent) process.stdin.resume().once('end', () => process.exit(EXIT_CODES.OK));
-      try {
-        if (devices !== undefined) {
-          if (device !== undefined || httpPort !== 0)
-            throw new DeepDefenseError('USAGE', {
-              what: `--devices can't be used with ${device !== undefined ? '--device' : '--http-port'}`,
-              todo: 'each process of --devices has its own device and its own free port; start workers one by one to choose them',
-            });
-          const { placesOf, runPlaces } = await import('../worker-devices.ts');
-          const { listDevices } = await import('../../engine/index.ts');
-          const places = placesOf(devices, engine ?? 'auto', listDevices);
-          const common = ['--coordinator', coordinator, '--http-host', httpHost, ...(data === undefined ? [] : ['--data', data])];
-          const exitCode = await runPlaces(
-            places,
-            (place) => [...common, '--engine', place.engine, '--device', String(place.device), '--log-level', surroundings.global.logLevel],
+    .action(
+      async ({ coordinator, sweep, trialsFolder, data, httpPort, httpHost, engine, device, devices, stopWithParent }: WorkerOptions) => {
+        const address = sweep ?? coordinator;
+        if (address === undefined || (sweep !== undefined && coordinator !== undefined)) throw oneAddress();
+        const { runWorker } = await import('../../worker/index.ts');
+        const { createMetrics } = await import('../../telemetry/index.ts');
+        const surroundings = context();
+        const logger = await surroundings.logger();
+        const stop = new AbortController();
+        const onSignal = (signal: NodeJS.Signals): void => {
+          if (stop.signal.aborted) process.exit(EXIT_CODES.INTERRUPTED);
+          stop.abort(new Error(`received ${signal}`));
+        };
+        process.on('SIGINT', onSignal);
+        process.on('SIGTERM', onSignal);
+        // The parent holds the other end of the pipe; the kernel closes it even when the parent is killed.
+        if (stopWithParent) process.stdin.resume().once('end', () => process.exit(EXIT_CODES.OK));
+        try {
+          if (devices !== undefined) {
+            if (device !== undefined || httpPort !== 0)
+              throw new DeepDefenseError('USAGE', {
+                what: `--devices can't be used with ${device !== undefined ? '--device' : '--http-port'}`,
+                todo: 'each process of --devices has its own device and its own free port; start workers one by one to choose them',
+              });
+            const { placesOf, runPlaces } = await import('../worker-devices.ts');
+            const { listDevices } = await import('../../engine/index.ts');
+            const places = placesOf(devices, engine ?? 'auto', listDevices);
+            const common = [
+              ...[sweep === undefined ? '--coordinator' : '--sweep', address, '--http-host', httpHost],
+              ...(data === undefined ? [] : ['--data', data]),
+              ...(trialsFolder === undefined ? [] : ['--trials-folder', trialsFolder]),
+            ];
+            const exitCode = await runPlaces(
+              places,
+              (place) => [
+                ...common,
+                '--engine',
+                place.engine,
+                '--device',
+                String(place.device),
+                '--log-level',
+                surroundings.global.logLevel,
+              ],
+              logger,
+              stop.signal,
+            );
+            surroundings.result({ exitCode, places }, `worker: ${places.length} processes ended, exit code ${exitCode}`);
+            setExitCode(exitCode);
+            return;
+          }
+          if (sweep !== undefined) {
+            const { runSweepWorker } = await import('../sweep/sweep-worker.ts');
+            const placement = { engine, device };
+            const tasks = await runSweepWorker({ address, dataPath: data, trialsFolder, placement, logger, signal: stop.signal });
+            surroundings.result({ tasks }, `worker: ${tasks} tasks done`);
+            return;
+          }
+          const exitReason = await runWorker({
+            coordinatorAddress: address,
+            dataOptions: data === undefined ? {} : { path: data },
+            placement: { engine, device },
             logger,
-            stop.signal,
-          );
-          surroundings.result({ exitCode, places }, `worker: ${places.length} processes ended, exit code ${exitCode}`);
-          setExitCode(exitCode);
-          return;
+            metrics: createMetrics('worker'),
+            httpHost,
+            httpPort,
+            signal: stop.signal,
+          });
+          surroundings.result({ exitReason }, `worker: ${exitReason}`);
+        } finally {
+          process.removeListener('SIGINT', onSignal);
+          process.removeListener('SIGTERM', onSignal);
+          process.stdin.pause();
         }
-        const exitReason = await runWorker({
-          coordinatorAddress: coordinator,
-          dataOptions: data === undefined ? {} : { path: data },
-          placement: { engine, device },
-          logger,
-          metrics: createMetrics('worker'),
-          httpHost,
-          httpPort,
-          signal: stop.signal,
-        });
-        surroundings.result({ exitReason }, `worker: ${exitReason}`);
-      } finally {
-        process.removeListener('SIGINT', onSignal);
-        process.removeListener('SIGTERM', onSignal);
-        process.stdin.pause();
-      }
-    });
+      },
+    );
 };
+
+function oneAddress(): DeepDefenseError {
+  return new DeepDefenseError('USAGE', {
+    what: 'a worker works for one coordinator',
+    expected: 'either --coordinator HOST:PORT of a run or an evaluation, or --sweep HOST:PORT of a sweep',
+  });
+}

@@ -1,0 +1,94 @@
+/** @file `sweep`: hyperparameter sweeps. */
+import { Option } from 'commander';
+import { collect, type CommandDefinition } from '../command-definition.ts';
+import { integerFrom, integerIn } from '../option-parsers.ts';
+import type { SweepResumeOptions, SweepRunOptions } from '../sweep/sweep-command.ts';
+
+export const sweepCommand: CommandDefinition = (program, tools) => {
+  const workers = () =>
+    new Option('--workers <count>', 'worker processes to start; 0 = wait for workers from elsewhere. Results do not depend on it')
+      .argParser(integerIn(0, 256))
+      .default(2);
+  const host = () => new Option('--host <address>', 'address that the coordinator listens on').default('127.0.0.1');
+  const port = () => new Option('--port <port>', 'port of the coordinator; 0 = any free port').argParser(integerIn(0, 65535)).default(0);
+  const data = () => new Option('--data <path>', 'CIFAR-10: official archive or unpacked folder (else DEEPDEFENSE_DATA, the cache)');
+  const sweep = program
+    .command('sweep')
+    .description('try many configs: sample a space of hyperparameters, train and attack the candidates on many workers')
+    .option('-c, --config <file>', 'sweep file in YAML, see docs/sweeps.md')
+    .option('--set <key=value>', 'override one key of the sweep file; repeatable. config.KEY is a key of the training config', collect, [])
+    .option('--out <folder>', 'folder of the sweep; a second call with the same file goes on there (default: a new one below sweeps/)')
+    .option('--max-parallel <count>', 'trials computed at a time at most; short for --set maxParallel', integerFrom(1))
+    .addOption(workers())
+    .addOption(data())
+    .addOption(host())
+    .addOption(port())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ deepdefense sweep -c examples/sweep-gfa-weights.yaml --workers 2 --data ~/cifar-10-batches-bin
+  $ deepdefense sweep status sweeps/gfa-weights-20250102-030405-a1b2
+  $ deepdefense sweep resume sweeps/gfa-weights-20250102-030405-a1b2
+
+Ctrl-C lets trials write checkpoints and ends with code 130; sweep resume goes on. See docs/sweeps.md.`,
+    )
+    .action(async (options: Omit<SweepRunOptions, 'config'> & { readonly config?: string }) => {
+      const { runSweepCommand, sweepFileMissing } = await import('../sweep/sweep-command.ts');
+      if (options.config === undefined) throw sweepFileMissing();
+      await runSweepCommand({ ...options, config: options.config }, tools);
+    });
+  sweep
+    .command('resume')
+    .description('go on with a sweep that is paused, was stopped, or was interrupted by a crash')
+    .argument('<sweep>', 'folder or id of the sweep')
+    .addOption(
+      new Option('--failed <from>', 'try failed trials again, too: from their last checkpoint or from scratch').choices([
+        'checkpoint',
+        'scratch',
+      ]),
+    )
+    .addOption(workers())
+    .addOption(data())
+    .addOption(host())
+    .addOption(port())
+    .addHelpText('after', '\nExample:\n  $ deepdefense sweep resume sweeps/gfa-weights-20250102-030405-a1b2 --failed checkpoint')
+    .action(async (name: string, options: SweepResumeOptions) => {
+      const { runSweepResume } = await import('../sweep/sweep-command.ts');
+      await runSweepResume(name, options, tools);
+    });
+  const controls = {
+    status: 'say how far a sweep is',
+    pause: 'give out no more trials; those under way go on to their measurement',
+    stop: 'end a sweep; it can be resumed',
+  } as const;
+  for (const [action, description] of Object.entries(controls))
+    sweep
+      .command(action)
+      .description(description)
+      .argument('<sweep>', 'folder or id of the sweep')
+      .addHelpText('after', `\nExample:\n  $ deepdefense sweep ${action} sweeps/gfa-weights-20250102-030405-a1b2`)
+      .action(async (name: string) => {
+        const { runSweepControl } = await import('../sweep/sweep-command.ts');
+        await runSweepControl(name, action as keyof typeof controls, tools);
+      });
+  sweep
+    .command('extend')
+    .description('raise the number of candidates of a sweep, running or not')
+    .argument('<sweep>', 'folder or id of the sweep')
+    .requiredOption('--candidates <count>', 'candidates of the whole sweep from now on', integerFrom(1))
+    .addHelpText('after', '\nExample:\n  $ deepdefense sweep extend sweeps/gfa-weights-20250102-030405-a1b2 --candidates 80')
+    .action(async (name: string, { candidates }: { readonly candidates: number }) => {
+      const { runSweepExtend } = await import('../sweep/sweep-command.ts');
+      await runSweepExtend(name, candidates, tools);
+    });
+  sweep
+    .command('results')
+    .description('all candidates with their figures')
+    .argument('<sweep>', 'folder or id of the sweep')
+    .addHelpText('after', '\nExample:\n  $ deepdefense sweep results sweeps/gfa-weights-20250102-030405-a1b2 --json')
+    .action(async (name: string) => {
+      const { runSweepResults } = await import('../sweep/sweep-command.ts');
+      await runSweepResults(name, tools);
+    });
+};

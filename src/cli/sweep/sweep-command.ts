@@ -1,0 +1,180 @@
+/** @file What the `sweep` commands do: from options to the printed result. */
+import { join, resolve } from 'node:path';
+import { loadSweep, resolveConfig, type SweepSource } from '../../config/index.ts';
+import { DeepDefenseError, EXIT_CODES } from '../../core/index.ts';
+import { openDataset } from '../../data/index.ts';
+import type { SweepRecord } from '../../sweeps/index.ts';
+import type { CommandTools } from '../command-definition.ts';
+import { dataProgressPrinter } from '../data-progress.ts';
+import { createRunId } from '../run-id.ts';
+import { askCoordinator, findSweepFolder, readSweep } from './find-sweep.ts';
+import { describeValues } from './show-sweep.ts';
+import { sweepHere } from './sweep-session.ts';
+
+export interface SweepRunOptions {
+  readonly config: string;
+  readonly set: readonly string[];
+  readonly data?: string;
+  readonly out?: string;
+  readonly workers: number;
+  readonly maxParallel?: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface SweepResumeOptions {
+  readonly failed?: 'checkpoint' | 'scratch';
+  readonly data?: string;
+  readonly workers: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+export function sweepFileMissing(): DeepDefenseError {
+  return new DeepDefenseError('USAGE', {
+    what: 'a sweep needs a sweep file',
+    expected: '-c FILE, or one of the commands resume, status, pause, stop, extend, results',
+    todo: 'start from examples/sweep-gfa-weights.yaml',
+  });
+}
+
+/** A new sweep, or with `--out` the one in that folder. */
+export async function runSweepCommand(options: SweepRunOptions, tools: CommandTools): Promise<void> {
+  const { config: file, data, set, maxParallel } = options;
+  const source = await loadSweep({
+    file,
+    assignments: maxParallel === undefined ? set : [...set, `maxParallel=${maxParallel}`],
+    options: data === undefined ? undefined : { data: { path: resolve(data) } },
+  });
+  const sweepId = createRunId(source.sweep.name);
+  const folder = options.out ?? join(source.sweep.sweepsFolder, sweepId);
+  await runHere({ source, folder, sweepId, ...options }, source, tools);
+}
+
+/** Goes on with a sweep: tells its coordinator to, or starts one. */
+export async function runSweepResume(sweep: string, options: SweepResumeOptions, tools: CommandTools): Promise<void> {
+  const folder = await findSweepFolder(sweep);
+  const surroundings = tools.context();
+  const status = await askCoordinator(folder, 'resume');
+  if (status !== undefined) {
+    if (options.failed !== undefined)
+      throw new DeepDefenseError('USAGE', {
+        what: '--failed needs a sweep that is not running',
+        got: `a coordinator runs the sweep in "${folder}"`,
+        todo: 'stop it first: deepdefense sweep stop',
+      });
+    surroundings.result({ folder, ...status }, 'the sweep goes on');
+    return;
+  }
+  const { started, state } = await readSweep(folder);
+  await runHere({ source: undefined, folder, sweepId: started.sweepId, retryFailed: options.failed, ...options }, state.source, tools);
+}
+
+interface RunHere {
+  /** What is compared with the folder's journal. */
+  readonly source: SweepSource | undefined;
+  readonly folder: string;
+  readonly sweepId: string;
+  readonly retryFailed?: 'checkpoint' | 'scratch' | undefined;
+  readonly data?: string;
+  readonly workers: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+async function runHere(options: RunHere, definition: SweepSource, { context, setExitCode }: CommandTools): Promise<void> {
+  const surroundings = context();
+  const { folder, data, workers } = options;
+  const dataset = await datasetOf(definition, data, surroundings);
+  const path = data ?? dataset.path;
+  const { record, interrupted } = await sweepHere({
+    ...options,
+    context: surroundings,
+    dataset,
+    workers,
+    workerArgs: path === undefined ? [] : ['--data', resolve(path)],
+  });
+  const lines = [summaryOf(record), `sweep folder ${folder}`];
+  if (record.state === 'stopped') lines.push(`stopped; go on with: deepdefense sweep resume ${folder}`);
+  surroundings.result({ folder, ...record }, lines.join('\n'));
+  if (interrupted) setExitCode(EXIT_CODES.INTERRUPTED);
+}
+
+/** The dataset's name and content, without keeping it: only workers need it. */
+async function datasetOf(
+  { sweep, base }: SweepSource,
+  data: string | undefined,
+  surroundings: Parameters<typeof dataProgressPrinter>[0],
+): Promise<{ readonly name: string; readonly contentHash: string; readonly path: string | undefined }> {
+  if (sweep.function !== undefined) return { name: '', contentHash: '', path: undefined };
+  const config = resolveConfig(base).data;
+  const path = data ?? config.path;
+  const { name, contentHash } = await openDataset({
+    source: config.source,
+    path,
+    label: config.label,
+    onProgress: dataProgressPrinter(surroundings),
+  });
+  return { name, contentHash, path };
+}
+
+/** `status`, `pause` and `stop`, which a running coordinator answers. */
+export async function runSweepControl(sweep: string, action: 'status' | 'pause' | 'stop', { context }: CommandTools): Promise<void> {
+  const folder = await findSweepFolder(sweep);
+  const status = await askCoordinator(folder, action);
+  if (status === undefined && action !== 'status')
+    throw new DeepDefenseError('CONNECT_FAILED', {
+      what: `no coordinator runs the sweep in "${folder}"`,
+      todo: 'nothing is to be stopped; `deepdefense sweep resume` starts one',
+    });
+  const { record } = await readSweep(folder);
+  const state = status === undefined && record.state === 'running' ? 'interrupted' : record.state;
+  const counts = countsOf(record);
+  context().result(
+    { folder, state, running: status !== undefined, candidates: counts, measurements: measurementsIn(record), coordinator: status ?? null },
+    `${record.sweepId}: ${state}${status === undefined ? ', no coordinator' : ''}\n${describeCounts(counts)}, ${measurementsIn(record)} measurements`,
+  );
+}
+
+/** More candidates: asked of the running coordinator, or written down for the next one. */
+export async function runSweepExtend(sweep: string, candidates: number, { context }: CommandTools): Promise<void> {
+  const folder = await findSweepFolder(sweep);
+  const status = await askCoordinator(folder, 'extend', candidates);
+  if (status === undefined) {
+    const { extendSweep } = await import('../../coordinator/index.ts');
+    await extendSweep(folder, candidates);
+  }
+  const running = status !== undefined;
+  context().result({ folder, candidates, running }, running ? 'extended' : `extended; go on with: deepdefense sweep resume ${folder}`);
+}
+
+/** All figures of a sweep. */
+export async function runSweepResults(sweep: string, { context }: CommandTools): Promise<void> {
+  const { record } = await readSweep(await findSweepFolder(sweep));
+  context().result(record, summaryOf(record));
+}
+
+function measurementsIn({ candidates }: SweepRecord): number {
+  return candidates.reduce((sum, { measurements }) => sum + measurements.length, 0);
+}
+
+function countsOf({ candidates }: SweepRecord): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { state } of candidates) counts[state] = (counts[state] ?? 0) + 1;
+  return counts;
+}
+
+function describeCounts(counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
+  return parts.length === 0 ? 'no candidates' : `candidates: ${parts.join(', ')}`;
+}
+
+function summaryOf(record: SweepRecord): string {
+  const lines = [`${record.sweepId}: ${record.state}; ${describeCounts(countsOf(record))}`];
+  for (const { candidate, measurements, parameters } of record.candidates) {
+    const last = measurements.at(-1);
+    if (last?.values === undefined) continue;
+    lines.push(`${candidate}: ${describeValues(last.values, record.objectives)} on rung ${last.rung} | ${JSON.stringify(parameters)}`);
+  }
+  return lines.join('\n');
+}

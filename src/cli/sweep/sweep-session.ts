@@ -1,0 +1,97 @@
+/** @file One sweep in this process: the coordinator, its worker processes, progress, and Ctrl-C. */
+import { join } from 'node:path';
+import type { SweepSource } from '../../config/index.ts';
+import { startSweep } from '../../coordinator/index.ts';
+import { EXIT_CODES } from '../../core/index.ts';
+import type { SweepRecord } from '../../sweeps/index.ts';
+import { createLogger } from '../../telemetry/index.ts';
+import type { CommandContext } from '../context.ts';
+import { onInterrupt } from '../interrupts.ts';
+import { describeExit, WorkerProcesses, workersLost } from '../worker-processes.ts';
+import { showSweep } from './show-sweep.ts';
+
+export interface SweepSessionOptions {
+  readonly context: CommandContext;
+  /** Undefined = that of the folder's journal. */
+  readonly source: SweepSource | undefined;
+  readonly folder: string;
+  readonly sweepId: string;
+  readonly dataset: { readonly name: string; readonly contentHash: string };
+  readonly retryFailed?: 'checkpoint' | 'scratch' | undefined;
+  readonly host: string;
+  readonly port: number;
+  /** Worker processes to start; 0 = wait for workers from elsewhere. */
+  readonly workers: number;
+  /** Further arguments of each, e.g. `--data PATH`. */
+  readonly workerArgs: readonly string[];
+}
+
+/** Time that workers have to write a checkpoint and hand back their trials. */
+const LEAVE_GRACE_MS = 20_000;
+/** Time that workers have to end by themselves once the sweep is over. */
+const END_GRACE_MS = 5_000;
+/** One worker process is started again so often; trials have budgets of their own. */
+const WORKER_RESTARTS = 50;
+
+/**
+ * Sweeps until all is done, a signal stops it, or it fails.
+ * @returns the record, and whether Ctrl-C stopped it
+ * @throws DeepDefenseError of the sweep; WORKERS_LOST when every started worker is given up.
+ */
+export async function sweepHere(options: SweepSessionOptions): Promise<{ readonly record: SweepRecord; readonly interrupted: boolean }> {
+  const { context, source, folder, sweepId, dataset, retryFailed, host, port, workers } = options;
+  const { json, logLevel } = context.global;
+  const logger = createLogger({ level: logLevel === 'info' && !json ? 'warn' : logLevel, json, name: 'sweep' });
+  const note = (text: string) => context.notice(text);
+  const handle = await startSweep({ source, folder, sweepId, dataset, retryFailed, host, port, logger });
+  const shown = showSweep(handle.progress, { objectives: handle.objectives, secondsLeft: handle.secondsLeft, note });
+  note(`sweep in ${folder}, coordinator on ${handle.address}`);
+  const processes = workers === 0 ? undefined : startWorkers(options, handle.address, note);
+  if (processes === undefined) note(`start workers with: deepdefense worker --sweep ${handle.address}`);
+  const stop = async (): Promise<void> => {
+    handle.hold();
+    await processes?.leave(LEAVE_GRACE_MS);
+    await handle.stop('interrupted');
+  };
+  const interrupt = onInterrupt({
+    stop: () => {
+      note('stopping: trials write checkpoints and are handed back; once more to stop at once');
+      void stop().catch(() => {}); // The result carries the failure.
+    },
+    abandon: () => processes?.killNow(),
+  });
+  try {
+    const lost = await Promise.race([handle.result.then(() => undefined), ...(processes === undefined ? [] : [processes.givenUp])]);
+    if (lost !== undefined && interrupt.signal() === undefined) {
+      await handle.stop('all started workers ended');
+      throw workersLost(lost);
+    }
+    const record = await handle.result;
+    return { record, interrupted: interrupt.signal() === 'SIGINT' && record.state === 'stopped' };
+  } finally {
+    await processes?.stop(END_GRACE_MS);
+    await shown;
+    interrupt.remove();
+  }
+}
+
+function startWorkers(
+  { context, folder, workers, workerArgs }: SweepSessionOptions,
+  address: string,
+  note: (text: string) => void,
+): WorkerProcesses {
+  const level = context.global.logLevel === 'debug' ? 'debug' : 'info';
+  return new WorkerProcesses({
+    count: workers,
+    args: ['--sweep', address, '--log-level', level, ...workerArgs],
+    logFolder: join(folder, 'logs'),
+    errors: WORKER_RESTARTS,
+    preemptions: WORKER_RESTARTS,
+    onExit: (exit) => {
+      if (exit.exitCode !== EXIT_CODES.OK)
+        note(
+          `worker process ${exit.worker} ${describeExit(exit)}; ${exit.restarts ? 'starting it again' : 'giving it up'}, see ${exit.logFile ?? 'above'}`,
+        );
+    },
+  });
+}

@@ -1,0 +1,86 @@
+/** @file A worker of a sweep: takes one task after the other, says that it is at it while it works, and brings the result. */
+import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import type { Claim, TaskSource } from '../queue/index.ts';
+import type { Logger } from '../telemetry/index.ts';
+
+/**
+ * Does one task.
+ * @param signal aborted when the claim is lost or the worker is asked to leave: the work may end at once, with an error or without
+ * @returns the result, JSON
+ */
+export type TaskRunner = (claim: Claim, signal: AbortSignal) => Promise<string>;
+
+export interface ClaimLoopOptions {
+  readonly source: TaskSource;
+  /** Unique per process. */
+  readonly worker: string;
+  readonly run: TaskRunner;
+  readonly logger: Logger;
+  /** Aborting asks the worker to leave: it gives its task back. */
+  readonly signal: AbortSignal;
+}
+
+/** A claim is extended so many times per lease, so that one lost call does no harm. */
+const EXTENSIONS_PER_LEASE = 4;
+
+/** Codes of errors that trying again can't mend, wherever that is. */
+const LASTING: readonly string[] = ['CONFIG_INVALID', 'CONFIG_UNKNOWN_KEY', 'CONFIG_UNKNOWN_LAYER', 'CONFIG_LENGTH_MISMATCH'];
+
+/**
+ * Works until there are no more tasks or `signal` is aborted.
+ * @returns tasks done
+ * @throws DeepDefenseError CONNECT_FAILED when the queue is out of reach for too long
+ */
+export async function runClaimLoop({ source, worker, run, logger, signal }: ClaimLoopOptions): Promise<number> {
+  let done = 0;
+  for (;;) {
+    const claim = await source.claim(worker, signal);
+    if (claim === undefined) return done;
+    if (await runClaim(claim, { run, logger, signal })) done += 1;
+  }
+}
+
+async function runClaim(claim: Claim, { run, logger, signal }: Pick<ClaimLoopOptions, 'run' | 'logger' | 'signal'>): Promise<boolean> {
+  const { task, epoch } = claim;
+  const lost = new AbortController();
+  const beat = setInterval(() => {
+    claim.extend().catch((error: unknown) => {
+      if (isDeepDefenseError(error) && error.code === 'CLAIM_LOST') lost.abort(error);
+      else logger.warn({ task: task.id, err: error }, 'the claim could not be extended');
+    });
+  }, claim.leaseMs / EXTENSIONS_PER_LEASE);
+  try {
+    const result = await run(claim, AbortSignal.any([signal, lost.signal]));
+    await claim.commit(result);
+    return true;
+  } catch (cause) {
+    await settle(claim, cause, { left: signal.aborted, lost: lost.signal.aborted, logger });
+    return false;
+  } finally {
+    clearInterval(beat);
+    logger.debug({ task: task.id, epoch }, 'a task is over');
+  }
+}
+
+/** What becomes of a claim whose work ended without a result. */
+async function settle(
+  claim: Claim,
+  cause: unknown,
+  { left, lost, logger }: { readonly left: boolean; readonly lost: boolean; readonly logger: Logger },
+): Promise<void> {
+  const error = isDeepDefenseError(cause)
+    ? cause
+    : new DeepDefenseError('INTERNAL', { what: cause instanceof Error ? cause.message : String(cause), cause });
+  try {
+    if (lost || error.code === 'CLAIM_LOST')
+      logger.warn({ task: claim.task.id }, 'the task was given to another worker; its result here does not count');
+    else if (left) await claim.release();
+    else {
+      logger.error({ task: claim.task.id, err: error }, 'the task failed');
+      await claim.fail({ code: error.code, message: error.message }, LASTING.includes(error.code));
+    }
+  } catch (failure) {
+    // Nobody knows of the failure then, and the claim expires by itself.
+    logger.warn({ task: claim.task.id, err: failure }, 'the end of the task could not be told');
+  }
+}
