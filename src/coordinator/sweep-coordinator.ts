@@ -65,8 +65,6 @@ export const SWEEP_ADDRESS = 'coordinator.json';
 /** Run folders of the trials. */
 export const TRIALS_FOLDER = 'trials';
 
-/** Life of a claim without a sign of its worker. */
-const LEASE_MS = 10_000;
 const CLOSE_GRACE_MS = 2_000;
 /** Claims of one coordinator process; the next one's are higher. */
 const EPOCHS_PER_GENERATION = 1e9;
@@ -138,7 +136,7 @@ class SweepCoordinator {
     this.#paused = opened.state.paused;
     this.#queue = new MemoryQueue({
       clock: this.#clock,
-      leaseMs: LEASE_MS,
+      leaseMs: sweep.leaseMs,
       retries: { errors: sweep.errors, preemptions: sweep.preemptions },
       firstEpoch: (opened.state.generation + 1) * EPOCHS_PER_GENERATION,
       mostClaims: sweep.maxParallel,
@@ -149,19 +147,20 @@ class SweepCoordinator {
   }
 
   async start(): Promise<SweepHandle> {
-    const { journal, state } = this.#opened;
+    const { journal, state, started } = this.#opened;
     const { host, port, folder } = this.#options;
+    await journal.append({ type: 'sweep-opened', generation: state.generation + 1 });
+    // A new sweep's first decisions; those of one that goes on stand in its journal.
+    await this.#follow({ chosen: this.#unrecorded(), due: [...state.due] });
+    await journal.sync();
+    // Only now: a worker of before that asks for its task must find it here.
     const server = createSweepServer({
-      ...queueHandlers(this.#queue, { sweepId: this.#opened.started.sweepId, leaseMs: LEASE_MS, isOver: () => this.#over }),
+      ...queueHandlers(this.#queue, { sweepId: started.sweepId, leaseMs: state.source.sweep.leaseMs, isOver: () => this.#over }),
       control: (request) => this.#control(request),
     });
     const bound = await bindServer(server, host, port);
     this.#server = server;
     const address = `${host.includes(':') ? `[${host}]` : host}:${bound}`;
-    await journal.append({ type: 'sweep-opened', generation: state.generation + 1 });
-    // A new sweep's first decisions; those of one that goes on stand in its journal.
-    await this.#follow({ chosen: this.#unrecorded(), due: [...state.due] });
-    await journal.sync();
     await writeFileAtomic(join(folder, SWEEP_ADDRESS), JSON.stringify({ address, processId: process.pid }));
     const result = this.#run();
     result.catch(() => {});
@@ -367,7 +366,7 @@ function choiceOf({ candidate, point, parameters, trials, refused }: Decisions['
 }
 
 /** Keys of a sweep file that may change from one process to the next. */
-const FREE_SWEEP_KEYS = ['sweepsFolder', 'maxParallel', 'errors', 'preemptions'];
+const FREE_SWEEP_KEYS = ['sweepsFolder', 'maxParallel', 'errors', 'preemptions', 'leaseMs'];
 
 function checkSame({ sweep, base }: SweepSource, started: SweepStarted, folder: string): void {
   const differences = differingLeaves({ sweep: started.sweep, base: started.base }, JSON.parse(JSON.stringify({ sweep, base }))).filter(

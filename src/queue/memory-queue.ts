@@ -10,7 +10,7 @@ export interface MemoryQueueOptions {
   /** Life of a claim without a sign of its worker. */
   readonly leaseMs: number;
   readonly retries: Retries;
-  /** Above every epoch of earlier processes. */
+  /** Not below any epoch of earlier processes, and below all of this one. */
   readonly firstEpoch: number;
   /** Claims at a time at most. */
   readonly mostClaims?: number | undefined;
@@ -157,10 +157,22 @@ export class MemoryQueue implements TaskQueue, TaskSource {
   #held(id: string, epoch: number): Entry {
     const entry = this.#entries.get(id);
     if (entry !== undefined && entry.state !== 'waiting' && entry.epoch === epoch) return entry;
+    if (entry?.state === 'waiting' && entry.epoch === 0 && epoch <= this.#options.firstEpoch) return this.#adopt(entry, epoch);
     throw claimLost(
       id,
       this.#ended.has(id) ? 'the task has ended' : entry === undefined ? 'the task was withdrawn' : 'another worker has it',
     );
+  }
+
+  /** The worker had it from an earlier process of this queue and has gone on since; nobody else has been given it yet. */
+  #adopt(entry: Entry, epoch: number): Entry {
+    const { clock, leaseMs } = this.#options;
+    entry.state = 'claimed';
+    entry.epoch = epoch;
+    entry.worker = 'a worker of before';
+    entry.deadlineMs = clock.nowMs() + leaseMs;
+    this.#claimed += 1;
+    return entry;
   }
 
   /** Ends a task once. */
@@ -197,7 +209,7 @@ export class MemoryQueue implements TaskQueue, TaskSource {
     while (!this.#isHeld && this.#waiters.size > 0 && this.#waiting.length > 0 && this.#claimed < mostClaims) {
       const id = this.#waiting.shift() as string;
       const entry = this.#entries.get(id);
-      // Withdrawn.
+      // Withdrawn, or adopted.
       if (entry?.state !== 'waiting') continue;
       const [waiter] = this.#waiters;
       if (waiter === undefined) return;

@@ -40,7 +40,7 @@ export class TrialRunner {
 
   constructor(options: TrialRunnerOptions) {
     this.#options = options;
-    this.#metrics = { coordinator: createMetrics('coordinator'), worker: createMetrics('worker') };
+    this.#metrics = { coordinator: createMetrics('coordinator', { processMetrics: false }), worker: createMetrics('worker') };
   }
 
   /** @returns the result of the task, JSON. @throws DeepDefenseError when it could not be done here */
@@ -109,6 +109,7 @@ export class TrialRunner {
       metrics: this.#metrics.worker,
       signal: leave.signal,
     });
+    let ended = false;
     try {
       // A worker that can't work says why; the coordinator would only miss it.
       const failed = worker.then(
@@ -116,11 +117,12 @@ export class TrialRunner {
         (error: unknown) => Promise.reject(error instanceof Error ? error : new Error(String(error))),
       );
       const result = await Promise.race([handle.result, failed]);
+      ended = true;
       if (signal.aborted)
         throw new DeepDefenseError('INTERRUPTED', { what: `trial ${trial.slice(0, 16)} was stopped after step ${result.steps}` });
       return result;
     } finally {
-      await handle.stop('the trial is over');
+      if (!ended) await handle.stop('the trial is over');
       leave.abort();
       await worker.catch(() => {}); // Its error has ended the race above.
     }

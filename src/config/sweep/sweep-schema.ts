@@ -193,6 +193,7 @@ export const sweepSchema = z.strictObject({
     .describe('Trials under way at a time, in the order that decides. Results depend on it; it should be at least the number of workers.'),
   maxParallel: positiveInt.optional().describe('Trials computed at a time at most; results do not depend on it.'),
   errors: z.int().min(0).default(2).describe('Times that a trial is tried again after an error before it is given up.'),
+  leaseMs: z.int().min(500).default(10_000).describe('A worker that gives no sign for so long loses its trial to another.'),
   preemptions: z.int().min(0).default(20).describe('Times that a trial is tried again because its worker was lost.'),
 });
 
