@@ -12,7 +12,7 @@ import {
   writeFileAtomic,
 } from '../core/index.ts';
 import { FileJournal, type JournalRecord, readJournal, type SweepEvent, type SweepStarted, type TrialMeasured } from '../journal/index.ts';
-import { MemoryQueue, queueHandlers, type TaskEnd } from '../queue/index.ts';
+import { createQueueService, MemoryQueue, type QueueService, type TaskEnd } from '../queue/index.ts';
 import type { ObjectiveRecord, SweepRecord } from '../sweeps/index.ts';
 import type { Logger } from '../telemetry/index.ts';
 import { bindServer, closeServer, createSweepServer, type GrpcServer, type SweepCalls } from '../wire/index.ts';
@@ -121,6 +121,7 @@ class SweepCoordinator {
   readonly #clock: Clock;
   readonly #channel = new EventChannel<SweepProgress>();
   readonly #queue: MemoryQueue;
+  readonly #service: QueueService;
   #server: GrpcServer | undefined;
   #paused: boolean;
   #over = false;
@@ -144,10 +145,11 @@ class SweepCoordinator {
       onLost: (task, worker) => this.#channel.push({ kind: 'worker-lost', task, worker }),
     });
     if (this.#paused) this.#queue.hold(true);
+    this.#service = createQueueService(this.#queue, { sweepId: opened.started.sweepId, leaseMs: sweep.leaseMs, isOver: () => this.#over });
   }
 
   async start(): Promise<SweepHandle> {
-    const { journal, state, started } = this.#opened;
+    const { journal, state } = this.#opened;
     const { host, port, folder } = this.#options;
     await journal.append({ type: 'sweep-opened', generation: state.generation + 1 });
     // A new sweep's first decisions; those of one that goes on stand in its journal.
@@ -155,7 +157,7 @@ class SweepCoordinator {
     await journal.sync();
     // Only now: a worker of before that asks for its task must find it here.
     const server = createSweepServer({
-      ...queueHandlers(this.#queue, { sweepId: started.sweepId, leaseMs: state.source.sweep.leaseMs, isOver: () => this.#over }),
+      ...this.#service.handlers,
       control: (request) => this.#control(request),
     });
     const bound = await bindServer(server, host, port);
@@ -335,6 +337,7 @@ class SweepCoordinator {
       }
       return record;
     } finally {
+      if (ended === 'completed') await this.#service.dismissed(CLOSE_GRACE_MS);
       if (this.#server !== undefined) await closeServer(this.#server, CLOSE_GRACE_MS);
       await journal.close();
       await release();

@@ -1,5 +1,5 @@
 export { claimLost, MemoryQueue, type MemoryQueueOptions } from './memory-queue.ts';
-export { queueHandlers, type QueueServiceOptions } from './queue-service.ts';
+export { createQueueService, type QueueService, type QueueServiceOptions } from './queue-service.ts';
 export { openRemoteSource, type RemoteSourceOptions } from './remote-source.ts';
 export {
   type Claim,

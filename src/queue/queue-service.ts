@@ -1,4 +1,5 @@
 /** @file The embedded queue as handlers of the gRPC service, for workers in other processes. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION } from '../core/index.ts';
 import type { ClaimVerdict, SweepHandlers } from '../wire/index.ts';
 import type { MemoryQueue } from './memory-queue.ts';
@@ -13,20 +14,42 @@ export interface QueueServiceOptions {
 /** Longest wait of one call, whatever the worker asks for. */
 const MOST_WAIT_MS = 30_000;
 
-/** All handlers but `control`. */
-export function queueHandlers(queue: MemoryQueue, { sweepId, leaseMs, isOver }: QueueServiceOptions): Omit<SweepHandlers, 'control'> {
-  return {
+export interface QueueService {
+  /** All handlers but `control`. */
+  readonly handlers: Omit<SweepHandlers, 'control'>;
+  /** Resolves when every worker that has asked for tasks was told that there are no more, or after `graceMs`. */
+  dismissed(graceMs: number): Promise<void>;
+}
+
+/** How often {@link QueueService.dismissed} looks. */
+const LOOK_MS = 20;
+
+export function createQueueService(queue: MemoryQueue, { sweepId, leaseMs, isOver }: QueueServiceOptions): QueueService {
+  /** Workers that haven't been told that it is over. */
+  const workers = new Set<string>();
+  const handlers: QueueService['handlers'] = {
     describe: async () => ({ protocolVersion: PROTOCOL_VERSION, packageVersion: PACKAGE_VERSION, sweepId, leaseMs }),
     claim: async ({ worker, waitMs }, signal) => {
+      workers.add(worker);
       // A worker that has gone away must not be given a task: its call is cancelled then.
       const claim = await queue.claim(worker, AbortSignal.any([signal, AbortSignal.timeout(Math.min(waitMs, MOST_WAIT_MS))]));
-      if (claim === undefined) return { kind: isOver() ? 'over' : 'none', task: '', payload: '', epoch: 0 };
+      if (claim === undefined) {
+        if (signal.aborted || isOver()) workers.delete(worker);
+        return { kind: isOver() ? 'over' : 'none', task: '', payload: '', epoch: 0 };
+      }
       return { kind: 'task', task: claim.task.id, payload: claim.task.payload, epoch: claim.epoch };
     },
     extend: ({ task, epoch }) => verdict(() => queue.extend(task, epoch)),
     commit: ({ task, epoch, result }) => verdict(() => queue.commit(task, epoch, result)),
     fail: ({ task, epoch, code, message, lasting }) => verdict(() => queue.fail(task, epoch, { code, message }, lasting)),
     release: ({ task, epoch }) => verdict(() => queue.release(task, epoch)),
+  };
+  return {
+    handlers,
+    dismissed: async (graceMs) => {
+      const untilMs = performance.now() + graceMs;
+      while (workers.size > 0 && performance.now() < untilMs) await sleep(LOOK_MS);
+    },
   };
 }
 

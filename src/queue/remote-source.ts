@@ -58,6 +58,7 @@ export async function openRemoteSource(options: RemoteSourceOptions): Promise<Ta
 
 class RemoteSource implements TaskSource {
   leaseMs = 0;
+  #closed = false;
   readonly #client: SweepClient;
   readonly #options: RemoteSourceOptions;
 
@@ -79,6 +80,7 @@ class RemoteSource implements TaskSource {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#client.close();
   }
 
@@ -89,7 +91,8 @@ class RemoteSource implements TaskSource {
       task,
       epoch,
       leaseMs: this.leaseMs,
-      extend: () => settled(this.ask('extend', reference, CALL_MS)),
+      // Not made again: the next one does as well.
+      extend: () => settled(this.#client.call('extend', reference, CALL_MS)),
       commit: (result) => settled(this.ask('commit', { ...reference, result }, CALL_MS)),
       fail: ({ code, message }, lasting) => settled(this.ask('fail', { ...reference, code, message, lasting }, CALL_MS)),
       release: () => settled(this.ask('release', reference, CALL_MS)),
@@ -109,7 +112,7 @@ class RemoteSource implements TaskSource {
       try {
         return await this.#client.call(name, request, timeoutMs);
       } catch (error) {
-        const lasting = !isDeepDefenseError(error) || error.code !== 'CONNECT_FAILED';
+        const lasting = this.#closed || !isDeepDefenseError(error) || error.code !== 'CONNECT_FAILED';
         if (lasting || signal?.aborted === true || performance.now() - startedMs > patienceMs) throw error;
         if (attempt === 0) onLost?.(error.parts.got ?? error.message);
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS + Math.random() * RETRY_SPREAD_MS));

@@ -43,11 +43,19 @@ export async function runClaimLoop({ source, worker, run, logger, signal }: Clai
 async function runClaim(claim: Claim, { run, logger, signal }: Pick<ClaimLoopOptions, 'run' | 'logger' | 'signal'>): Promise<boolean> {
   const { task, epoch } = claim;
   const lost = new AbortController();
+  let extending = false;
   const beat = setInterval(() => {
-    claim.extend().catch((error: unknown) => {
-      if (isDeepDefenseError(error) && error.code === 'CLAIM_LOST') lost.abort(error);
-      else logger.warn({ task: task.id, err: error }, 'the claim could not be extended');
-    });
+    if (extending) return;
+    extending = true;
+    claim
+      .extend()
+      .catch((error: unknown) => {
+        if (isDeepDefenseError(error) && error.code === 'CLAIM_LOST') lost.abort(error);
+        else logger.debug({ task: task.id, err: error }, 'the claim could not be extended; trying again');
+      })
+      .finally(() => {
+        extending = false;
+      });
   }, claim.leaseMs / EXTENSIONS_PER_LEASE);
   try {
     const result = await run(claim, AbortSignal.any([signal, lost.signal]));

@@ -1,17 +1,10 @@
 /** @file `sweep`: hyperparameter sweeps. */
-import { Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { collect, type CommandDefinition } from '../command-definition.ts';
 import { integerFrom, integerIn } from '../option-parsers.ts';
 import type { SweepResumeOptions, SweepRunOptions } from '../sweep/sweep-command.ts';
 
 export const sweepCommand: CommandDefinition = (program, tools) => {
-  const workers = () =>
-    new Option('--workers <count>', 'worker processes to start; 0 = wait for workers from elsewhere. Results do not depend on it')
-      .argParser(integerIn(0, 256))
-      .default(2);
-  const host = () => new Option('--host <address>', 'address that the coordinator listens on').default('127.0.0.1');
-  const port = () => new Option('--port <port>', 'port of the coordinator; 0 = any free port').argParser(integerIn(0, 65535)).default(0);
-  const data = () => new Option('--data <path>', 'CIFAR-10: official archive or unpacked folder (else DEEPDEFENSE_DATA, the cache)');
   const sweep = program
     .command('sweep')
     .description('try many configs: sample a space of hyperparameters, train and attack the candidates on many workers')
@@ -19,10 +12,15 @@ export const sweepCommand: CommandDefinition = (program, tools) => {
     .option('--set <key=value>', 'override one key of the sweep file; repeatable. config.KEY is a key of the training config', collect, [])
     .option('--out <folder>', 'folder of the sweep; a second call with the same file goes on there (default: a new one below sweeps/)')
     .option('--max-parallel <count>', 'trials computed at a time at most; short for --set maxParallel', integerFrom(1))
-    .addOption(workers())
-    .addOption(data())
-    .addOption(host())
-    .addOption(port())
+    .option(
+      '--workers <count>',
+      'worker processes to start; 0 = wait for workers from elsewhere. Results do not depend on it',
+      integerIn(0, 256),
+      2,
+    )
+    .option('--data <path>', 'CIFAR-10: official archive or unpacked folder (else DEEPDEFENSE_DATA, the cache)')
+    .option('--host <address>', 'address that the coordinator listens on', '127.0.0.1')
+    .option('--port <port>', 'port of the coordinator; 0 = any free port', integerIn(0, 65535), 0)
     .addHelpText(
       'after',
       `
@@ -48,14 +46,11 @@ Ctrl-C lets trials write checkpoints and ends with code 130; sweep resume goes o
         'scratch',
       ]),
     )
-    .addOption(workers())
-    .addOption(data())
-    .addOption(host())
-    .addOption(port())
     .addHelpText('after', '\nExample:\n  $ deepdefense sweep resume sweeps/gfa-weights-20250102-030405-a1b2 --failed checkpoint')
-    .action(async (name: string, options: SweepResumeOptions) => {
+    .action(async (name: string, _: object, command: Command) => {
       const { runSweepResume } = await import('../sweep/sweep-command.ts');
-      await runSweepResume(name, options, tools);
+      // --workers, --data, --host and --port are those of `sweep`, which commander reads wherever they stand.
+      await runSweepResume(name, command.optsWithGlobals<SweepResumeOptions>(), tools);
     });
   const controls = {
     status: 'say how far a sweep is',
