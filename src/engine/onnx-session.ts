@@ -1,4 +1,6 @@
 /** @file Opens ONNX Runtime sessions and tries out its providers. The only file that imports the runtime. */
+// Before the runtime.
+import './no-runtime-telemetry.ts';
 import * as ort from 'onnxruntime-node';
 import { DeepDefenseError, Random, type TensorValue } from '../core/index.ts';
 import { encodeOnnxModel, type OnnxNode } from './onnx-proto.ts';
