@@ -81,7 +81,13 @@ function sliced(points: readonly Losses[], reference: Losses): number {
   let volume = 0;
   for (const [i, point] of sorted.entries()) {
     const depth = ((sorted[i + 1]?.[last] ?? reference[last]) as number) - (point[last] as number);
-    if (depth > 0) volume += depth * sliced(sorted.slice(0, i + 1).map((each) => each.slice(0, last)), rest);
+    if (depth > 0)
+      volume +=
+        depth *
+        sliced(
+          sorted.slice(0, i + 1).map((each) => each.slice(0, last)),
+          rest,
+        );
   }
   return volume;
 }

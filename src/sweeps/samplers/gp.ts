@@ -1,0 +1,140 @@
+/**
+ * @file Bayesian optimisation with a Gaussian process (Matern 5/2, one length scale per coordinate) and expected improvement, as in Snoek
+ * 2012. Several objectives: a random weighting of them for each candidate (ParEGO, Knowles 2006).
+ */
+import { Random } from '../../core/index.ts';
+import type { Coordinate, Point } from '../point.ts';
+import type { Observation, Sampler, SamplerOptions, SuggestRequest } from '../sampler.ts';
+import { GaussianProcess } from './gaussian-process.ts';
+import { fromBestToWorst } from './observation-order.ts';
+import { sobolPoint } from './sobol.ts';
+import { normalShare } from './tpe.ts';
+
+/** The process takes time with the cube of their number: half of them the best, half the newest. */
+const MOST_OBSERVATIONS = 150;
+/** Points that the improvement is tried at, and then from the best of these on. */
+const DRAWS = 600;
+const STARTS = 4;
+const STEPS = 60;
+/** Weight of the sum beside that of the worst objective, in ParEGO. */
+const SUM_WEIGHT = 0.05;
+
+export function createGpSampler({ coordinates, seed, startup }: SamplerOptions): Sampler {
+  return {
+    learns: true,
+    suggest: (request) => {
+      const { candidate, attempt, observations } = request;
+      if (candidate < startup || observations.length < startup) return sobolPoint(coordinates, seed, candidate + attempt);
+      const random = new Random('sweep', seed, candidate, attempt);
+      const used = choose(observations);
+      const targets = targetsOf(used, random);
+      const inputs = used.map(({ point }) => encode(point, coordinates));
+      const process = GaussianProcess.fit(inputs, targets).believing(request.pending.map((point) => encode(point, coordinates)));
+      const best = Math.min(...targets);
+      return maximise(request, coordinates, seed, random, used, (point) =>
+        logImprovement(process.predict(encode(point, coordinates)), best),
+      );
+    },
+  };
+}
+
+function choose(observations: readonly Observation[]): readonly Observation[] {
+  if (observations.length <= MOST_OBSERVATIONS) return observations;
+  const best = new Set(fromBestToWorst(observations).slice(0, MOST_OBSERVATIONS / 2));
+  const newest = observations.filter((each) => !best.has(each)).slice(-MOST_OBSERVATIONS / 2);
+  return [...best, ...newest];
+}
+
+/** Standardised losses; where they can't be compared (rungs, failures), the normal scores of their order. */
+function targetsOf(observations: readonly Observation[], random: Random): number[] {
+  const rung = observations[0]?.rung;
+  const comparable = observations.every((each) => each.losses !== undefined && each.rung === rung);
+  if (!comparable) {
+    const order = new Map(fromBestToWorst(observations).map(({ candidate }, i) => [candidate, i]));
+    return observations.map(({ candidate }) => normalQuantile(((order.get(candidate) as number) + 0.5) / observations.length));
+  }
+  const losses = observations.map((each) => each.losses as readonly number[]);
+  const objectives = (losses[0] as readonly number[]).length;
+  const columns = Array.from({ length: objectives }, (_, k) => standardised(losses.map((each) => each[k] as number)));
+  if (objectives === 1) return columns[0] as number[];
+  const raw = columns.map(() => -Math.log(1 - random.uniform()));
+  const total = raw.reduce((sum, weight) => sum + weight, 0);
+  return observations.map((_, i) => {
+    const weighted = columns.map((column, k) => ((raw[k] as number) / total) * (column[i] as number));
+    return Math.max(...weighted) + SUM_WEIGHT * weighted.reduce((sum, value) => sum + value, 0);
+  });
+}
+
+/** Mean 0 and deviation 1; losses far above the others are drawn in, because how bad they are doesn't matter. */
+function standardised(values: readonly number[]): number[] {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [low, median] = [sorted[0] as number, sorted[sorted.length >> 1] as number];
+  const limit = median + 3 * (median - low);
+  const drawn = values.map((value) =>
+    value > limit && limit > median ? limit + Math.log1p((value - limit) / (limit - median)) * (limit - median) : value,
+  );
+  const mean = drawn.reduce((sum, value) => sum + value, 0) / drawn.length;
+  const deviation = Math.sqrt(drawn.reduce((sum, value) => sum + (value - mean) ** 2, 0) / drawn.length) || 1;
+  return drawn.map((value) => (value - mean) / deviation);
+}
+
+/** Units as they are; a choice as one number per value. */
+function encode(point: Point, coordinates: readonly Coordinate[]): number[] {
+  return coordinates.flatMap((coordinate, i) => {
+    if (coordinate.kind === 'unit') return [point[i] as number];
+    return Array.from({ length: coordinate.choices }, (_, choice) => (choice === point[i] ? 1 : 0));
+  });
+}
+
+/** Logarithm of the expected improvement below `best`, which stays useful where the improvement itself is 0 in floating point. */
+function logImprovement({ mean, deviation }: { readonly mean: number; readonly deviation: number }, best: number): number {
+  const z = (best - mean) / Math.max(deviation, 1e-12);
+  const density = Math.exp(-0.5 * z * z) / Math.sqrt(2 * Math.PI);
+  const expected = density + z * normalShare(z);
+  // The tail, by its asymptotic expansion.
+  const log = z > -4 && expected > 0 ? Math.log(expected) : -0.5 * z * z - 0.5 * Math.log(2 * Math.PI) - 2 * Math.log(Math.abs(z));
+  return log + Math.log(Math.max(deviation, 1e-12));
+}
+
+function maximise(
+  { candidate }: SuggestRequest,
+  coordinates: readonly Coordinate[],
+  seed: number,
+  random: Random,
+  observations: readonly Observation[],
+  score: (point: Point) => number,
+): Point {
+  const near = fromBestToWorst(observations).slice(0, STARTS);
+  const draws = [
+    ...Array.from({ length: DRAWS / 2 }, (_, i) => sobolPoint(coordinates, seed + 1, candidate * DRAWS + i)),
+    ...Array.from({ length: DRAWS / 2 }, (_, i) => stepFrom(near[i % near.length]?.point as Point, coordinates, 0.1, random)),
+  ];
+  let starts = draws
+    .map((point) => ({ point, value: score(point) }))
+    .sort((a, b) => b.value - a.value)
+    .slice(0, STARTS);
+  for (let step = 0; step < STEPS; step++) {
+    const scale = 0.1 * 0.93 ** step;
+    starts = starts.map((start) => {
+      const point = stepFrom(start.point, coordinates, scale, random);
+      const value = score(point);
+      return value > start.value ? { point, value } : start;
+    });
+  }
+  return starts.reduce((best, each) => (each.value > best.value ? each : best)).point;
+}
+
+function stepFrom(point: Point, coordinates: readonly Coordinate[], scale: number, random: Random): Point {
+  return coordinates.map((coordinate, i) => {
+    if (coordinate.kind === 'choice') return random.uniform() < scale ? random.integer(coordinate.choices) : (point[i] as number);
+    return Math.min(Math.max((point[i] as number) + scale * random.normal(), 0), 1 - Number.EPSILON);
+  });
+}
+
+/** Quantile of the normal distribution, to 4.5e-4 (Abramowitz and Stegun 26.2.23). */
+function normalQuantile(share: number): number {
+  const p = Math.min(share, 1 - share);
+  const t = Math.sqrt(-2 * Math.log(p));
+  const z = t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
+  return share < 0.5 ? -z : z;
+}
