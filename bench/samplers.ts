@@ -25,7 +25,7 @@ const CASES: readonly { readonly function: FunctionName; readonly dimensions: nu
   { function: 'rastrigin', dimensions: 4 },
   { function: 'zdt1', dimensions: 6 },
 ];
-const REFERENCE = [1.1, 1.1];
+const REFERENCE = [11, 11];
 /** The peer's of the same kind; of TPE both forms that it has. */
 const PEERS: Readonly<Partial<Record<SamplerName, readonly string[]>>> = {
   random: ['random'],

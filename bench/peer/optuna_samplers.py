@@ -2,7 +2,7 @@
 
 in:  {"cases": [{"function": name, "dimensions": d}], "samplers": [name], "seeds": n, "budget": n}
 out: {"versions": {...}, "results": [{"function", "sampler", "values": [one per seed]}]}
-The value is the smallest one found, or with two objectives the hypervolume up to (1.1, 1.1), negated so that smaller is better.
+The value is the smallest one found, or with two objectives the hypervolume up to (11, 11), negated so that smaller is better.
 Functions are those of src/sweeps/functions.ts, on [0,1]^d.
 """
 import json
@@ -107,7 +107,7 @@ def run(function, dimensions, name, seed, budget):
     study.optimize(objective, n_trials=budget)
     if objectives == 1:
         return study.best_value
-    return -hypervolume([t.values for t in study.trials], (1.1, 1.1))
+    return -hypervolume([t.values for t in study.trials], (11, 11))
 
 
 request = json.load(sys.stdin)

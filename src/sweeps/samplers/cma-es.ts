@@ -8,7 +8,7 @@ import type { Observation, Sampler, SamplerOptions } from '../sampler.ts';
 import { fromBestToWorst } from './observation-order.ts';
 import { eigenSymmetric } from './linear-algebra.ts';
 
-const FIRST_STEP = 0.25;
+const FIRST_STEP = 1 / 6;
 /** Draws of one coordinate outside [0, 1) before it is put on the border. */
 const MOST_DRAWS = 20;
 /** Weight of one observation less in the frequencies of choices. */

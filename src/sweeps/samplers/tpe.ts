@@ -10,15 +10,14 @@ import { fromBestToWorst } from './observation-order.ts';
 import { sobolPoint } from './sobol.ts';
 
 /** Share of the observations that count as good, and how many at most. */
-const GOOD_SHARE = 0.1;
+const GOOD_SHARE = 0.15;
 const MOST_GOOD = 25;
 /** Of the others the newest; more would only take time. */
 const MOST_OTHERS = 300;
 /** Points drawn from the good ones, of which the best is taken. */
-const DRAWS = 64;
-/** Bandwidth of one observation; it falls with their number. */
-const BANDWIDTH = 0.2;
-const LEAST_BANDWIDTH = 0.01;
+const DRAWS = 128;
+/** The narrowest kernel is one over the number of points wide, at least one over this. */
+const MOST_RESOLUTION = 100;
 /** Weight of the uniform prior, in observations. */
 const PRIOR = 1;
 
@@ -56,14 +55,21 @@ function split({ observations, pending }: SuggestRequest): { readonly good: read
 class Density {
   readonly #coordinates: readonly Coordinate[];
   readonly #points: readonly Point[];
-  readonly #bandwidth: number;
+  /** Of each point in each coordinate; 0 for choices. */
+  readonly #bandwidths: readonly (readonly number[])[];
+  /** One over the mass of each kernel inside [0, 1), coordinates multiplied. */
+  readonly #norms: readonly number[];
 
   constructor(coordinates: readonly Coordinate[], points: readonly Point[]) {
     this.#coordinates = coordinates;
     this.#points = points;
-    const n = Math.max(points.length, 1);
-    // Scott's rule.
-    this.#bandwidth = Math.max(BANDWIDTH * n ** (-1 / (coordinates.length + 4)), LEAST_BANDWIDTH);
+    this.#bandwidths = bandwidthsOf(points, coordinates);
+    this.#norms = points.map((point, k) =>
+      coordinates.reduce((norm, { kind }, i) => {
+        const bandwidth = this.#bandwidths[k]?.[i] as number;
+        return kind === 'choice' ? norm : norm / (bandwidth * massInside(point[i] as number, bandwidth) * Math.sqrt(2 * Math.PI));
+      }, 1),
+    );
   }
 
   draw(random: Random): Point {
@@ -74,32 +80,55 @@ class Density {
         return centre === undefined || random.uniform() < this.#otherChoice(coordinate.choices)
           ? random.integer(coordinate.choices)
           : (centre[i] as number);
-      return centre === undefined ? random.uniform() : truncatedNormal(centre[i] as number, this.#bandwidth, random);
+      return centre === undefined ? random.uniform() : truncatedNormal(centre[i] as number, this.#bandwidths[index]?.[i] as number, random);
     });
   }
 
   logDensity(point: Point): number {
     let total = PRIOR * uniformDensity(this.#coordinates);
-    for (const centre of this.#points) total += this.#kernel(point, centre);
+    for (const k of this.#points.keys()) total += this.#kernel(point, k);
     return Math.log(total / (this.#points.length + PRIOR));
   }
 
-  #kernel(point: Point, centre: Point): number {
-    let density = 1;
-    for (const [i, coordinate] of this.#coordinates.entries()) {
+  #kernel(point: Point, k: number): number {
+    const [centre, bandwidths] = [this.#points[k] as Point, this.#bandwidths[k] as readonly number[]];
+    let density = this.#norms[k] as number;
+    let exponent = 0;
+    for (let i = 0; i < this.#coordinates.length; i++) {
+      const coordinate = this.#coordinates[i] as Coordinate;
       const [x, mean] = [point[i] as number, centre[i] as number];
       if (coordinate.kind === 'choice') {
         const other = this.#otherChoice(coordinate.choices);
         density *= other / coordinate.choices + (x === mean ? 1 - other : 0);
-      } else density *= normalDensity((x - mean) / this.#bandwidth) / (this.#bandwidth * massInside(mean, this.#bandwidth));
+      } else exponent += ((x - mean) / (bandwidths[i] as number)) ** 2;
     }
-    return density;
+    return density * Math.exp(-0.5 * exponent);
   }
 
   /** Chance of a choice by lot instead of the kernel's own. */
   #otherChoice(choices: number): number {
     return choices / (choices + this.#points.length);
   }
+}
+
+/**
+ * In each coordinate the larger distance to the neighbours among the points, the borders included: wide where points are rare (Bergstra
+ * 2011, section 4.2).
+ */
+function bandwidthsOf(points: readonly Point[], coordinates: readonly Coordinate[]): readonly (readonly number[])[] {
+  const least = 1 / Math.min(MOST_RESOLUTION, points.length + 1);
+  const columns = coordinates.map(({ kind }, i) => {
+    const column = new Array<number>(points.length).fill(0);
+    if (kind === 'choice') return column;
+    const order = points.map((_, k) => k).sort((a, b) => (points[a]?.[i] as number) - (points[b]?.[i] as number));
+    for (const [place, k] of order.entries()) {
+      const value = points[k]?.[i] as number;
+      const [before, after] = [points[order[place - 1] ?? -1]?.[i] ?? 0, points[order[place + 1] ?? -1]?.[i] ?? 1];
+      column[k] = Math.min(Math.max(value - before, after - value, least), 1);
+    }
+    return column;
+  });
+  return points.map((_, k) => columns.map((column) => column[k] as number));
 }
 
 function uniformDensity(coordinates: readonly Coordinate[]): number {
