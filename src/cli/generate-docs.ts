@@ -1,7 +1,7 @@
 /** @file Writes the generated pages of docs/; with `--check` it only says which are out of date (exit code 1), for CI. */
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { configDocs } from '../config/index.ts';
+import { configDocs, sweepConfigDocs } from '../config/index.ts';
 import { writeFileAtomic } from '../core/index.ts';
 import { metricsDocs } from '../telemetry/index.ts';
 import { exitCodeDocs } from './exit-code-docs.ts';
@@ -10,6 +10,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   'docs/configuration.md': configDocs,
   'docs/exit-codes.md': exitCodeDocs,
   'docs/metrics.md': metricsDocs,
+  'docs/sweep-configuration.md': sweepConfigDocs,
 };
 
 const check = process.argv.includes('--check');

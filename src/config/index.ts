@@ -40,6 +40,7 @@ export { type LayerDescription, MODEL_NAMES, MODELS, type ModelDescription, type
 export type { DenoiseOperation, NormOperation, Operation } from './network-operations.ts';
 export { BATCH_NORM_RATE, initialValue, isDecayed, isRunningStatistic, isRunningVariance } from './parameter-roles.ts';
 export { FUNCTION_NAMES, type FunctionName } from './sweep/test-function-names.ts';
+export { sweepConfigDocs } from './sweep/sweep-docs.ts';
 export { loadSweep, resolveSweep, SWEEP_FIELDS, type SweepSource, type SweepSources } from './sweep/load-sweep.ts';
 export { SAMPLER_NAMES, SCHEDULER_NAMES } from './sweep/sweep-schema.ts';
 export type { LayerWeights, SamplerName, SchedulerName, SpaceParameter, SweepConfig, SweepInput } from './sweep/sweep-schema.ts';
