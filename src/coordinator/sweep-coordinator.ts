@@ -126,7 +126,7 @@ class SweepCoordinator {
   #paused: boolean;
   #over = false;
   #syncing: Promise<void> | undefined;
-  #failure: unknown;
+  #failure: Error | undefined;
   #stopReason: string | undefined;
 
   constructor(options: SweepOptions, opened: Opened) {
@@ -190,20 +190,24 @@ class SweepCoordinator {
   }
 
   async #run(): Promise<SweepRecord> {
-    const { state } = this.#opened;
-    let failure: unknown;
+    const { planner } = this.#opened.state;
+    let failure: Error | undefined;
     try {
-      if (!state.planner.finished) await this.#work();
-      if (this.#failure !== undefined) throw this.#failure;
+      if (!planner.finished) await this.#work();
+      failure = this.#failure;
     } catch (error) {
-      failure = error;
+      failure = errorOf(error);
     }
-    const ended = failure !== undefined ? 'failed' : state.planner.finished ? 'completed' : 'stopped';
     try {
-      return await this.#close(ended, failure);
+      const record = await this.#close(failure !== undefined ? 'failed' : planner.finished ? 'completed' : 'stopped', failure);
+      if (failure !== undefined) throw failure;
+      return record;
+    } catch (error) {
+      // The error that ended the sweep is the one to report, even when closing fails too.
+      if (failure !== undefined && error !== failure) this.#options.logger.error({ err: error }, 'closing failed');
+      throw failure ?? errorOf(error);
     } finally {
       this.#channel.close();
-      if (failure !== undefined) throw failure;
     }
   }
 
@@ -246,7 +250,7 @@ class SweepCoordinator {
       await this.#opened.journal.append(measured);
       await this.#sync();
     } catch (error) {
-      this.#failure ??= error;
+      this.#failure ??= errorOf(error);
       await this.#queue.close();
       throw error;
     }
@@ -321,13 +325,13 @@ class SweepCoordinator {
     return { paused: this.#paused, candidates: byState, measurements: state.measurements.size, queue: await this.#queue.counts() };
   }
 
-  async #close(ended: 'completed' | 'stopped' | 'failed', failure: unknown): Promise<SweepRecord> {
+  async #close(ended: 'completed' | 'stopped' | 'failed', failure: Error | undefined): Promise<SweepRecord> {
     const { journal, state, started, startedAt, release } = this.#opened;
     const { folder } = this.#options;
     this.#over = true;
     await this.#queue.close();
     try {
-      const reason = failure instanceof Error ? failure.message : ended === 'completed' ? 'all trials are done' : (this.#stopReason ?? '');
+      const reason = failure !== undefined ? failure.message : ended === 'completed' ? 'all trials are done' : (this.#stopReason ?? '');
       const { decisionsSha256 } = state.planner;
       const record = sweepRecordOf({ state, started, startedAt, endedAt: new Date(this.#clock.nowMs()).toISOString(), outcome: ended });
       if (!isDeepDefenseError(failure) || failure.code !== 'STORAGE_FAILED') {
@@ -343,6 +347,10 @@ class SweepCoordinator {
       await release();
     }
   }
+}
+
+function errorOf(cause: unknown): Error {
+  return cause instanceof Error ? cause : new Error(String(cause));
 }
 
 function startedEvent({ source, sweepId, dataset, folder }: SweepOptions): SweepStarted {

@@ -17,7 +17,7 @@ export function dominates(a: Losses | undefined, b: Losses | undefined): boolean
 
 /** Rank of each vector: 0 = dominated by none, 1 = only by those of rank 0, and so on (non-dominated sorting, Deb 2002). */
 export function paretoRanks(losses: readonly (Losses | undefined)[]): number[] {
-  const ranks = new Array<number>(losses.length).fill(0);
+  const ranks = losses.map(() => 0);
   const fronts: (Losses | undefined)[][] = [];
   // In lexicographic order no vector is dominated by one behind it; a binary search finds the first front without a dominator (ENS-BS).
   const order = losses.map((_, i) => i).sort((a, b) => compare(losses[a], losses[b]));
@@ -47,7 +47,7 @@ function compare(a: Losses | undefined, b: Losses | undefined): number {
 
 /** How alone each vector of a front is (Deb 2002, section III-B); the ends of each objective are infinitely so. */
 export function crowdingDistances(front: readonly Losses[]): number[] {
-  const distances = new Array<number>(front.length).fill(0);
+  const distances = front.map(() => 0);
   const objectives = front[0]?.length ?? 0;
   for (let objective = 0; objective < objectives; objective++) {
     const value = (i: number) => front[i]?.[objective] as number;

@@ -15,10 +15,10 @@ export function weightName(layer: string): string {
 export function layerWeightCoordinates(vector: LayerWeights): readonly Coordinate[] {
   checkVector(vector);
   const { layers, form, points } = vector;
-  const unit = (name: string, gridPoints: number | undefined = undefined): Coordinate => ({
+  const unit = (name: string, gridPoints?: number): Coordinate => ({
     kind: 'unit',
     name: `${LAYER_WEIGHTS_KEY}.${name}`,
-    gridPoints,
+    gridPoints: gridPoints,
   });
   switch (form) {
     case 'free':

@@ -63,10 +63,10 @@ class State {
     const total = raw.reduce((sum, weight) => sum + weight, 0);
     this.#weights = raw.map((weight) => weight / total);
     this.#muEff = 1 / this.#weights.reduce((sum, weight) => sum + weight ** 2, 0);
-    this.#mean = new Array<number>(n).fill(0.5);
+    this.#mean = Array.from({ length: n }, () => 0.5);
     this.#c = Array.from({ length: n }, (_, i) => Array.from({ length: n }, (__, j) => (i === j ? 1 : 0)));
-    this.#pathSigma = new Array<number>(n).fill(0);
-    this.#pathC = new Array<number>(n).fill(0);
+    this.#pathSigma = Array.from({ length: n }, () => 0);
+    this.#pathC = Array.from({ length: n }, () => 0);
   }
 
   draw(random: Random): number[] {

@@ -43,14 +43,15 @@ export class GaussianProcess {
     const squares = squaredDifferences(inputs, dimensions);
     const score = (parameters: Hyperparameters) => logPosterior(squares, targets, parameters);
     let best = {
-      parameters: { lengths: new Array<number>(dimensions).fill(0.5), noise: 1e-3 } as Hyperparameters,
+      parameters: { lengths: Array.from({ length: dimensions }, () => 0.5), noise: 1e-3 } as Hyperparameters,
       score: Number.NEGATIVE_INFINITY,
     };
     const consider = (parameters: Hyperparameters) => {
       const value = score(parameters);
       if (value > best.score) best = { parameters, score: value };
     };
-    for (const length of LENGTHS) for (const noise of NOISES) consider({ lengths: new Array<number>(dimensions).fill(length), noise });
+    for (const length of LENGTHS)
+      for (const noise of NOISES) consider({ lengths: Array.from({ length: dimensions }, () => length), noise });
     for (let round = 0; round < ROUNDS; round++)
       for (let i = 0; i < dimensions; i++) {
         const { lengths, noise } = best.parameters;

@@ -31,7 +31,7 @@ export function createGridSampler({ coordinates }: SamplerOptions): Sampler {
 }
 
 function pointAt(index: number, coordinates: readonly Coordinate[], sizes: readonly number[]): Point {
-  const point = new Array<number>(sizes.length);
+  const point = sizes.map(() => 0);
   let rest = index;
   for (let i = sizes.length - 1; i >= 0; i--) {
     const size = sizes[i] as number;

@@ -118,7 +118,7 @@ class Density {
 function bandwidthsOf(points: readonly Point[], coordinates: readonly Coordinate[]): readonly (readonly number[])[] {
   const least = 1 / Math.min(MOST_RESOLUTION, points.length + 1);
   const columns = coordinates.map(({ kind }, i) => {
-    const column = new Array<number>(points.length).fill(0);
+    const column = points.map(() => 0);
     if (kind === 'choice') return column;
     const order = points.map((_, k) => k).sort((a, b) => (points[a]?.[i] as number) - (points[b]?.[i] as number));
     for (const [place, k] of order.entries()) {
