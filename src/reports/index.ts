@@ -7,3 +7,5 @@ export { type EvaluationRecord, type RunRecord, type RunState, type StepRecord }
 export { formatTable } from './terminal-table.ts';
 export { type Interval, wilsonInterval } from './wilson.ts';
 export { writeReport } from './write-report.ts';
+export { finalCandidates, type FinalCandidate, type FinalFigure } from './sweep/final-figures.ts';
+export { formatSweep } from './sweep/format-sweep.ts';

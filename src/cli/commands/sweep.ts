@@ -86,4 +86,13 @@ Ctrl-C lets trials write checkpoints and ends with code 130; sweep resume goes o
       const { runSweepResults } = await import('../sweep/sweep-command.ts');
       await runSweepResults(name, tools);
     });
+  sweep
+    .command('best')
+    .description('the Pareto front; of one objective the best candidate. Compares the highest rung only')
+    .argument('<sweep>', 'folder or id of the sweep')
+    .addHelpText('after', '\nExample:\n  $ deepdefense sweep best sweeps/gfa-weights-20250102-030405-a1b2')
+    .action(async (name: string) => {
+      const { runSweepBest } = await import('../sweep/sweep-command.ts');
+      await runSweepBest(name, tools);
+    });
 };

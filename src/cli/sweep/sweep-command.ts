@@ -3,12 +3,12 @@ import { join, resolve } from 'node:path';
 import { loadSweep, resolveConfig, type SweepSource } from '../../config/index.ts';
 import { DeepDefenseError, EXIT_CODES } from '../../core/index.ts';
 import { openDataset } from '../../data/index.ts';
+import { finalCandidates, formatSweep } from '../../reports/index.ts';
 import type { SweepRecord } from '../../sweeps/index.ts';
 import type { CommandTools } from '../command-definition.ts';
 import { dataProgressPrinter } from '../data-progress.ts';
 import { createRunId } from '../run-id.ts';
 import { askCoordinator, findSweepFolder, readSweep } from './find-sweep.ts';
-import { describeValues } from './show-sweep.ts';
 import { sweepHere } from './sweep-session.ts';
 
 export interface SweepRunOptions {
@@ -94,7 +94,7 @@ async function runHere(options: RunHere, definition: SweepSource, { context, set
     workers,
     workerArgs: path === undefined ? [] : ['--data', resolve(path)],
   });
-  const lines = [summaryOf(record), `sweep folder ${folder}`];
+  const lines = [formatSweep(record), `sweep folder ${folder}`];
   if (record.state === 'stopped') lines.push(`stopped; go on with: deepdefense sweep resume ${folder}`);
   surroundings.result({ folder, ...record }, lines.join('\n'));
   if (interrupted) setExitCode(EXIT_CODES.INTERRUPTED);
@@ -151,7 +151,15 @@ export async function runSweepExtend(sweep: string, candidates: number, { contex
 /** All figures of a sweep. */
 export async function runSweepResults(sweep: string, { context }: CommandTools): Promise<void> {
   const { record } = await readSweep(await findSweepFolder(sweep));
-  context().result(record, summaryOf(record));
+  context().result(record, formatSweep(record));
+}
+
+/** The Pareto front, or of one objective the best candidate, with what it takes to run it. */
+export async function runSweepBest(sweep: string, { context }: CommandTools): Promise<void> {
+  const { record } = await readSweep(await findSweepFolder(sweep));
+  const { rung, finals } = finalCandidates(record);
+  const front = finals.filter(({ isOnFront }) => isOnFront);
+  context().result({ sweepId: record.sweepId, objectives: record.objectives, rung, seeds: record.seeds, front }, formatSweep(record, true));
 }
 
 function measurementsIn({ candidates }: SweepRecord): number {
@@ -167,14 +175,4 @@ function countsOf({ candidates }: SweepRecord): Record<string, number> {
 function describeCounts(counts: Readonly<Record<string, number>>): string {
   const parts = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
   return parts.length === 0 ? 'no candidates' : `candidates: ${parts.join(', ')}`;
-}
-
-function summaryOf(record: SweepRecord): string {
-  const lines = [`${record.sweepId}: ${record.state}; ${describeCounts(countsOf(record))}`];
-  for (const { candidate, measurements, parameters } of record.candidates) {
-    const last = measurements.at(-1);
-    if (last?.values === undefined) continue;
-    lines.push(`${candidate}: ${describeValues(last.values, record.objectives)} on rung ${last.rung} | ${JSON.stringify(parameters)}`);
-  }
-  return lines.join('\n');
 }
