@@ -38,6 +38,7 @@ export {
   TRIALS_FOLDER,
 } from './sweep-coordinator.ts';
 export type { SweepProgress } from './sweep-progress.ts';
+export { planSweep, type SweepPlan, type SweepPlanOptions } from './sweep-plan.ts';
 export { outcomeOf, sweepRecordOf } from './sweep-record-of.ts';
 export { SweepState } from './sweep-state.ts';
 export { gfaScaleAt, learningRateAt, scheduleOf } from './schedule.ts';

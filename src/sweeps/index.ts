@@ -17,4 +17,5 @@ export type { Observation, Sampler, SamplerOptions, SuggestRequest } from './sam
 export type { Scheduler } from './scheduler.ts';
 export { SearchSpace } from './space.ts';
 export type { CandidateRecord, MeasurementRecord, ObjectiveRecord, ParameterValue, SweepRecord } from './sweep-record.ts';
+export { trainingPasses } from './training-passes.ts';
 export { detailName, type Measuring, type PartWork, Trials } from './trials.ts';

@@ -95,4 +95,15 @@ Ctrl-C lets trials write checkpoints and ends with code 130; sweep resume goes o
       const { runSweepBest } = await import('../sweep/sweep-command.ts');
       await runSweepBest(name, tools);
     });
+  sweep
+    .command('plan')
+    .description('time a few training steps and say how many trials will run how long, and what more workers would change')
+    .addHelpText('after', '\nExample:\n  $ deepdefense sweep plan -c examples/sweep-gfa-weights.yaml --workers 4')
+    .action(async (_: object, command: Command) => {
+      const { sweepFileMissing } = await import('../sweep/sweep-command.ts');
+      const { runSweepPlan } = await import('../sweep/plan-command.ts');
+      const options = command.optsWithGlobals<Omit<SweepRunOptions, 'config'> & { readonly config?: string }>();
+      if (options.config === undefined) throw sweepFileMissing();
+      await runSweepPlan({ ...options, config: options.config }, tools);
+    });
 };
