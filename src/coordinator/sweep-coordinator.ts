@@ -127,6 +127,8 @@ class SweepCoordinator {
   #over = false;
   #syncing: Promise<void> | undefined;
   #failure: Error | undefined;
+  /** In the journal and not yet counted, in its order. */
+  readonly #uncounted: TrialMeasured[] = [];
   #stopReason: string | undefined;
 
   constructor(options: SweepOptions, opened: Opened) {
@@ -213,33 +215,37 @@ class SweepCoordinator {
 
   /** Counts what workers commit until nothing is left to do. */
   async #work(): Promise<void> {
-    const { state } = this.#opened;
-    for await (const end of this.#queue.ends()) {
-      const measured = this.#measured.get(end.task);
-      this.#measured.delete(end.task);
-      if (measured === undefined) continue;
-      state.add(measured);
-      this.#limitByTime();
-      const decisions = state.advance();
-      await this.#follow(decisions);
-      this.#channel.push({
-        kind: 'measured',
-        candidate: measured.candidate,
-        seed: state.source.sweep.seeds[measured.seedIndex] as number,
-        rung: measured.rung,
-        values: measured.values,
-        error: measured.error,
-        seconds: measured.seconds,
-        measurements: state.measurements.size,
-        candidates: state.planner.candidates.length,
-        budget: state.source.sweep.budget.candidates,
-      });
-      if (state.planner.finished) return;
+    const { planner } = this.#opened.state;
+    for await (const _ of this.#queue.ends()) {
+      await this.#count();
+      if (planner.finished) return;
     }
   }
 
-  /** Recorded ends that the loop has not read yet. */
-  readonly #measured = new Map<string, TrialMeasured>();
+  /**
+   * Counts what the journal has and the planner hasn't, in the journal's order: a replay sees the same. Up to its first await it runs in
+   * one turn, so that whatever is written next stands behind it there, too.
+   */
+  async #count(): Promise<void> {
+    const { state } = this.#opened;
+    const counted = this.#uncounted.splice(0);
+    const following = counted.map((measured) => {
+      state.add(measured);
+      const done = this.#follow(state.advance());
+      this.#tell(measured);
+      return done;
+    });
+    if (counted.length > 0) this.#limitByTime();
+    await Promise.all(following);
+  }
+
+  #tell({ candidate, seedIndex, rung, values, error, seconds }: TrialMeasured): void {
+    const { sweep } = this.#opened.state.source;
+    const { measurements, planner } = this.#opened.state;
+    const seed = sweep.seeds[seedIndex] as number;
+    const sums = { measurements: measurements.size, candidates: planner.candidates.length, budget: planner.budget };
+    this.#channel.push({ kind: 'measured', candidate, seed, rung, values, error, seconds, ...sums });
+  }
 
   /** Makes the end of a task durable; a worker hears of success afterwards. */
   async #record(end: TaskEnd): Promise<void> {
@@ -247,14 +253,15 @@ class SweepCoordinator {
     if (due === undefined) return;
     const measured = measuredOf(end, due, this.#opened.state);
     try {
-      await this.#opened.journal.append(measured);
+      const appended = this.#opened.journal.append(measured);
+      this.#uncounted.push(measured);
+      await appended;
       await this.#sync();
     } catch (error) {
       this.#failure ??= errorOf(error);
       await this.#queue.close();
       throw error;
     }
-    this.#measured.set(end.task, measured);
   }
 
   /** Forces the journal to the disk; ends that come meanwhile wait for the next time together. */
@@ -269,7 +276,7 @@ class SweepCoordinator {
   /** Writes down decisions and hands out what is due. */
   async #follow({ chosen, due }: Decisions): Promise<void> {
     const { journal, state } = this.#opened;
-    for (const each of chosen) await journal.append({ type: 'candidate-chosen', ...choiceOf(each) });
+    await Promise.all(chosen.map((each) => journal.append({ type: 'candidate-chosen', ...choiceOf(each) })));
     for (const part of due) await this.#publish(part);
     if (chosen.length > 0) this.#channel.push({ kind: 'chosen', candidates: state.planner.candidates.length });
   }
@@ -277,7 +284,8 @@ class SweepCoordinator {
   async #publish({ key, part, chosen }: DuePart): Promise<void> {
     const { state } = this.#opened;
     const work = state.trials.workOf(part, chosen);
-    await this.#queue.publish({ id: key, payload: JSON.stringify({ ...work, folder: join(this.#options.folder, TRIALS_FOLDER) }) });
+    const folder = join(this.#options.folder, TRIALS_FOLDER);
+    await this.#queue.publish({ id: key, payload: JSON.stringify({ ...work, folder, fromScratch: state.isFromScratch(key) }) });
   }
 
   #limitByTime(): void {
@@ -298,9 +306,12 @@ class SweepCoordinator {
         this.#channel.push({ kind: 'controlled', action });
       } else if (action === 'extend') {
         checkExtension(candidates, state);
-        await journal.append({ type: 'sweep-controlled', action, candidates });
+        if (this.#over) throw sweepOver();
+        const counted = this.#count();
+        const appended = journal.append({ type: 'sweep-controlled', action, candidates });
         state.planner.extend(candidates);
-        await this.#follow(state.advance());
+        const followed = this.#follow(state.advance());
+        await Promise.all([counted, appended, followed]);
       } else if (action === 'stop') {
         this.#stopReason ??= 'asked to stop';
         this.#channel.push({ kind: 'controlled', action });
@@ -347,6 +358,10 @@ class SweepCoordinator {
       await release();
     }
   }
+}
+
+function sweepOver(): DeepDefenseError {
+  return new DeepDefenseError('USAGE', { what: 'the sweep has just ended', todo: 'try again in a moment: it is extended in its folder then' });
 }
 
 function errorOf(cause: unknown): Error {

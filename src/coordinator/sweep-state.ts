@@ -36,6 +36,8 @@ export class SweepState {
   /** Candidates that stand in the journal. */
   readonly recorded: number;
   readonly #measurements: Map<string, TrialMeasured>;
+  /** Measurements that are tried again from the first step. */
+  readonly #fromScratch: ReadonlySet<string>;
   /** Parts that are due, by name, in the order of the decisions. */
   readonly #due = new Map<string, DuePart>();
   readonly #chosen = new Map<number, Chosen>();
@@ -49,6 +51,8 @@ export class SweepState {
     // From where failed trials were tried again on, decisions are made anew: what stands before it counts as if it had been there all along.
     const anew = events.findLastIndex(({ type }) => type === 'failed-retried') + 1;
     const [before, after] = [events.slice(0, anew), events.slice(anew)];
+    const retried = events[anew - 1];
+    this.#fromScratch = new Set(retried?.type === 'failed-retried' && retried.from === 'scratch' ? retried.measurements : []);
     this.#measurements = measurementsOf(before);
     const recorded = recordedChoices(after);
     this.recorded = recorded.length;
@@ -92,6 +96,11 @@ export class SweepState {
   /** The part that a measurement is due for; undefined when it is not wanted, or was there before. */
   wanted(key: string): DuePart | undefined {
     return this.#due.get(key);
+  }
+
+  /** True where a trial begins at its first step again, whatever checkpoints it has. */
+  isFromScratch(key: string): boolean {
+    return this.#fromScratch.has(key);
   }
 
   /** Counts a measurement; the first one of its name. Follow it with {@link advance}. */

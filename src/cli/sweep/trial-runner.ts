@@ -20,7 +20,7 @@ export interface TrialRunnerOptions {
 }
 
 /** A task's payload. */
-type Payload = PartWork & { readonly folder: string; readonly fromScratch?: boolean };
+type Payload = PartWork & { readonly folder: string; readonly fromScratch: boolean };
 
 interface TrialResult {
   readonly details: Readonly<Record<string, number>>;
@@ -85,7 +85,7 @@ export class TrialRunner {
       epoch,
       config,
       mostSteps: untilSteps(config, dataset.train.count, epochs),
-      fromScratch: work.fromScratch === true,
+      fromScratch: work.fromScratch,
       note: (text) => logger.warn({ trial }, text),
     });
     signal.throwIfAborted();
