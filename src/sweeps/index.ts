@@ -1,0 +1,1 @@
+export type { CandidateRecord, MeasurementRecord, ObjectiveRecord, ParameterValue, SweepRecord } from './sweep-record.ts';
