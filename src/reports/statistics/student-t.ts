@@ -69,15 +69,15 @@ function regularisedBeta(x: number, a: number, b: number): number {
 }
 
 /** Lanczos' approximation with g = 7, n = 9 (Godfrey's coefficients); about 15 digits for x > 0. */
-const LANCZOS = [
+const LANCZOS: readonly number[] = [
   0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059, 12.507343278686905,
   -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
-] as const;
+];
 
 function logGamma(x: number): number {
   if (x < 0.5) return Math.log(Math.PI / Math.sin(Math.PI * x)) - logGamma(1 - x);
   const shifted = x - 1;
-  const sum = LANCZOS.slice(1).reduce((total, coefficient, index) => total + coefficient / (shifted + index + 1), LANCZOS[0]);
+  const sum = LANCZOS.slice(1).reduce((total, coefficient, index) => total + coefficient / (shifted + index + 1), LANCZOS[0] as number);
   const t = shifted + 7.5;
   return 0.5 * Math.log(2 * Math.PI) + (shifted + 0.5) * Math.log(t) - t + Math.log(sum);
 }

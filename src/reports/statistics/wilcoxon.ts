@@ -40,7 +40,8 @@ export function smallestSignedRankP(n: number): number {
 function shareOfSigns(ranks: readonly number[], limit: number): number {
   const counts = new Float64Array(ranks.length * (ranks.length + 1) + 1);
   counts[0] = 1;
-  for (const rank of ranks) for (let sum = counts.length - 1; sum >= 2 * rank; sum--) counts[sum] = at(counts, sum) + at(counts, sum - 2 * rank);
+  for (const rank of ranks)
+    for (let sum = counts.length - 1; sum >= 2 * rank; sum--) counts[sum] = at(counts, sum) + at(counts, sum - 2 * rank);
   return counts.subarray(0, 2 * limit + 1).reduce((sum, count) => sum + count, 0) / 2 ** ranks.length;
 }
 
