@@ -13,6 +13,8 @@ const FOLDERS = [
   'wire',
   'telemetry',
   'journal',
+  'queue',
+  'sweeps',
   'worker',
   'coordinator',
   'reports',
@@ -31,7 +33,7 @@ const OWNED_PACKAGES = {
 };
 
 /** Folders whose processes must start without a tensor package. */
-const WITHOUT_TENSORS = ['wire', 'telemetry', 'journal', 'coordinator', 'reports'];
+const WITHOUT_TENSORS = ['wire', 'telemetry', 'journal', 'queue', 'sweeps', 'coordinator', 'reports'];
 const TENSOR_FOLDERS = ['engine', 'nn', 'objectives', 'attacks', 'strategies', 'evaluation'];
 
 module.exports = {

@@ -131,7 +131,7 @@ export function layerSweep({
 
 function layerCandidate(random: Random, index: number, seeds: number): MadeUpCandidate {
   const weights: number[] = LAYERS.map(() => (random.uniform() < 0.5 ? 0 : Number((0.05 + 0.95 * random.uniform()).toPrecision(3))));
-  if (weights.every((weight) => weight === 0)) weights[index % LAYERS.length] = 0.5;
+  if (!weights.some((weight) => weight > 0)) weights[index % LAYERS.length] = 0.5;
   const strength = Number((0.1 * 300 ** random.uniform()).toPrecision(4));
   const push = Math.log(strength / 0.1) / Math.log(300);
   const alignment = ['tangential-energy', 'negative-gradient', 'squared'][random.integer(3)] as string;

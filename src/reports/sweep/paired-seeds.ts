@@ -22,6 +22,8 @@ export interface PairedDifference {
 export interface PairedComparison {
   readonly baseline: CandidateRecord;
   readonly differences: readonly PairedDifference[];
+  /** Whether some are compared on a lower rung than that of their results, since the baseline got no further. */
+  readonly lower: boolean;
   /** Candidates without a rung and seed in common with the baseline. */
   readonly unpaired: readonly CandidateRecord[];
 }
@@ -60,6 +62,7 @@ export function pairWithBaseline(
       exact,
       adjusted: adjusted[index] as number,
     })),
+    lower: paired.some(({ candidate, rung }) => results.some((result) => result.candidate === candidate && rung < result.rung)),
     unpaired: pairs.filter(({ differences }) => differences.length === 0).map(({ candidate }) => candidate),
   };
 }
