@@ -6,8 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { FunctionName, SamplerName } from '../src/config/index.ts';
-import { createSampler, evaluateFunction, type Coordinate, type Observation } from '../src/sweeps/index.ts';
-import { hypervolume } from '../src/sweeps/dominance.ts';
+import { type Coordinate, createSampler, evaluateFunction, hypervolume, type Observation } from '../src/sweeps/index.ts';
 import { wholeNumber } from './options.ts';
 
 const HELP = `Compares samplers with Optuna's on test functions.

@@ -1,5 +1,5 @@
 /** @file The coordinator of one sweep: brings journal, planner, queue and server together and owns their ends. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SweepSource } from '../config/index.ts';
 import {
@@ -355,13 +355,17 @@ class SweepCoordinator {
       if (ended === 'completed') await this.#service.dismissed(CLOSE_GRACE_MS);
       if (this.#server !== undefined) await closeServer(this.#server, CLOSE_GRACE_MS);
       await journal.close();
+      await rm(join(folder, SWEEP_ADDRESS), { force: true });
       await release();
     }
   }
 }
 
 function sweepOver(): DeepDefenseError {
-  return new DeepDefenseError('USAGE', { what: 'the sweep has just ended', todo: 'try again in a moment: it is extended in its folder then' });
+  return new DeepDefenseError('USAGE', {
+    what: 'the sweep has just ended',
+    todo: 'try again in a moment: it is extended in its folder then',
+  });
 }
 
 function errorOf(cause: unknown): Error {

@@ -1,17 +1,5 @@
-/**
- * @file Line charts as SVG text, drawn by ECharts without a DOM. Colours are CSS variables of the page (`--s0` to `--s7` for
- * series, `--ink`, `--axis`, `--grid`), so that one drawing serves the light and the dark page.
- */
-import { CustomChart, LineChart } from 'echarts/charts';
-import { GridComponent } from 'echarts/components';
-import { type EChartsCoreOption, init, use } from 'echarts/core';
-import { SVGRenderer } from 'echarts/renderers';
-import { sha256 } from '../core/index.ts';
-
-use([LineChart, CustomChart, GridComponent, SVGRenderer]);
-
-/** Colours that a page must define, `--s0` and on. */
-export const SERIES_COLOURS = 8;
+/** @file Line charts. */
+import { AXIS_STYLE, CHART_GRID, type ChartOption, drawChart, FONT, SERIES_COLOURS, shortNumber } from './chart-svg.ts';
 
 export interface ChartPoint {
   readonly x: number;
@@ -47,37 +35,23 @@ export interface ChartOptions {
   readonly height?: number;
 }
 
-const FONT = { color: 'var(--ink)', fontFamily: 'inherit', fontSize: 12 };
-
 /** Draws the series; points that aren't finite (or not positive on a log scale) are left out. Returns one `<svg>` element. */
 export function lineChart(series: readonly ChartSeries[], options: ChartOptions): string {
   const { width = 520, height = 280, yScale = 'linear' } = options;
   const drawable = (y: number): boolean => Number.isFinite(y) && (yScale === 'linear' || y > 0);
   const kept = series.map((one) => ({ ...one, points: one.points.filter((point) => drawable(point.y)) }));
-  const chart = init(null, null, { renderer: 'svg', ssr: true, width, height });
-  try {
-    chart.setOption(chartOption(kept, options));
-    return withStableIds(tidy(chart.renderToSVGString(), options));
-  } finally {
-    chart.dispose();
-  }
+  return drawChart(chartOption(kept, options), { width, height, label: `${options.yName} against ${options.xName}` });
 }
 
-function chartOption(series: readonly ChartSeries[], options: ChartOptions): EChartsCoreOption {
+function chartOption(series: readonly ChartSeries[], options: ChartOptions): ChartOption {
   const { xName, xMin, xMax, yName, yScale = 'linear', yMin, yMax, xLabel, yLabel = shortNumber } = options;
   const xs = series.flatMap((one) => one.points.map((point) => point.x));
-  const axis = {
-    nameTextStyle: { ...FONT, color: 'var(--muted)' },
-    axisLine: { lineStyle: { color: 'var(--axis)' } },
-    axisTick: { show: false },
-    splitLine: { lineStyle: { color: 'var(--grid)' } },
-  };
   return {
     animation: false,
     textStyle: FONT,
-    grid: { left: 8, right: 20, top: 34, bottom: 26, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
+    grid: CHART_GRID,
     xAxis: {
-      ...axis,
+      ...AXIS_STYLE,
       type: 'value',
       name: xName,
       nameLocation: 'middle',
@@ -88,7 +62,7 @@ function chartOption(series: readonly ChartSeries[], options: ChartOptions): ECh
       axisLabel: { ...FONT, hideOverlap: true, formatter: xLabel ?? shortNumber },
     },
     yAxis: {
-      ...axis,
+      ...AXIS_STYLE,
       type: yScale === 'log' ? 'log' : 'value',
       name: yName,
       nameLocation: 'end',
@@ -150,32 +124,4 @@ type Ends = readonly [x1: number, y1: number, x2: number, y2: number];
 
 function barLine([x1, y1, x2, y2]: Ends, stroke: string): object {
   return { type: 'line', shape: { x1, y1, x2, y2 }, style: { stroke, lineWidth: 1.2, opacity: 0.75 } };
-}
-
-/** Axis labels: 12k for 12000, no trailing zeros, powers of ten for tiny values. */
-function shortNumber(value: number): string {
-  if (value === 0) return '0';
-  const size = Math.abs(value);
-  if (size >= 10_000) return `${Number((value / 1000).toPrecision(4))}k`;
-  return size < 0.001 ? value.toExponential(0) : String(Number(value.toPrecision(4)));
-}
-
-/** Drops what only a script would use, gives the drawing a fluid width and a text for screen readers. */
-function tidy(svg: string, { xName, yName }: ChartOptions): string {
-  return svg
-    .replace(/<style[\s\S]*?<\/style>/g, '')
-    .replace(/ (?:class|pointer-events|ecmeta_\w+)="[^"]*"/g, '')
-    .replace(/<svg width="\d+" height="\d+"/, `<svg role="img" aria-label="${attribute(`${yName} against ${xName}`)}"`)
-    .replace(/ xmlns:xlink="[^"]*"| version="1.1"| baseProfile="full"/g, '')
-    .replace(/\n\s*/g, '');
-}
-
-/** ECharts counts drawings of the process in its ids; a hash keeps them unique within a page and equal from run to run. */
-function withStableIds(svg: string): string {
-  const neutral = svg.replace(/\bzr\d+-/g, 'zr-');
-  return neutral.replaceAll('zr-', `g${sha256(neutral).slice(0, 8)}-`);
-}
-
-function attribute(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }

@@ -10,6 +10,12 @@ export function section(title: string, figures: readonly (Figure | undefined)[])
 <div class="charts">${present.map(figureHtml)}</div>`;
 }
 
+/** Charts that need the page's whole width. */
+export function wideCharts(figures: readonly (Figure | undefined)[]): Html {
+  const present = figures.filter((figure) => figure !== undefined);
+  return present.length === 0 ? raw('') : html`<div class="charts wide">${present.map(figureHtml)}</div>`;
+}
+
 /** A chart with its title, legend and caption. */
 export function figureHtml({ title, caption, svg, legend }: Figure): Html {
   return html`<figure><h3>${title}</h3>${legend.length < 2 ? raw('') : legendHtml(legend)}${raw(svg)}<figcaption>${caption}</figcaption></figure>`;

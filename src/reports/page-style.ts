@@ -1,4 +1,4 @@
-/** @file Style of the report page. Series colours are those of line-chart.ts: distinct for colour-blind readers, one set per scheme. */
+/** @file Style of the report page. Series colours are those of chart-svg.ts: distinct for colour-blind readers, one set per scheme. */
 export const PAGE_STYLE = `
 :root { color-scheme: light dark; --page: #fbfbfa; --card: #fff; --ink: #1f2328; --muted: #5c646d; --line: #dfe2e6; --axis: #9aa1a9; --grid: #e9ebee;
   --alarm: #a4262c; --alarm-back: #fdf0ef; --note-back: #f3f4f6;
@@ -28,6 +28,8 @@ pre.wrap { white-space: pre-wrap; }
 td .detail, th .detail, .findings .detail { display: block; font-weight: normal; }
 figure .scroll { margin-top: 8px; border: 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px; }
+.charts.wide { grid-template-columns: 1fr; }
+.charts.wide figure > svg { max-width: none; }
 figure { margin: 0; padding: 14px 14px 8px; background: var(--card); border: 1px solid var(--line); border-radius: 8px; min-width: 0; }
 figure svg.plot, figure > svg { display: block; width: 100%; max-width: 680px; height: auto; }
 figcaption { margin-top: 4px; }

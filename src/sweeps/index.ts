@@ -1,6 +1,6 @@
 export { createSampler } from './create-sampler.ts';
 export { createScheduler } from './create-scheduler.ts';
-export { dominates } from './dominance.ts';
+export { crowdingDistances, dominates, hypervolume, hypervolumeContributions, paretoRanks } from './dominance.ts';
 export { evaluateFunction } from './functions.ts';
 export {
   type CandidateState,

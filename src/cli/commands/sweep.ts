@@ -79,12 +79,13 @@ Ctrl-C lets trials write checkpoints and ends with code 130; sweep resume goes o
     });
   sweep
     .command('results')
-    .description('all candidates with their figures')
+    .description('all candidates with their figures; writes sweep.html and sweep.csv, also of a sweep that is running')
     .argument('<sweep>', 'folder or id of the sweep')
+    .option('--baseline <candidate>', 'compare the front with this candidate, seed by seed', integerFrom(0))
     .addHelpText('after', '\nExample:\n  $ deepdefense sweep results sweeps/gfa-weights-20250102-030405-a1b2 --json')
-    .action(async (name: string) => {
+    .action(async (name: string, options: { readonly baseline?: number }) => {
       const { runSweepResults } = await import('../sweep/sweep-command.ts');
-      await runSweepResults(name, tools);
+      await runSweepResults(name, options, tools);
     });
   sweep
     .command('best')

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { loadSweep, resolveConfig, type SweepSource } from '../../config/index.ts';
 import { DeepDefenseError, EXIT_CODES } from '../../core/index.ts';
 import { openDataset } from '../../data/index.ts';
-import { finalCandidates, formatSweep } from '../../reports/index.ts';
+import { analyseSweep, formatSweep, writeSweepReport } from '../../reports/index.ts';
 import type { SweepRecord } from '../../sweeps/index.ts';
 import type { CommandTools } from '../command-definition.ts';
 import { dataProgressPrinter } from '../data-progress.ts';
@@ -94,7 +94,8 @@ async function runHere(options: RunHere, definition: SweepSource, { context, set
     workers,
     workerArgs: path === undefined ? [] : ['--data', resolve(path)],
   });
-  const lines = [formatSweep(record), `sweep folder ${folder}`];
+  const [page] = await writeSweepReport(record, folder);
+  const lines = [formatSweep(record, { frontOnly: true }), `report ${page}`, `sweep folder ${folder}`];
   if (record.state === 'stopped') lines.push(`stopped; go on with: deepdefense sweep resume ${folder}`);
   surroundings.result({ folder, ...record }, lines.join('\n'));
   if (interrupted) setExitCode(EXIT_CODES.INTERRUPTED);
@@ -148,18 +149,34 @@ export async function runSweepExtend(sweep: string, candidates: number, { contex
   context().result({ folder, candidates, running }, running ? 'extended' : `extended; go on with: deepdefense sweep resume ${folder}`);
 }
 
-/** All figures of a sweep. */
-export async function runSweepResults(sweep: string, { context }: CommandTools): Promise<void> {
-  const { record } = await readSweep(await findSweepFolder(sweep));
-  context().result(record, formatSweep(record));
+/** All figures of a sweep, so far; writes its report anew. */
+export async function runSweepResults(
+  sweep: string,
+  { baseline }: { readonly baseline?: number },
+  { context }: CommandTools,
+): Promise<void> {
+  const folder = await findSweepFolder(sweep);
+  const { record } = await readSweep(folder);
+  const options = baseline === undefined ? {} : { baseline };
+  const [page, table] = await writeSweepReport(record, folder, options);
+  context().result({ ...record, page, table }, `${formatSweep(record, options)}\nreport ${page}`);
 }
 
-/** The Pareto front, or of one objective the best candidate, with what it takes to run it. */
+/** The Pareto front, or of one objective the best candidate. */
 export async function runSweepBest(sweep: string, { context }: CommandTools): Promise<void> {
   const { record } = await readSweep(await findSweepFolder(sweep));
-  const { rung, finals } = finalCandidates(record);
-  const front = finals.filter(({ isOnFront }) => isOnFront);
-  context().result({ sweepId: record.sweepId, objectives: record.objectives, rung, seeds: record.seeds, front }, formatSweep(record, true));
+  const { pareto, warnings } = analyseSweep(record);
+  const { sweepId, objectives, seeds } = record;
+  const document = {
+    sweepId,
+    objectives,
+    seeds,
+    rung: pareto?.rung ?? null,
+    front: pareto?.front ?? [],
+    knee: pareto?.knee ?? null,
+    warnings,
+  };
+  context().result(document, formatSweep(record, { frontOnly: true }));
 }
 
 function measurementsIn({ candidates }: SweepRecord): number {

@@ -1,76 +1,96 @@
-/** @file A sweep as text for a terminal. */
-import type { ObjectiveRecord, ParameterValue, SweepRecord } from '../../sweeps/index.ts';
-import { finalCandidates, type FinalCandidate, type FinalFigure } from './final-figures.ts';
+/** @file A sweep as a terminal shows it: the front first, then what limits it, then the other candidates. */
+import Table from 'cli-table3';
+import type { SweepRecord } from '../../sweeps/index.ts';
+import { pText } from '../evaluation/cells.ts';
+import { type CandidateResult, finalResult } from './candidate-result.ts';
+import { pairCaution } from './comparison-sections.ts';
+import { frontSentence } from './front-section.ts';
+import { type PairedComparison } from './paired-seeds.ts';
+import { stateCounts, workerHours } from './setup-section.ts';
+import { analyseSweep, type SweepReportOptions } from './sweep-analysis.ts';
+import { differenceText, estimateText, intervalText, objectiveTitle, parametersText } from './sweep-text.ts';
 
-/** Lines of a table at most; the rest is in sweep.json. */
-const MOST_LINES = 25;
+/** More rows of candidates that aren't on the front are left to the report. */
+const MOST_ROWS = 30;
 
 /**
- * State, counts, the Pareto front and the other candidates of the highest rung with their figures, and what is to be kept in mind.
- * @param frontOnly leave the other candidates out
+ * No colours; the caller prints it.
+ * @param options `frontOnly` leaves out the other candidates
+ * @throws DeepDefenseError USAGE for a baseline that the sweep doesn't have
  */
-export function formatSweep(record: SweepRecord, frontOnly = false): string {
-  const { rung, finals } = finalCandidates(record);
-  const counts = new Map<string, number>();
-  for (const { state } of record.candidates) counts.set(state, (counts.get(state) ?? 0) + 1);
-  const shown = frontOnly ? finals.filter(({ isOnFront }) => isOnFront) : finals;
-  const lines = [
-    `${record.sweepId}: ${record.state}, ${record.subject}${record.dataset === '' ? '' : `, ${record.dataset}`}`,
-    `${record.sampler} with ${record.scheduler}, seed ${record.seed}, ${record.lanes} lanes, ${record.mode}; candidates: ${[...counts].map(([state, count]) => `${count} ${state}`).join(', ')}`,
-    ...headline(record, rung, finals),
-    ...shown.slice(0, MOST_LINES).map((final) => `  ${describe(final, record.objectives)}`),
-  ];
-  if (shown.length > MOST_LINES) lines.push(`  and ${shown.length - MOST_LINES} more, see sweep.json`);
-  return [...lines, ...remarks(record, finals), `decisions ${record.decisionsSha256}`].join('\n');
+export function formatSweep(record: SweepRecord, options: SweepReportOptions & { readonly frontOnly?: boolean } = {}): string {
+  const { pareto, warnings, paired } = analyseSweep(record, options);
+  const front = pareto?.front ?? [];
+  const names = new Set(front.map(({ candidate }) => candidate.candidate));
+  const others = (options.frontOnly === true ? [] : record.candidates)
+    .filter(({ candidate }) => !names.has(candidate))
+    .map((candidate) => ({ candidate, result: finalResult(record, candidate) }));
+  const hidden = others.length - MOST_ROWS;
+  return [
+    `${record.sweepId}: ${record.state}; candidates: ${stateCounts(record)}; ${workerHours(record)}`,
+    pareto === undefined ? '' : `${record.objectives.length === 1 ? 'BEST' : 'PARETO FRONT'}: ${frontSentence(record, pareto)}`,
+    front.length === 0
+      ? ''
+      : resultTable(
+          record,
+          front.map((result) => ({ candidate: result.candidate, result })),
+        ),
+    ...warnings.map(({ level, text }) => `${level === 'alarm' ? 'ALARM' : 'note'}: ${text}`),
+    paired === undefined ? '' : pairedLines(record, paired),
+    others.length === 0 ? '' : "other candidates, each on its highest rung; rows of different rungs can't be compared",
+    others.length === 0 ? '' : resultTable(record, others.slice(0, MOST_ROWS)),
+    hidden > 0 ? `and ${hidden} more; the report has all` : '',
+    'mean over seeds, in brackets the 95 % t interval, n = seeds',
+  ]
+    .filter((part) => part !== '')
+    .join('\n');
 }
 
-function headline({ rungs, objectives }: SweepRecord, rung: number, finals: readonly FinalCandidate[]): string[] {
-  if (finals.length === 0) return ['no candidate has been measured with all seeds yet'];
-  const { epochs = 0, attacks = [] } = rungs[rung] ?? {};
-  const under = attacks.length === 0 ? '' : ` under ${attacks.join(', ')}`;
-  const front = finals.filter(({ isOnFront }) => isOnFront).length;
-  const what = objectives.length > 1 ? `${front} of them on the Pareto front (*)` : 'the best is marked (*)';
-  return [`measured after ${epochs} epochs${under}: ${finals.length} candidates, ${what}; mean over seeds ± standard deviation (n)`];
+interface Row {
+  readonly candidate: SweepRecord['candidates'][number];
+  readonly result: CandidateResult | undefined;
 }
 
-function describe(
-  { candidate: { candidate, parameters }, figures, n, isOnFront }: FinalCandidate,
-  objectives: readonly ObjectiveRecord[],
-): string {
-  const values = objectives.map((objective, i) => `${objective.name} ${formatFigure(figures[i] as FinalFigure, objective)} (${n})`);
-  const drawn = Object.entries(parameters).map(([name, value]) => `${shortName(name)}=${formatParameter(value)}`);
-  return `${isOnFront ? '*' : ' '} ${candidate}: ${values.join(', ')} | ${drawn.join(' ')}`;
+function resultTable(record: SweepRecord, rows: readonly Row[]): string {
+  const head = ['#', 'state', 'rung', ...record.objectives.map(objectiveTitle), 'parameters'];
+  const table = new Table({
+    head,
+    colAligns: head.map((_, column) => (column === 0 || (column > 1 && column < head.length - 1) ? 'right' : 'left')),
+    colWidths: head.map((_, column) => (column === head.length - 1 ? PARAMETER_WIDTH : null)),
+    wordWrap: true,
+    style: { head: [], border: [] },
+  });
+  for (const { candidate, result } of rows)
+    table.push([
+      String(candidate.candidate),
+      candidate.state,
+      result === undefined ? '-' : String(result.rung),
+      ...record.objectives.map((objective, index) => {
+        const estimate = result?.estimates[index];
+        if (estimate === undefined) return '-';
+        const { value } = estimateText(objective, estimate);
+        return estimate.interval === undefined
+          ? `${value}\nn = ${estimate.n}`
+          : `${value} [${intervalText(objective, estimate.interval)}]\nn = ${estimate.n}`;
+      }),
+      parametersText(record, candidate),
+    ]);
+  return table.toString();
 }
 
-/** `45.2 ± 0.8 %`. */
-function formatFigure({ mean, deviation }: FinalFigure, { unit }: ObjectiveRecord): string {
-  const show = (value: number) => (unit === 'share' ? (value * 100).toFixed(1) : String(Number(value.toPrecision(4))));
-  const spread = deviation === undefined ? '' : ` ± ${show(deviation)}`;
-  return `${show(mean)}${spread}${unit === 'share' ? ' %' : unit === '' ? '' : ` ${unit}`}`;
-}
+const PARAMETER_WIDTH = 60;
 
-function formatParameter(value: ParameterValue): string {
-  return typeof value === 'number' ? String(Number(value.toPrecision(3))) : Array.isArray(value) ? value.join('+') : String(value);
-}
-
-/** The last parts of a key say enough on a line. */
-function shortName(name: string): string {
-  return name.split('.').slice(-2).join('.');
-}
-
-function remarks({ seeds, candidates, workerSeconds }: SweepRecord, finals: readonly FinalCandidate[]): string[] {
-  const flagged = candidates.filter(({ measurements }) => measurements.some(({ flags }) => flags.length > 0));
-  const failed = candidates.filter(({ state }) => state === 'failed');
-  const lines = [`worker time ${(workerSeconds / 3600).toFixed(2)} hours`];
-  if (finals.length > 0 && seeds.length === 1)
-    lines.push(
-      'one seed each: differences as large as those between seeds mean nothing; sweep again with several seeds before you believe an order',
-    );
-  if (flagged.length > 0)
-    lines.push(`masked gradients are suspected of ${flagged.length} candidates: ${flagged.map(({ candidate }) => candidate).join(', ')}`);
-  for (const { candidate, measurements } of failed.slice(0, 5)) {
-    const error = measurements.find((each) => each.error !== undefined)?.error;
-    lines.push(`candidate ${candidate} failed: ${error?.code ?? ''} ${error?.message.split('\n', 1)[0] ?? ''}`);
-  }
-  return lines;
+function pairedLines({ objectives }: SweepRecord, paired: PairedComparison): string {
+  const lines = paired.differences.flatMap(({ candidate, objective, rung, difference, p, adjusted }) => {
+    const own = objectives[objective];
+    if (own === undefined) return [];
+    const range = difference.interval === undefined ? 'no interval' : `[${intervalText(own, difference.interval)}]`;
+    return [
+      `  #${candidate.candidate} ${own.name}: ${differenceText(own, difference.mean)} ${range}, n = ${difference.n} on rung ${rung}, p = ${pText(p)}, adjusted ${pText(adjusted)}`,
+    ];
+  });
+  const caution = pairCaution(paired);
+  return [`against candidate #${paired.baseline.candidate}, seed by seed:`, ...lines, ...(caution === '' ? [] : [`  ${caution}`])].join(
+    '\n',
+  );
 }

@@ -1,0 +1,60 @@
+/** @file All candidates of a sweep: a table, the rungs they reached, their lines through the space, and what went wrong. */
+import type { CandidateRecord, SweepRecord } from '../../sweeps/index.ts';
+import { table } from '../evaluation/cells.ts';
+import { type Html, html, raw } from '../html.ts';
+import { section, wideCharts } from '../page-parts.ts';
+import { finalResult, widestRung } from './candidate-result.ts';
+import { estimateCells } from './front-section.ts';
+import { parallelFigure } from './parallel-chart.ts';
+import type { ParetoFront } from './pareto-front.ts';
+import { rungFigure } from './progress-charts.ts';
+import { objectiveTitle, parametersText } from './sweep-text.ts';
+
+/** Longer tables are folded. */
+const MOST_OPEN = 40;
+
+export function candidateSection(record: SweepRecord, pareto: ParetoFront | undefined): Html {
+  const rung = widestRung(record);
+  const lines = pareto === undefined || rung === undefined ? undefined : parallelFigure(record, pareto, rung);
+  return html`${section('Candidates', [rungFigure(record)])}
+${wideCharts([lines])}
+${candidateTable(record, pareto)}`;
+}
+
+function candidateTable(record: SweepRecord, pareto: ParetoFront | undefined): Html {
+  const onFront = new Set(pareto?.front.map(({ candidate }) => candidate.candidate));
+  const head = ['Candidate', 'Parameters', 'Rung, epochs', ...record.objectives.map(objectiveTitle)];
+  const rows = record.candidates.map((candidate) => {
+    const result = finalResult(record, candidate);
+    const where = result === undefined ? '–' : `${result.rung}, ${result.epochs}`;
+    const missing =
+      result !== undefined && !result.complete ? html`<span class="detail">${result.seeds} of ${result.allSeeds} seeds</span>` : raw('');
+    const name = onFront.has(candidate.candidate)
+      ? html`<strong>#${candidate.candidate}</strong><span class="detail">on the front</span>`
+      : html`#${candidate.candidate}`;
+    return html`<tr><th scope="row">${name}<span class="detail">${candidate.state}</span></th><td>${parametersText(record, candidate)}</td><td>${where}${missing}</td>${estimateCells(record, result?.estimates ?? [])}</tr>`;
+  });
+  return html`<details${raw(rows.length <= MOST_OPEN ? ' open' : '')}><summary>All ${rows.length} candidates</summary>${table(head, rows, 3)}</details>
+<p class="detail">Of each candidate the highest rung on which all of its seeds were measured, or any, where there is none. Rows of different rungs can't be compared. Mean over seeds, 95 % t interval, standard deviation, n = number of seeds.</p>`;
+}
+
+/** Signs of masked gradients and errors; nothing when there are none. */
+export function problemSection({ candidates }: SweepRecord): Html {
+  const rows = candidates.flatMap(problemRows);
+  if (rows.length === 0)
+    return html`<h2>Flags and failures</h2>
+<p>None: no trial failed or was stopped, and no measurement looked like masked gradients.</p>`;
+  return html`<h2>Flags and failures</h2>
+${table(['Candidate', 'State', 'Seed, rung', 'What'], rows, 4)}
+<p class="detail">A flag is a figure that an honestly robust network doesn't produce; docs/red-flags.md says what to do.</p>`;
+}
+
+function problemRows({ candidate, state, reason, measurements }: CandidateRecord): Html[] {
+  const row = (where: string, what: Html): Html =>
+    html`<tr><th scope="row">#${candidate}</th><td>${state}</td><td>${where}</td><td>${what}</td></tr>`;
+  const own = measurements.flatMap(({ seed, rung, flags, error }) => [
+    ...flags.map((flag) => row(`${seed}, ${rung}`, html`${flag}`)),
+    ...(error === undefined ? [] : [row(`${seed}, ${rung}`, html`<code>${error.code}</code> ${error.message}`)]),
+  ]);
+  return reason === '' ? own : [row('', html`${reason}`), ...own];
+}
