@@ -46,10 +46,19 @@ describe('runCli', () => {
     expect((await run('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
+  it.each([[['worker']], [['worker', '--coordinator', 'here:1', '--sweep', 'there:2']], [['sweep']]])(
+    'usage: %j says what is missing and ends with code 2',
+    async (args) => {
+      const { code, stdout, stderr } = await run(...args);
+      expect(code).toBe(2);
+      expect(stdout).toBe('');
+      expect(stderr).toMatch(/^error USAGE: .+\n {2}expected: /);
+    },
+  );
+
   it.each([
     [['trian']],
     [['train', '--wrokers', '2']],
-    [['worker']],
     [['config', 'shwo']],
     [['worker', '--coordinator', 'nowhere']],
     [['train', '--workers', '1.5']],

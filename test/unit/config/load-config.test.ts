@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadConfig, PRESETS, resolveConfig } from '../../../src/config/index.ts';
+import { loadConfig, loadSweep, PRESETS, resolveConfig } from '../../../src/config/index.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -119,7 +119,9 @@ describe('loadConfig', () => {
     const examples = new URL('../../../examples/', import.meta.url);
     const files = (await readdir(examples)).filter((name) => name.endsWith('.yaml'));
     expect(files).toContain('cifar10-deep.yaml');
-    for (const name of files)
+    for (const name of files.filter((each) => each.startsWith('sweep-')))
+      expect((await loadSweep({ file: new URL(name, examples).pathname })).sweep.name).toBe(name.slice('sweep-'.length, -'.yaml'.length));
+    for (const name of files.filter((each) => !each.startsWith('sweep-')))
       expect((await loadConfig({ file: new URL(name, examples).pathname })).name).toBe(name.slice(0, -'.yaml'.length));
   });
 });
