@@ -45,16 +45,17 @@ export function problemSection({ candidates }: SweepRecord): Html {
     return html`<h2>Flags and failures</h2>
 <p>None: no trial failed or was stopped, and no measurement looked like masked gradients.</p>`;
   return html`<h2>Flags and failures</h2>
-${table(['Candidate', 'State', 'Seed, rung', 'What'], rows, 4)}
+${table(['Candidate', 'State', 'What', 'Seed, rung'], rows, 4)}
 <p class="detail">A flag is a figure that an honestly robust network doesn't produce; docs/red-flags.md says what to do.</p>`;
 }
 
+/** The reason, then every flag and error once, with the measurements that have it. */
 function problemRows({ candidate, state, reason, measurements }: CandidateRecord): Html[] {
-  const row = (where: string, what: Html): Html =>
-    html`<tr><th scope="row">#${candidate}</th><td>${state}</td><td>${where}</td><td>${what}</td></tr>`;
-  const own = measurements.flatMap(({ seed, rung, flags, error }) => [
-    ...flags.map((flag) => row(`${seed}, ${rung}`, html`${flag}`)),
-    ...(error === undefined ? [] : [row(`${seed}, ${rung}`, html`<code>${error.code}</code> ${error.message}`)]),
-  ]);
-  return reason === '' ? own : [row('', html`${reason}`), ...own];
+  const where = new Map<string, string[]>();
+  for (const { seed, rung, flags, error } of measurements)
+    for (const text of [...flags, ...(error === undefined ? [] : [`${error.code}: ${error.message}`])])
+      where.set(text, [...(where.get(text) ?? []), `${seed}, ${rung}`]);
+  const row = (text: string, places: readonly string[]): Html =>
+    html`<tr><th scope="row">#${candidate}</th><td>${state}</td><td>${text}</td><td>${places.join('; ')}</td></tr>`;
+  return [...(reason === '' || where.has(reason) ? [] : [row(reason, [])]), ...[...where].map(([text, places]) => row(text, places))];
 }

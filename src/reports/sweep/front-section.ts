@@ -2,7 +2,7 @@
 import type { SweepRecord } from '../../sweeps/index.ts';
 import { table } from '../evaluation/cells.ts';
 import { type Html, html } from '../html.ts';
-import { section } from '../page-parts.ts';
+import { section, wideCharts } from '../page-parts.ts';
 import type { MeanEstimate } from '../statistics/student-t.ts';
 import type { CandidateResult } from './candidate-result.ts';
 import { objectiveFigures } from './objective-chart.ts';
@@ -19,7 +19,7 @@ export function frontSection(record: SweepRecord, pareto: ParetoFront): Html {
 <p>${frontSentence(record, pareto)}</p>
 ${table(head, rows, 2)}
 <p class="detail">Mean over seeds, 95 % t interval, standard deviation and n = number of seeds, on rung ${rung}. ${compared.length} candidates are complete there and were compared; results of other rungs are after other numbers of epochs or under other attacks.</p>
-${section('Objectives', objectiveFigures(record, pareto))}
+${wideCharts(objectiveFigures(record, pareto))}
 ${section('Progress', progressFigures(record, pareto))}`;
 }
 
@@ -27,8 +27,9 @@ ${section('Progress', progressFigures(record, pareto))}`;
 export function frontSentence(record: SweepRecord, { front, hypervolume, worst, knee, compared, rung }: ParetoFront): string {
   const { objectives, seeds } = record;
   const n = seeds.length === 1 ? 'one seed each (n = 1), so that no interval can be given' : `${seeds.length} seeds each`;
-  const start = `${front.length} of ${compared.length} candidates on rung ${rung} ${front.length === 1 ? "isn't" : "aren't"} beaten by another in every objective; ${n}.`;
-  if (objectives.length === 1) return start.replace('in every objective', `in ${objectives[0]?.name}`);
+  const counts = `${front.length} of ${compared.length} candidates on rung ${rung}`;
+  if (objectives.length === 1) return `${counts} ${front.length === 1 ? 'has' : 'have'} the best mean of ${objectives[0]?.name}; ${n}.`;
+  const start = `${counts} ${front.length === 1 ? 'is' : 'are'} on the front: no other is at least as good in every objective and better in one; ${n}.`;
   const reference = objectives.map((objective, index) => `${objective.name} ${valueText(objective, worst[index] as number)}`).join(', ');
   const volume =
     hypervolume === undefined
