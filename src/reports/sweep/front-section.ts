@@ -38,7 +38,7 @@ export function frontSentence(record: SweepRecord, { front, hypervolume, worst, 
   const where =
     knee === undefined
       ? objectives.length === 2
-        ? ' The front has no knee: no point lies before the chord between its ends.'
+        ? ` The front has no knee: ${front.length < 3 ? 'it takes three points' : 'no point lies before the chord between its ends'}.`
         : ''
       : ` The knee, farthest before the chord between the ends, is candidate #${knee.candidate.candidate}.`;
   return start + volume + where;

@@ -33,7 +33,7 @@ export function paretoFront(record: SweepRecord): ParetoFront | undefined {
     record.objectives.map((_, objective) => pick(...losses.map((each) => each[objective] as number)));
   const [worst, best] = [side(Math.max), side(Math.min)];
   const box = best.reduce((product, low, objective) => product * ((worst[objective] as number) - low), 1);
-  const hypervolumes = box > 0 ? losses.map((_, index) => hypervolume(losses.slice(0, index + 1), worst) / box) : [];
+  const hypervolumes = box > 0 ? volumesSoFar(losses, worst).map((volume) => volume / box) : [];
   return {
     rung,
     compared,
@@ -43,6 +43,19 @@ export function paretoFront(record: SweepRecord): ParetoFront | undefined {
     hypervolumes,
     knee: knee === undefined ? undefined : front[knee],
   };
+}
+
+/** The hypervolume of the first, of the first two, and so on. */
+function volumesSoFar(losses: readonly Losses[], reference: Losses): readonly number[] {
+  let front: readonly Losses[] = [];
+  let volume = 0;
+  return losses.map((each) => {
+    // Computed anew only where the front changes, which it seldom does.
+    if (front.some((other) => dominates(other, each))) return volume;
+    front = [...front.filter((other) => !dominates(each, other)), each];
+    volume = hypervolume(front, reference);
+    return volume;
+  });
 }
 
 /** Indices of vectors that no other dominates (nowhere worse, somewhere better); equal ones are all kept. */
@@ -62,21 +75,15 @@ export function hypervolume(losses: readonly Losses[], reference: Losses): numbe
   const inside = losses.filter((each) => each.every((value, i) => value < (reference[i] as number)));
   if (inside.length === 0) return 0;
   const last = reference.length - 1;
-  const end = reference[last] as number;
-  if (last === 0) return end - Math.min(...inside.map(([value]) => value as number));
-  const sorted = inside.toSorted((a, b) => (a[last] as number) - (b[last] as number));
+  if (last === 0) return (reference[0] as number) - Math.min(...inside.map(([value]) => value as number));
+  const sorted = frontOf(inside)
+    .map((index) => inside[index] as Losses)
+    .sort((a, b) => (a[last] as number) - (b[last] as number));
   return sorted.reduce((sum, each, index) => {
     const depth = ((sorted[index + 1] ?? reference)[last] as number) - (each[last] as number);
     if (depth === 0) return sum;
     const slice = sorted.slice(0, index + 1).map((one) => one.slice(0, last));
-    return (
-      sum +
-      depth *
-        hypervolume(
-          frontOf(slice).map((i) => slice[i] as Losses),
-          reference.slice(0, last),
-        )
-    );
+    return sum + depth * hypervolume(slice, reference.slice(0, last));
   }, 0);
 }
 

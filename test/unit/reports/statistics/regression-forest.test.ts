@@ -23,7 +23,8 @@ describe('growForest', () => {
     expect(Math.abs(unseenR2(forest) - 0.952)).toBeLessThan(0.015);
     const importances = permutationImportances(forest, 40, [1]);
     // Loss of its out-of-bag R^2 under 40 shuffles, mean over the three seeds.
-    for (const [feature, expected] of [0.97, 0.698, 0, 0.014].entries()) expect(Math.abs((importances[feature] as number) - expected)).toBeLessThan(0.05);
+    for (const [feature, expected] of [0.97, 0.698, 0, 0.014].entries())
+      expect(Math.abs((importances[feature] as number) - expected)).toBeLessThan(0.05);
   });
 
   it('growForest: grows the same trees from the same key and others from another', () => {
