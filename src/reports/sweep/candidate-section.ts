@@ -8,7 +8,7 @@ import { estimateCells } from './front-section.ts';
 import { parallelFigure } from './parallel-chart.ts';
 import type { ParetoFront } from './pareto-front.ts';
 import { rungFigure } from './progress-charts.ts';
-import { objectiveTitle, parametersText } from './sweep-text.ts';
+import { objectiveTitle, parameterWriter } from './sweep-text.ts';
 
 /** Longer tables are folded. */
 const MOST_OPEN = 40;
@@ -24,6 +24,7 @@ ${candidateTable(record, pareto)}`;
 function candidateTable(record: SweepRecord, pareto: ParetoFront | undefined): Html {
   const onFront = new Set(pareto?.front.map(({ candidate }) => candidate.candidate));
   const head = ['Candidate', 'Parameters', 'Rung, epochs', ...record.objectives.map(objectiveTitle)];
+  const write = parameterWriter(record);
   const rows = record.candidates.map((candidate) => {
     const result = finalResult(record, candidate);
     const where = result === undefined ? '–' : `${result.rung}, ${result.epochs}`;
@@ -32,7 +33,7 @@ function candidateTable(record: SweepRecord, pareto: ParetoFront | undefined): H
     const name = onFront.has(candidate.candidate)
       ? html`<strong>#${candidate.candidate}</strong><span class="detail">on the front</span>`
       : html`#${candidate.candidate}`;
-    return html`<tr><th scope="row">${name}<span class="detail">${candidate.state}</span></th><td>${parametersText(record, candidate)}</td><td>${where}${missing}</td>${estimateCells(record, result?.estimates ?? [])}</tr>`;
+    return html`<tr><th scope="row">${name}<span class="detail">${candidate.state}</span></th><td>${write(candidate)}</td><td>${where}${missing}</td>${estimateCells(record, result?.estimates ?? [])}</tr>`;
   });
   return html`<details${raw(rows.length <= MOST_OPEN ? ' open' : '')}><summary>All ${rows.length} candidates</summary>${table(head, rows, 3)}</details>
 <p class="detail">Of each candidate the highest rung on which all of its seeds were measured, or any, where there is none. Rows of different rungs can't be compared. Mean over seeds, 95 % t interval, standard deviation, n = number of seeds.</p>`;

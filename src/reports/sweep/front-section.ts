@@ -8,12 +8,13 @@ import type { CandidateResult } from './candidate-result.ts';
 import { objectiveFigures } from './objective-chart.ts';
 import type { ParetoFront } from './pareto-front.ts';
 import { progressFigures } from './progress-charts.ts';
-import { estimateText, objectiveTitle, parametersText, valueText } from './sweep-text.ts';
+import { estimateText, objectiveTitle, parameterWriter, valueText } from './sweep-text.ts';
 
 export function frontSection(record: SweepRecord, pareto: ParetoFront): Html {
   const { front, knee, rung, compared } = pareto;
   const head = ['Candidate', 'Parameters', ...record.objectives.map(objectiveTitle)];
-  const rows = front.map((result) => frontRow(record, result, result === knee));
+  const write = parameterWriter(record);
+  const rows = front.map((result) => frontRow(record, result, write(result.candidate), result === knee));
   const single = record.objectives.length === 1;
   return html`<h2>${single ? 'Best candidate' : 'Pareto front'}</h2>
 <p>${frontSentence(record, pareto)}</p>
@@ -44,13 +45,13 @@ export function frontSentence(record: SweepRecord, { front, hypervolume, worst, 
   return start + volume + where;
 }
 
-function frontRow(record: SweepRecord, result: CandidateResult, isKnee: boolean): Html {
+function frontRow(record: SweepRecord, result: CandidateResult, parameters: string, isKnee: boolean): Html {
   const { candidate, flags } = result;
   const marks = [
     isKnee ? html`<span class="detail">knee</span>` : html``,
     ...flags.map((flag) => html`<span class="detail">${flag}</span>`),
   ];
-  return html`<tr><th scope="row">#${candidate.candidate}${marks}</th><td>${parametersText(record, candidate)}</td>${estimateCells(record, result.estimates)}</tr>`;
+  return html`<tr><th scope="row">#${candidate.candidate}${marks}</th><td>${parameters}</td>${estimateCells(record, result.estimates)}</tr>`;
 }
 
 /** One cell per objective. */
