@@ -75,15 +75,21 @@ export function hypervolume(losses: readonly Losses[], reference: Losses): numbe
   const inside = losses.filter((each) => each.every((value, i) => value < (reference[i] as number)));
   if (inside.length === 0) return 0;
   const last = reference.length - 1;
-  if (last === 0) return (reference[0] as number) - Math.min(...inside.map(([value]) => value as number));
-  const sorted = frontOf(inside)
-    .map((index) => inside[index] as Losses)
-    .sort((a, b) => (a[last] as number) - (b[last] as number));
+  const end = reference[last] as number;
+  if (last === 0) return end - Math.min(...inside.map(([value]) => value as number));
+  const sorted = inside.toSorted((a, b) => (a[last] as number) - (b[last] as number));
   return sorted.reduce((sum, each, index) => {
     const depth = ((sorted[index + 1] ?? reference)[last] as number) - (each[last] as number);
     if (depth === 0) return sum;
     const slice = sorted.slice(0, index + 1).map((one) => one.slice(0, last));
-    return sum + depth * hypervolume(slice, reference.slice(0, last));
+    return (
+      sum +
+      depth *
+        hypervolume(
+          frontOf(slice).map((i) => slice[i] as Losses),
+          reference.slice(0, last),
+        )
+    );
   }, 0);
 }
 

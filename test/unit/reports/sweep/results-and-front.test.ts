@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { completeResults, finalResult, highestRung, resultOn, widestRung } from '../../../../src/reports/sweep/candidate-result.ts';
-import { frontOf, hypervolume, kneeOf, paretoFront } from '../../../../src/reports/sweep/pareto-front.ts';
+import { frontOf, kneeOf, paretoFront } from '../../../../src/reports/sweep/pareto-front.ts';
 import type { CandidateRecord, SweepRecord } from '../../../../src/sweeps/index.ts';
 import { type MadeUpCandidate, madeUpSweep } from '../../../support/sweep-records.ts';
 
 const at = (record: SweepRecord, candidate: number): CandidateRecord => record.candidates[candidate] as CandidateRecord;
+
+const inRows = (values: readonly number[], width: number): number[][] =>
+  Array.from({ length: values.length / width }, (_, row) => values.slice(row * width, (row + 1) * width));
 
 describe('results of a candidate', () => {
   const three = [
@@ -100,34 +103,20 @@ describe('Pareto front', () => {
     ).toEqual([0, 1, 3, 4]);
   });
 
-  it('hypervolume: is that of pymoo', () => {
-    // pymoo 0.6.2, HV(ref_point)(points); the second also by inclusion and exclusion.
-    expect(
-      hypervolume(
-        [
-          [0.1, 0.7],
-          [0.2, 0.35],
-          [0.5, 0.3],
-          [0.9, 0.1],
-          [0.4, 0.8],
-        ],
-        [1.1, 0.9],
-      ),
-    ).toBeCloseTo(0.585, 12);
-    expect(
-      hypervolume(
-        [
-          [1, 5, 2],
-          [3, 2, 4],
-          [2, 4, 1],
-          [4, 1, 3],
-          [2, 3, 5],
-        ],
-        [6, 6, 6],
-      ),
-    ).toBe(67);
-    expect(hypervolume([[2], [3]], [7])).toBe(5);
-    expect(hypervolume([[2, 8]], [7, 7])).toBe(0);
+  it('paretoFront: has the hypervolume of pymoo, as a share of the box of observed values', () => {
+    const share = (points: readonly (readonly number[])[]): number | undefined =>
+      paretoFront(
+        madeUpSweep({
+          candidates: points.map((point) => ({ values: [[point]] })),
+          fields: { objectives: (points[0] ?? []).map((_, i) => ({ name: `value${i}`, goal: 'minimize', unit: '' })) },
+        }),
+      )?.hypervolume;
+    // pymoo 0.6.2, HV(ref_point)(points) with the worst of each column as reference: 0.585 of 0.8 and 48 of 100.
+    const two = [0.1, 0.7, 0.2, 0.35, 0.5, 0.3, 0.9, 0.1, 0.4, 0.8, 1.1, 0.9];
+    expect(share(inRows(two, 2))).toBeCloseTo(0.585 / 0.8, 12);
+    const three = [1, 5, 2, 3, 2, 4, 2, 4, 1, 4, 1, 3, 2, 3, 5, 5, 6, 6];
+    expect(share(inRows(three, 3))).toBeCloseTo(0.48, 12);
+    expect(share(inRows(three.toReversed(), 3).map((row) => row.toReversed()))).toBeCloseTo(0.48, 12);
   });
 
   it('kneeOf: is the point farthest before the chord, whatever the scales', () => {
