@@ -33,6 +33,8 @@ export function barChart(series: readonly BarSeries[], { labels, xName, width = 
     xAxis: {
       ...AXIS_STYLE,
       type: 'value',
+      // Estimates that are 0 but for noise don't need an axis to the left.
+      min: ({ min, max }: { min: number; max: number }) => (min > -0.05 * max ? 0 : undefined),
       name: xName,
       nameLocation: 'middle',
       nameGap: 26,

@@ -26,8 +26,10 @@ td.number, th.number { text-align: right; white-space: nowrap; font-variant-nume
 td.wrap { white-space: normal; }
 pre.wrap { white-space: pre-wrap; }
 td .detail, th .detail, .findings .detail { display: block; font-weight: normal; }
+.heat th, .heat td { padding: 5px 8px; font-size: .86rem; }
 figure .scroll { margin-top: 8px; border: 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px; }
+.charts + .charts { margin-top: 16px; }
 .charts.wide { grid-template-columns: 1fr; }
 .charts.wide figure > svg { max-width: none; }
 figure { margin: 0; padding: 14px 14px 8px; background: var(--card); border: 1px solid var(--line); border-radius: 8px; min-width: 0; }

@@ -20,8 +20,17 @@ export function meanOf(values: readonly number[]): MeanEstimate {
   const mean = values.reduce((sum, value) => sum + value, 0) / n;
   if (n === 1) return { mean, sd: undefined, n, interval: undefined };
   const sd = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1));
-  const half = (studentQuantile(0.975, n - 1) * sd) / Math.sqrt(n);
+  const half = (quantile975(n - 1) * sd) / Math.sqrt(n);
   return { mean, sd, n, interval: { low: mean - half, high: mean + half } };
+}
+
+const KNOWN_975 = new Map<number, number>();
+
+/** Kept, since a report needs the same few hundreds of times. */
+function quantile975(freedom: number): number {
+  const value = KNOWN_975.get(freedom) ?? studentQuantile(0.975, freedom);
+  KNOWN_975.set(freedom, value);
+  return value;
 }
 
 /** P(T <= t) for `freedom` >= 1 degrees of freedom. */

@@ -11,29 +11,26 @@ import { differenceText, estimateText, intervalText, objectiveTitle, valueText }
 export function groupSection(record: SweepRecord, comparisons: readonly GroupComparison[]): Html {
   if (comparisons.length === 0) return raw('');
   return html`<h2>First against Deep: which layers are aligned</h2>
-<p>Candidates by the layers with a weight above 0, whatever their other parameters are. The sampler chose the candidates, not a lottery: p says how surprising a difference would be among candidates drawn alike, and it isn't more than that.</p>
+<p>Candidates by the layers with a weight above 0, whatever their other parameters are. First: the input only; Deep: feature layers only; both: the input and feature layers. A sampler that learns doesn't draw candidates at random, so p describes the difference and proves nothing.</p>
 ${comparisons.map((comparison) => groupTables(record, comparison))}
 <p class="detail">Median over the candidates' means with its distribution-free 95 % interval (from 6 candidates on). The best of a larger group is better by chance alone: compare medians. p: Mann-Whitney, two-sided; adjusted after Holm over all tests of a rung.</p>`;
 }
 
 function groupTables({ objectives }: SweepRecord, { rung, groups, tests }: GroupComparison): Html {
-  const head = [
-    'Group',
-    'Candidates',
-    ...objectives.flatMap((objective) => [`Median ${objectiveTitle(objective)}`, `Best ${objective.name}`]),
-  ];
-  const rows = groups.map((group) => {
-    const cells = objectives.flatMap((objective, index) => groupCells(group, objective, index));
-    return html`<tr><th scope="row">${group.name}</th><td class="number">${group.members.length}</td>${cells}</tr>`;
-  });
+  const rows = objectives.flatMap((objective, index) =>
+    groups.map(
+      (group) =>
+        html`<tr><th scope="row">${objectiveTitle(objective)}</th><td>${group.name}</td><td class="number">${group.members.length}</td>${groupCells(group, objective, index)}</tr>`,
+    ),
+  );
   const testRows = tests.map(
     ({ objective, first, second, firstBetter, p, adjusted }) =>
       html`<tr><th scope="row">${objectives[objective]?.name ?? ''}</th><td>${first} against ${second}</td><td class="number">${(100 * firstBetter).toFixed(0)} %</td><td class="number">${pText(p)}</td><td class="number">${pText(adjusted)}</td></tr>`,
   );
   return html`<h3>On rung ${rung}</h3>
-${table(head, rows)}
+${table(['Objective', 'Group', 'Candidates', 'Median', 'Best'], rows, 2)}
 <p></p>
-${table(['Objective', 'Groups', 'First is better', 'p', 'p adjusted'], testRows, 2)}`;
+${table(['Objective', 'Groups', 'Former is better', 'p', 'p adjusted'], testRows, 2)}`;
 }
 
 function groupCells({ medians, best }: GroupSummary, objective: ObjectiveRecord, index: number): readonly Html[] {
@@ -72,7 +69,9 @@ ${differences.length === 0 ? html`<p>Nothing to compare.</p>` : table(['Candidat
 export function pairCaution({ differences, lower }: PairedComparison): string {
   const most = Math.max(0, ...differences.map(({ difference }) => difference.n));
   if (most === 0) return 'No pair of equal seed and rung was measured.';
-  const where = lower ? 'The baseline has no result on the rung of the front: compared is a lower one, which chose the front. ' : '';
+  const where = lower
+    ? 'The baseline has no result on the rung of the front: compared is a lower one, whose results promoted the front. '
+    : '';
   if (canBeSignificant(most)) return where;
   return `${where}With ${most} ${most === 1 ? 'pair' : 'pairs'} no signed-rank test can be significant: its smallest p is ${formatNumber(2 ** (1 - most))}, and 6 pairs are needed for p < 0.05.`;
 }

@@ -8,7 +8,7 @@ import { frontSentence } from './front-section.ts';
 import { type PairedComparison } from './paired-seeds.ts';
 import { stateCounts, workerHours } from './setup-section.ts';
 import { analyseSweep, type SweepReportOptions } from './sweep-analysis.ts';
-import { differenceText, estimateText, intervalText, objectiveTitle, parametersText } from './sweep-text.ts';
+import { differenceText, estimateText, intervalText, objectiveTitle, parameterWriter } from './sweep-text.ts';
 
 /** More rows of candidates that aren't on the front are left to the report. */
 const MOST_ROWS = 30;
@@ -60,6 +60,7 @@ function resultTable(record: SweepRecord, rows: readonly Row[]): string {
     wordWrap: true,
     style: { head: [], border: [] },
   });
+  const write = parameterWriter(record);
   for (const { candidate, result } of rows)
     table.push([
       String(candidate.candidate),
@@ -73,7 +74,7 @@ function resultTable(record: SweepRecord, rows: readonly Row[]): string {
           ? `${value}\nn = ${estimate.n}`
           : `${value} [${intervalText(objective, estimate.interval)}]\nn = ${estimate.n}`;
       }),
-      parametersText(record, candidate),
+      write(candidate),
     ]);
   return table.toString();
 }

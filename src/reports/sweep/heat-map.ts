@@ -44,7 +44,7 @@ export function heatMap(record: SweepRecord, { objective, rung }: Sensitivity, f
   const body = cells.map(
     (line, row) => html`<tr><th scope="row">${rows.labels[row] ?? ''}</th>${line.map((own) => cell(own, goal, low, high))}</tr>`,
   );
-  return html`<figure><h3>${goal.name} over ${firstName} and ${secondName}</h3>${table([`${firstName} \\ ${secondName}`, ...cols.labels], body)}
+  return html`<figure class="heat"><h3>${goal.name} over ${firstName} and ${secondName}</h3>${table([`${firstName} \\ ${secondName}`, ...cols.labels], body)}
 <figcaption>Mean over the n candidates of a bin, rung ${rung}; stronger colour = ${goal.goal === 'maximize' ? 'larger' : 'smaller'}, which is better. Other parameters differ within a bin; bins of few candidates say little.</figcaption></figure>`;
 }
 
@@ -68,7 +68,7 @@ function binning(record: SweepRecord, { name, feature, values }: ParameterColumn
   const { scale, low = 0, high = 1 } = limits(record, name);
   const at = (place: number): string =>
     parameterText(Number((scale === 'log' ? low * (high / low) ** place : low + place * (high - low)).toPrecision(2)));
-  const ranges = Array.from({ length: BINS }, (_, bin) => `${at(bin / BINS)} to ${at((bin + 1) / BINS)}`);
+  const ranges = Array.from({ length: BINS }, (_, bin) => `${at(bin / BINS)}–${at((bin + 1) / BINS)}`);
   const off = values.includes(ATOM) ? 1 : 0;
   return {
     labels: off === 1 ? ['off', ...ranges] : ranges,

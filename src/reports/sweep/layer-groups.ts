@@ -37,10 +37,5 @@ export function layerGroups({ parameters }: Pick<SweepRecord, 'parameters'>): re
       return on.includes(INPUT_LAYER) === withInput && on.some((layer) => layer !== INPUT_LAYER) === withFeatures;
     },
   });
-  return [
-    group('First (input only)', true, false),
-    group('Deep (feature layers only)', false, true),
-    group('both', true, true),
-    group('no layer', false, false),
-  ];
+  return [group('First', true, false), group('Deep', false, true), group('both', true, true), group('none', false, false)];
 }

@@ -36,9 +36,9 @@ function objectiveFigure({ objectives, seeds }: SweepRecord, { rung, compared, f
   };
   const kneeNote = knee === undefined ? '' : ` Candidate #${knee.candidate.candidate} is the knee.`;
   return {
-    title: `${xObjective.name} against ${yObjective.name}`,
+    title: `${yObjective.name} against ${xObjective.name}`,
     caption: `Means of the ${compared.length} candidates that are complete on rung ${rung}; numbered: the ${front.length} on the front over all objectives.${kneeNote}${bars} Arrows say where better is.`,
-    svg: drawChart(option, { width: 680, height: 400, label: `${yObjective.name} against ${xObjective.name}` }),
+    svg: drawChart(option, { width: 1040, height: 460, label: `${yObjective.name} against ${xObjective.name}` }),
     legend: [
       { name: 'Pareto front', colour: 0 },
       { name: 'dominated', colour: 7 },

@@ -34,11 +34,11 @@ export function parallelFigure(record: SweepRecord, pareto: ParetoFront, rung: n
     results.flatMap(({ candidate }, row) =>
       onFront.has(candidate.candidate) === front ? [axes.map(({ places }) => places[row] as number)] : [],
     );
-  const width = Math.max(680, 110 * axes.length);
+  const width = Math.max(680, 115 * axes.length);
   const option = {
     animation: false,
     textStyle: FONT,
-    parallel: { left: 50, right: 70, top: 44, bottom: 28, axisExpandable: false },
+    parallel: { left: 50, right: 70, top: 56, bottom: 28, axisExpandable: false },
     parallelAxis: axes.map(parallelAxis),
     series: [
       { data: lines(false), colour: 7, opacity: 0.35, width: 1 },
@@ -65,7 +65,7 @@ function parallelAxis({ name, labels, places }: ParallelAxis, dim: number): obje
   const shown = [...labels.keys()];
   return {
     dim,
-    name,
+    name: name.replace(' at ', '\nat '),
     type: 'value',
     min: places.includes(OFF) ? OFF : 0,
     max: 1,

@@ -33,7 +33,7 @@ export function paretoFront(record: SweepRecord): ParetoFront | undefined {
     record.objectives.map((_, objective) => pick(...losses.map((each) => each[objective] as number)));
   const [worst, best] = [side(Math.max), side(Math.min)];
   const box = best.reduce((product, low, objective) => product * ((worst[objective] as number) - low), 1);
-  const hypervolumes = box > 0 ? losses.map((_, index) => hypervolume(losses.slice(0, index + 1), worst) / box) : [];
+  const hypervolumes = box > 0 ? volumesSoFar(losses, worst).map((volume) => volume / box) : [];
   return {
     rung,
     compared,
@@ -43,6 +43,19 @@ export function paretoFront(record: SweepRecord): ParetoFront | undefined {
     hypervolumes,
     knee: knee === undefined ? undefined : front[knee],
   };
+}
+
+/** The hypervolume of the first, of the first two, and so on. */
+function volumesSoFar(losses: readonly Losses[], reference: Losses): readonly number[] {
+  let front: readonly Losses[] = [];
+  let volume = 0;
+  return losses.map((each) => {
+    // Computed anew only where the front changes, which it seldom does.
+    if (front.some((other) => dominates(other, each))) return volume;
+    front = [...front.filter((other) => !dominates(each, other)), each];
+    volume = hypervolume(front, reference);
+    return volume;
+  });
 }
 
 /** Indices of vectors that no other dominates (nowhere worse, somewhere better); equal ones are all kept. */

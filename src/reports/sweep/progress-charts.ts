@@ -18,11 +18,13 @@ export function progressFigures(record: SweepRecord, pareto: ParetoFront): reado
 function bestFigure({ seeds }: SweepRecord, { compared, rung }: ParetoFront, objective: ObjectiveRecord, index: number): Figure {
   const mean = (result: CandidateResult): number => result.estimates[index]?.mean as number;
   let best: CandidateResult | undefined;
-  const points = compared.map((result): ChartPoint => {
+  const points = compared.flatMap((result): ChartPoint[] => {
+    const { candidate: x } = result.candidate;
+    const before = best;
     const improves = best === undefined || lossOf(objective, mean(result)) < lossOf(objective, mean(best));
     if (improves) best = result;
     const interval = improves ? result.estimates[index]?.interval : undefined;
-    return { x: result.candidate.candidate, y: mean(best ?? result), ...interval };
+    return [...(before === undefined ? [] : [{ x, y: mean(before) }]), { x, y: mean(best ?? result), ...interval }];
   });
   const found = best === undefined ? '' : ` The last step is candidate #${best.candidate.candidate}.`;
   const bars = seeds.length > 1 ? ' Bars: 95 % t intervals over seeds, where a better one came.' : ' One seed each (n = 1): no intervals.';
@@ -42,7 +44,9 @@ function bestFigure({ seeds }: SweepRecord, { compared, rung }: ParetoFront, obj
 function hypervolumeFigure({ objectives }: SweepRecord, { compared, hypervolumes, worst, rung }: ParetoFront): readonly Figure[] {
   if (objectives.length < 2 || hypervolumes.length === 0) return [];
   const reference = objectives.map((objective, index) => `${objective.name} ${valueText(objective, worst[index] as number)}`).join(', ');
-  const points = compared.map(({ candidate }, index) => ({ x: candidate.candidate, y: hypervolumes[index] as number }));
+  const points = compared.flatMap(({ candidate: { candidate: x } }, index) =>
+    [hypervolumes[index - 1], hypervolumes[index]].flatMap((y) => (y === undefined ? [] : [{ x, y }])),
+  );
   return [
     {
       title: 'Hypervolume of the front so far',
@@ -74,7 +78,7 @@ export function rungFigure(record: SweepRecord): Figure {
   return {
     title: 'Candidates per rung',
     caption: `Of ${record.candidates.length} candidates. Only those measured with every seed are compared.`,
-    svg: barChart(series, { labels, xName: 'candidates', text: String }),
+    svg: barChart(series, { labels, xName: 'candidates', width: 680, text: String }),
     legend: series,
   };
 }

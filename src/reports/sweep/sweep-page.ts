@@ -6,7 +6,7 @@ import { candidateSection, problemSection } from './candidate-section.ts';
 import { groupSection, pairedSection } from './comparison-sections.ts';
 import { frontSection } from './front-section.ts';
 import { sensitivitySection } from './sensitivity-section.ts';
-import { setupSection, summarySection } from './setup-section.ts';
+import { setupSection, stateCounts, summarySection, workerHours } from './setup-section.ts';
 import type { SweepAnalysis } from './sweep-analysis.ts';
 import { counted } from './sweep-warnings.ts';
 
@@ -24,7 +24,7 @@ export function sweepPage({ record, pareto, warnings, groups, paired }: SweepAna
 </head>
 <body><main>
 <h1>${title}</h1>
-<p class="lead">${counted(record.candidates.length, 'candidate')}, ${counted(record.seeds.length, 'seed')} each, ${counted(record.rungs.length, 'rung')}${record.dataset === '' ? '' : ` on ${record.dataset}`}. The sweep is ${record.state}.</p>
+<p class="lead">${counted(record.candidates.length, 'candidate')}, ${counted(record.seeds.length, 'seed')} each, ${counted(record.rungs.length, 'rung')}${record.dataset === '' ? '' : ` on ${record.dataset}`}. The sweep is ${record.state}; candidates: ${stateCounts(record)}. Sampler ${record.sampler}, scheduler ${record.scheduler}, ${workerHours(record)}.</p>
 <h2>Before you believe it</h2>
 ${warningList(warnings)}
 ${pareto === undefined ? raw('') : frontSection(record, pareto)}

@@ -54,15 +54,15 @@ export function shortNames(names: readonly string[]): readonly string[] {
   });
 }
 
-/** `strength = 3.2, weights.input = 0.5`: only parameters that aren't the same in all candidates. */
-export function parametersText(record: SweepRecord, { parameters }: CandidateRecord): string {
+/** Writes parameters as `strength = 3.2, weights.input = 0.5`: only those that aren't the same in all candidates. */
+export function parameterWriter(record: SweepRecord): (candidate: CandidateRecord) => string {
   const names = varyingParameters(record);
   const short = shortNames(names);
-  return names.map((name, index) => `${short[index]} = ${parameterText(parameters[name])}`).join(', ');
+  return ({ parameters }) => names.map((name, index) => `${short[index]} = ${parameterText(parameters[name])}`).join(', ');
 }
 
 /** Names of the parameters that were varied, in the order of the space. */
-export function varyingParameters({ parameters, candidates }: SweepRecord): readonly string[] {
+function varyingParameters({ parameters, candidates }: SweepRecord): readonly string[] {
   return parameters
     .map(({ name }) => name)
     .filter((name) => new Set(candidates.map((one) => JSON.stringify(one.parameters[name]))).size > 1);

@@ -1,5 +1,7 @@
 /** @file What limits the figures of a sweep, as sentences: on the page and in the terminal. */
 import type { SweepRecord } from '../../sweeps/index.ts';
+import { formatPercent } from '../format.ts';
+import { wilsonInterval } from '../wilson.ts';
 import { finalResult } from './candidate-result.ts';
 import type { ParetoFront } from './pareto-front.ts';
 
@@ -10,8 +12,7 @@ export interface SweepWarning {
 
 /** Alarms first. */
 export function sweepWarnings(record: SweepRecord, front: ParetoFront | undefined): readonly SweepWarning[] {
-  const warnings = [...alarms(record, front), ...notes(record, front)];
-  return warnings;
+  return [...alarms(record, front), ...notes(record, front)];
 }
 
 function alarms({ rungs }: SweepRecord, front: ParetoFront | undefined): SweepWarning[] {
@@ -47,8 +48,9 @@ function notes(record: SweepRecord, front: ParetoFront | undefined): SweepWarnin
     seeds.length > 1 && seeds.length < 6
       ? `With ${seeds.length} seeds no paired test can reach p < 0.05 (6 are the fewest); t intervals rest on ${seeds.length} values and on their being normal.`
       : '',
+    imageText(record, front),
     (front?.compared.length ?? 0) > 1
-      ? `The front was chosen among ${front?.compared.length} candidates by the figures shown, so these flatter it; confirm it with seeds and images that chose nothing.`
+      ? `The front was chosen among ${candidates.length} candidates (${front?.compared.length} on its rung) by the figures shown, so these flatter it; confirm it with seeds and images that chose nothing.`
       : '',
     failed.length > 0
       ? `${counted(failed.length, 'candidate')} of ${candidates.length} failed: ${candidatesText(failed)}. They are compared only on rungs where all their seeds were measured.`
@@ -62,6 +64,15 @@ function notes(record: SweepRecord, front: ParetoFront | undefined): SweepWarnin
     engines.length > 1 ? `${engines.length} kinds of engine took part; their results may differ in the last bits.` : '',
   ];
   return texts.filter((text) => text !== '').map((text) => ({ level: 'note', text }));
+}
+
+/** Intervals over seeds say nothing about the images, which are the same for all seeds and candidates. */
+function imageText({ objectives, rungs, dataset }: SweepRecord, front: ParetoFront | undefined): string {
+  const images = front === undefined ? undefined : rungs[front.rung]?.robustSamples;
+  if (images === undefined || dataset === '' || !objectives.some(({ name }) => name.startsWith('robust-accuracy'))) return '';
+  const { low, high } = wilsonInterval(images / 2, images);
+  const points = formatPercent((high - low) / 2);
+  return `Robust accuracies are of the same ${images} images for every seed and candidate: intervals over seeds don't contain the choice of images, which is worth up to ±${points} points (Wilson, 95 %) against all test images, though less between candidates.`;
 }
 
 /** `1 candidate`, `2 candidates`. */
