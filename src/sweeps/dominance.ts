@@ -128,7 +128,7 @@ export function hypervolumeContributions(losses: readonly Losses[], reference: L
 }
 
 /** How far beyond a front's worst values its reference point lies, in ranges. */
-const REFERENCE_MARGIN = 0.1;
+const REFERENCE_MARGIN = 0.5;
 /** Vectors that are compared at most, the least crowded: each more would cost some milliseconds with four objectives. */
 const MOST_COMPARED = 60;
 

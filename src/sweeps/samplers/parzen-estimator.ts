@@ -81,8 +81,9 @@ export class ParzenEstimator {
 }
 
 /**
- * In each coordinate the larger distance to the neighbours among the points, the borders included: wide where points are rare (Bergstra
- * 2011, section 4.2).
+ * In each coordinate the larger distance to the neighbours among the points: wide where points are rare (Bergstra 2011, section 4.2). The
+ * borders are no neighbours, unlike there: the outermost points of a cluster would reach across the space, and of the points drawn few
+ * would be near the good ones (rosenbrock, four coordinates, budget 100: median 20 with borders, 13 without).
  */
 function bandwidthsOf(points: readonly Point[], coordinates: readonly Coordinate[]): Float64Array {
   const d = coordinates.length;
@@ -95,9 +96,10 @@ function bandwidthsOf(points: readonly Point[], coordinates: readonly Coordinate
     for (const [place, k] of order.entries()) {
       const value = column[k] as number;
       const [before, after] = [order[place - 1], order[place + 1]];
-      const below = value - (before === undefined ? 0 : (column[before] as number));
-      const above = (after === undefined ? 1 : (column[after] as number)) - value;
-      bandwidths[k * d + i] = Math.min(Math.max(below, above, least), 1);
+      const below = before === undefined ? 0 : value - (column[before] as number);
+      const above = after === undefined ? 0 : (column[after] as number) - value;
+      const widest = order.length === 1 ? 1 : Math.max(below, above);
+      bandwidths[k * d + i] = Math.max(widest, least);
     }
   }
   return bandwidths;

@@ -10,22 +10,23 @@ import { bestOf } from './observation-order.ts';
 import { ParzenEstimator } from './parzen-estimator.ts';
 import { sobolPoint } from './sobol.ts';
 
-/** Share of the observations that count as good, and how many at most. */
+/** Share of the observations that count as good, with one objective and with several, and how many at most. */
 const GOOD_SHARE = 0.15;
+const GOOD_SHARE_OF_SEVERAL = 0.1;
 const MOST_GOOD = 25;
 /** Of the others the newest; more would only take time. */
 const MOST_OTHERS = 300;
 /** Points drawn from the good ones, of which the best is taken. */
-const DRAWS = 128;
+const DRAWS = 64;
 
-export function createTpeSampler({ coordinates, seed, startup }: SamplerOptions): Sampler {
+export function createTpeSampler({ coordinates, seed, startup, objectives }: SamplerOptions): Sampler {
   return {
     learns: true,
     suggest: (request) => {
       const { candidate, attempt, observations } = request;
       if (observations.length < startup || candidate < startup) return sobolPoint(coordinates, seed, candidate + attempt);
       const random = new Random('sweep', seed, candidate, attempt);
-      const { good, others } = split(request);
+      const { good, others } = split(request, objectives === 1 ? GOOD_SHARE : GOOD_SHARE_OF_SEVERAL);
       const [likely, unlikely] = [new ParzenEstimator(coordinates, good), new ParzenEstimator(coordinates, others)];
       let best: { readonly point: Point; readonly score: number } | undefined;
       for (let i = 0; i < DRAWS; i++) {
@@ -39,9 +40,12 @@ export function createTpeSampler({ coordinates, seed, startup }: SamplerOptions)
 }
 
 /** Points under way count among the others, so that parallel lanes don't try the same. */
-function split({ observations, pending }: SuggestRequest): { readonly good: readonly Point[]; readonly others: readonly Point[] } {
-  const count = Math.min(Math.ceil(GOOD_SHARE * observations.length), MOST_GOOD);
-  const good = new Set(bestOf(observations, count, 'hypervolume'));
+function split(
+  { observations, pending }: SuggestRequest,
+  goodShare: number,
+): { readonly good: readonly Point[]; readonly others: readonly Point[] } {
+  const count = Math.min(Math.ceil(goodShare * observations.length), MOST_GOOD);
+  const good = new Set(bestOf(observations, count, 'crowding'));
   const others: Point[] = [];
   for (let i = observations.length - 1; i >= 0 && others.length < MOST_OTHERS; i--) {
     const observation = observations[i] as Observation;
