@@ -6,9 +6,9 @@ import { Random } from '../../core/index.ts';
 import type { Coordinate, Point } from '../point.ts';
 import type { Observation, Sampler, SamplerOptions, SuggestRequest } from '../sampler.ts';
 import { GaussianProcess } from './gaussian-process.ts';
+import { logExpectedImprovement, normalQuantile } from './normal-distribution.ts';
 import { fromBestToWorst } from './observation-order.ts';
 import { sobolPoint } from './sobol.ts';
-import { normalShare } from './tpe.ts';
 
 /** The process takes time with the cube of their number: half of them the best, half the newest. */
 const MOST_OBSERVATIONS = 150;
@@ -31,9 +31,10 @@ export function createGpSampler({ coordinates, seed, startup }: SamplerOptions):
       const inputs = used.map(({ point }) => encode(point, coordinates));
       const process = GaussianProcess.fit(inputs, targets).believing(request.pending.map((point) => encode(point, coordinates)));
       const best = Math.min(...targets);
-      return maximise(request, coordinates, seed, random, used, (point) =>
-        logImprovement(process.predict(encode(point, coordinates)), best),
-      );
+      return maximise(request, coordinates, seed, random, used, (point) => {
+        const { mean, deviation } = process.predict(encode(point, coordinates));
+        return logExpectedImprovement(mean, deviation, best);
+      });
     },
   };
 }
@@ -86,16 +87,6 @@ function encode(point: Point, coordinates: readonly Coordinate[]): number[] {
   });
 }
 
-/** Logarithm of the expected improvement below `best`, which stays useful where the improvement itself is 0 in floating point. */
-function logImprovement({ mean, deviation }: { readonly mean: number; readonly deviation: number }, best: number): number {
-  const z = (best - mean) / Math.max(deviation, 1e-12);
-  const density = Math.exp(-0.5 * z * z) / Math.sqrt(2 * Math.PI);
-  const expected = density + z * normalShare(z);
-  // The tail, by its asymptotic expansion.
-  const log = z > -4 && expected > 0 ? Math.log(expected) : -0.5 * z * z - 0.5 * Math.log(2 * Math.PI) - 2 * Math.log(Math.abs(z));
-  return log + Math.log(Math.max(deviation, 1e-12));
-}
-
 function maximise(
   { candidate }: SuggestRequest,
   coordinates: readonly Coordinate[],
@@ -129,12 +120,4 @@ function stepFrom(point: Point, coordinates: readonly Coordinate[], scale: numbe
     if (coordinate.kind === 'choice') return random.uniform() < scale ? random.integer(coordinate.choices) : (point[i] as number);
     return Math.min(Math.max((point[i] as number) + scale * random.normal(), 0), 1 - Number.EPSILON);
   });
-}
-
-/** Quantile of the normal distribution, to 4.5e-4 (Abramowitz and Stegun 26.2.23). */
-function normalQuantile(share: number): number {
-  const p = Math.min(share, 1 - share);
-  const t = Math.sqrt(-2 * Math.log(p));
-  const z = t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
-  return share < 0.5 ? -z : z;
 }
