@@ -56,14 +56,22 @@ function targetsOf(observations: readonly Observation[], random: Random): number
   }
   const losses = observations.map((each) => each.losses as readonly number[]);
   const objectives = (losses[0] as readonly number[]).length;
-  const columns = Array.from({ length: objectives }, (_, k) => standardised(losses.map((each) => each[k] as number)));
-  if (objectives === 1) return columns[0] as number[];
-  const raw = columns.map(() => -Math.log(1 - random.uniform()));
-  const total = raw.reduce((sum, weight) => sum + weight, 0);
-  return observations.map((_, i) => {
-    const weighted = columns.map((column, k) => ((raw[k] as number) / total) * (column[i] as number));
-    return Math.max(...weighted) + SUM_WEIGHT * weighted.reduce((sum, value) => sum + value, 0);
-  });
+  const columns = Array.from({ length: objectives }, (_, k) => losses.map((each) => each[k] as number));
+  if (objectives === 1) return standardised(columns[0] as number[]);
+  const weights = columns.map(() => -Math.log(1 - random.uniform()));
+  const ranged = columns.map((column, k) => fromIdeal(column).map((value) => (weights[k] as number) * value));
+  return standardised(
+    losses.map((_, i) => {
+      const weighted = ranged.map((column) => column[i] as number);
+      return Math.max(...weighted) + SUM_WEIGHT * weighted.reduce((sum, value) => sum + value, 0);
+    }),
+  );
+}
+
+/** From 0 at the smallest on, in ranges, because the worst of several weighted objectives is only what it means where none is negative. */
+function fromIdeal(values: readonly number[]): number[] {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return values.map((value) => (value - low) / (high - low || 1));
 }
 
 /** Mean 0 and deviation 1; losses far above the others are drawn in, because how bad they are doesn't matter. */

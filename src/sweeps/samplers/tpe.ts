@@ -45,7 +45,7 @@ function split(
   goodShare: number,
 ): { readonly good: readonly Point[]; readonly others: readonly Point[] } {
   const count = Math.min(Math.ceil(goodShare * observations.length), MOST_GOOD);
-  const good = new Set(bestOf(observations, count, 'crowding'));
+  const good = new Set(bestOf(observations, count, 'hypervolume'));
   const others: Point[] = [];
   for (let i = observations.length - 1; i >= 0 && others.length < MOST_OTHERS; i--) {
     const observation = observations[i] as Observation;
