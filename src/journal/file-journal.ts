@@ -4,10 +4,12 @@
  */
 import { type Clock, systemClock } from '../core/index.ts';
 import type { JournalEvent } from './events.ts';
+import type { EventLog } from './event-log.ts';
 import { openBytes } from './journal-bytes.ts';
 import { type JournalDisk, type JournalFile, storageError, systemDisk } from './journal-disk.ts';
 import type { JournalContent, JournalRecord } from './journal-record.ts';
-import { readLines } from './line-reader.ts';
+import { LONGEST_LINE_BYTES, readLines } from './line-reader.ts';
+import { tooLarge } from './nats/index.ts';
 import { chain, GENESIS, sealed } from './seal.ts';
 
 export type { JournalDisk, JournalFile } from './journal-disk.ts';
@@ -57,7 +59,7 @@ export async function readJournal<Event extends { readonly type: string } = Jour
 }
 
 /** Appends events to a file; one writer at a time. */
-export class FileJournal<Event extends { readonly type: string } = JournalEvent> {
+export class FileJournal<Event extends { readonly type: string } = JournalEvent> implements EventLog<Event> {
   readonly path: string;
   readonly #handle: JournalFile;
   readonly #fsync: FsyncPolicy;
@@ -123,7 +125,8 @@ export class FileJournal<Event extends { readonly type: string } = JournalEvent>
 
   /**
    * Appends one event; resolves when it is written and, by the policy, on disk. Numbers in it must be finite.
-   * @throws DeepDefenseError STORAGE_FAILED, also for every append after a failed one: the file's end is unknown then.
+   * @throws DeepDefenseError STORAGE_FAILED, also for every append after a failed one: the file's end is unknown then;
+   * PAYLOAD_TOO_LARGE, which leaves the journal as it was.
    */
   append(event: Event): Promise<JournalRecord<Event>> {
     const appended = this.#last.then(() => this.#write(event));
@@ -160,8 +163,13 @@ export class FileJournal<Event extends { readonly type: string } = JournalEvent>
     const at = new Date(this.#clock.nowMs()).toISOString();
     const body = JSON.stringify({ sequence, at, event });
     const hash = chain(this.#hash, body);
+    const line = sealed(body, hash);
+    // A reader would take it for damage. A character has 3 bytes at most.
+    if (line.length * 3 > LONGEST_LINE_BYTES && Buffer.byteLength(line) > LONGEST_LINE_BYTES) {
+      throw tooLarge(`an event "${event.type}" for the journal "${this.path}"`, Buffer.byteLength(line), LONGEST_LINE_BYTES);
+    }
     try {
-      await this.#handle.appendFile(sealed(body, hash));
+      await this.#handle.appendFile(line);
       if (this.#fsync === 'always' || (this.#fsync === 'important' && event.type !== 'step-committed')) await this.#handle.datasync();
     } catch (cause) {
       this.#failed = true;

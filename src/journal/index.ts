@@ -35,3 +35,26 @@ export {
   type JournalRecord,
   readJournal,
 } from './file-journal.ts';
+export type { EventLog, OpenedLog } from './event-log.ts';
+export { type JetStreamJournalOptions, openJetStreamJournal } from './jetstream-journal.ts';
+export {
+  checkConfig,
+  checkTaskId,
+  describeStream,
+  ensureStream,
+  findStream,
+  isConflict,
+  isTransient,
+  JS_ERROR,
+  jetStreamCode,
+  LEADERS_BUCKET,
+  type NatsLink,
+  type NatsOptions,
+  natsError,
+  openNatsLink,
+  type StreamLimits,
+  type StreamWish,
+  type SweepNames,
+  sweepNames,
+  tooLarge,
+} from './nats/index.ts';

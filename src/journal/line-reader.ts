@@ -8,7 +8,7 @@ import { bodyOf, chain, GENESIS, HASH_KEY, HASH_LENGTH, LINE_END } from './seal.
 /** Small enough that what was read is still in the processor's cache when it is hashed. */
 const BLOCK_BYTES = 2 ** 18;
 /** A line that is longer is none of ours, and not worth the memory. */
-const LONGEST_LINE_BYTES = 64 * 2 ** 20;
+export const LONGEST_LINE_BYTES = 64 * 2 ** 20;
 const TORN = 'the last line has no end';
 
 const LINE_FEED = 0x0a;

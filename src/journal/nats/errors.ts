@@ -1,0 +1,100 @@
+/**
+ * @file What NATS says, as errors with our codes. The client's classes are recognised by name and number, so that this file needs not
+ * load the client.
+ */
+import { DeepDefenseError, isDeepDefenseError } from '../../core/index.ts';
+
+/** Numbers of the server's JetStream errors (server/errors.json of nats-server). */
+export const JS_ERROR = {
+  WRONG_LAST_SEQUENCE: 10071,
+  /** Newer servers, when other writes are under way. */
+  WRONG_LAST_SEQUENCE_UNKNOWN: 10164,
+  STREAM_NOT_FOUND: 10059,
+  CONSUMER_NOT_FOUND: 10014,
+  MESSAGE_NOT_FOUND: 10037,
+  NOT_ENABLED: 10076,
+  NOT_ENABLED_FOR_ACCOUNT: 10039,
+} as const;
+
+/** No room: for the account, in memory, on the disk, in the stream. */
+const STORAGE_ERRORS: readonly number[] = [10002, 10023, 10028, 10047, 10077, 10122];
+const TOO_LARGE_ERRORS: readonly number[] = [10054];
+/** Of the client: the server is away, silent, or not ready for JetStream yet. */
+const CONNECTION_ERRORS: readonly string[] = [
+  'ClosedConnectionError',
+  'ConnectionError',
+  'DrainingConnectionError',
+  'JetStreamNotEnabled',
+  'NoRespondersError',
+  'RequestError',
+  'TimeoutError',
+];
+
+/** Number of a JetStream error; undefined for any other. */
+export function jetStreamCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'number') return undefined;
+  return error.code;
+}
+
+/** A write by compare-and-swap found something newer. */
+export function isConflict(error: unknown): boolean {
+  const code = jetStreamCode(error);
+  return code === JS_ERROR.WRONG_LAST_SEQUENCE || code === JS_ERROR.WRONG_LAST_SEQUENCE_UNKNOWN;
+}
+
+/** Trying again may help: the connection is lost, or the server is starting. What was sent may have been done or not. */
+export function isTransient(error: unknown): boolean {
+  if (isDeepDefenseError(error)) return error.code === 'CONNECT_FAILED';
+  if (!(error instanceof Error)) return false;
+  const code = jetStreamCode(error);
+  return CONNECTION_ERRORS.includes(error.name) || code === 10008 || code === 503;
+}
+
+/**
+ * @param what e.g. `can't publish task "a"`
+ * @param address servers, for messages
+ */
+export function natsError(what: string, address: string, cause: unknown): DeepDefenseError {
+  if (isDeepDefenseError(cause)) return cause;
+  const got = cause instanceof Error ? cause.message : String(cause);
+  const code = jetStreamCode(cause);
+  const fields = { address };
+  if (code !== undefined && STORAGE_ERRORS.includes(code)) {
+    const todo = "make room on the server's disk, or raise the limit of the stream or account (see docs/nats.md)";
+    return new DeepDefenseError('STORAGE_FAILED', { what, got, todo, fields, cause });
+  }
+  if ((code !== undefined && TOO_LARGE_ERRORS.includes(code)) || got.includes('max_payload')) {
+    return new DeepDefenseError('PAYLOAD_TOO_LARGE', { what, got, todo: 'raise max_payload of the server', fields, cause });
+  }
+  if (code === JS_ERROR.NOT_ENABLED || code === JS_ERROR.NOT_ENABLED_FOR_ACCOUNT) return noJetStream(address, cause);
+  if (cause instanceof Error && (isTransient(cause) || cause.name === 'AuthorizationError' || cause.name === 'PermissionViolationError')) {
+    return new DeepDefenseError('CONNECT_FAILED', {
+      what,
+      got: `${got === '' ? cause.name : got}, NATS at ${address}`,
+      todo: 'check that the NATS server runs, its address, and the permissions in docs/nats.md',
+      fields,
+      cause,
+    });
+  }
+  return new DeepDefenseError('INTERNAL', { what, got, fields, cause });
+}
+
+export function noJetStream(address: string, cause?: unknown): DeepDefenseError {
+  return new DeepDefenseError('NATS_UNSUPPORTED', {
+    what: `JetStream is off on the NATS server at ${address}`,
+    expected: 'a server with JetStream, and an account that may use it',
+    todo: 'start nats-server with -js or with a jetstream block in its configuration',
+    fields: { address },
+    cause,
+  });
+}
+
+/** @param size bytes; @param most bytes that fit */
+export function tooLarge(what: string, size: number, most: number): DeepDefenseError {
+  return new DeepDefenseError('PAYLOAD_TOO_LARGE', {
+    what: `${what} is too large`,
+    expected: `${most} bytes at most`,
+    got: `${size} bytes`,
+    fields: { size, most },
+  });
+}
