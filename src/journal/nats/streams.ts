@@ -34,6 +34,7 @@ export async function ensureStream(link: NatsLink, wish: StreamWish): Promise<St
     // Limits may change from one process of a sweep to the next.
     if (found !== undefined && (found.config.max_bytes !== wish.max_bytes || found.config.num_replicas !== wish.num_replicas)) {
       const { max_bytes, num_replicas } = wish;
+      checkRoom(name, max_bytes ?? -1, found.state.bytes);
       const changes = { ...(max_bytes === undefined ? {} : { max_bytes }), ...(num_replicas === undefined ? {} : { num_replicas }) };
       return await link.ask(what, () => link.jsm.streams.update(name, changes));
     }
@@ -67,6 +68,18 @@ function checkOwner({ name, description }: StreamWish, { config }: StreamInfo): 
     expected: `"${description ?? ''}"`,
     got: `"${config.description ?? ''}"`,
     todo: 'give this sweep another name, or delete the streams of the other one when it is done with',
+    fields: { stream: name },
+  });
+}
+
+/** A server that is told a lower limit than what is there deletes the oldest messages, also of a stream that refuses new ones when full. */
+function checkRoom(name: string, mostBytes: number, bytes: number): void {
+  if (mostBytes === -1 || mostBytes >= bytes) return;
+  throw new DeepDefenseError('STORAGE_FAILED', {
+    what: `the limit of the stream "${name}" is below what it holds`,
+    expected: `${bytes} bytes or more`,
+    got: `${mostBytes} bytes`,
+    todo: 'raise the limit: a lower one would delete the oldest messages',
     fields: { stream: name },
   });
 }

@@ -57,7 +57,8 @@ journalConformance(
     const limit = (max_bytes: number) => link.jsm.streams.update(journalStream, { max_bytes });
     return {
       open: () => openJetStreamJournal<NoteEvent>({ link, sweepId, definition: 'd' }),
-      fill: async () => void (await limit(300)),
+      // Below what is there the server would delete.
+      fill: async () => void (await limit((await link.jsm.streams.info(journalStream)).state.bytes)),
       empty: async () => void (await limit(-1)),
       tooLarge: 2 ** 20,
       fences: true,
