@@ -1,3 +1,9 @@
+export {
+  type JetStreamQueueOptions,
+  type JetStreamSourceOptions,
+  openJetStreamQueue,
+  openJetStreamSource,
+} from './jetstream/index.ts';
 export { claimLost, MemoryQueue, type MemoryQueueOptions } from './memory-queue.ts';
 export { createQueueService, type QueueService, type QueueServiceOptions } from './queue-service.ts';
 export { openRemoteSource, type RemoteSourceOptions } from './remote-source.ts';

@@ -50,6 +50,7 @@ export class MemoryQueue implements TaskQueue, TaskSource {
   #claimed = 0;
   #epoch: number;
   #closed = false;
+  #isFinished = false;
   #isHeld = false;
   #stopTimer: () => void = () => {};
 
@@ -101,7 +102,7 @@ export class MemoryQueue implements TaskQueue, TaskSource {
   }
 
   claim(worker: string, signal: AbortSignal): Promise<Claim | undefined> {
-    if (this.#closed || signal.aborted) return Promise.resolve(undefined);
+    if (this.#isFinished || signal.aborted) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       const onAbort = () => settle(undefined);
       const settle = (claim: Claim | undefined) => {
@@ -122,10 +123,15 @@ export class MemoryQueue implements TaskQueue, TaskSource {
     this.#serve();
   }
 
+  finish(): void {
+    this.#isFinished = true;
+    for (const waiter of this.#waiters) waiter.resolve(undefined);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#stopTimer();
-    for (const waiter of this.#waiters) waiter.resolve(undefined);
+    this.finish();
     this.#wakeReader();
   }
 

@@ -49,9 +49,17 @@ export interface TaskQueue {
   publish(task: Task): Promise<'published' | 'duplicate'>;
   /** Takes a task back that no worker has ended; its claim, if any, is lost. */
   withdraw(id: string): Promise<void>;
-  /** Each task's end once, in the order of the commits; ends with {@link close}. For one reader. */
+  /**
+   * Each task's end once, in the order of the commits; ends with {@link close}. For one reader. A durable queue begins with the ends of
+   * earlier coordinators' time.
+   */
   ends(): AsyncIterable<TaskEnd>;
   counts(): Promise<QueueCounts>;
+  /** While held, no task is given out; what is claimed goes on. A durable queue stays held over a restart of the coordinator. */
+  hold(held: boolean): void | Promise<void>;
+  /** There will be no more tasks: workers that ask for one, now or later, get none. Call before {@link close} when all is done. */
+  finish(): void | Promise<void>;
+  /** Lets go of the queue. An embedded one is over then; the tasks, claims and ends of a durable one stay for the next coordinator. */
   close(): Promise<void>;
 }
 

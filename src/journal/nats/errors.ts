@@ -12,6 +12,8 @@ export const JS_ERROR = {
   STREAM_NOT_FOUND: 10059,
   CONSUMER_NOT_FOUND: 10014,
   MESSAGE_NOT_FOUND: 10037,
+  /** Of a deletion. */
+  MESSAGE_GONE: 10057,
   NOT_ENABLED: 10076,
   NOT_ENABLED_FOR_ACCOUNT: 10039,
 } as const;
@@ -19,6 +21,8 @@ export const JS_ERROR = {
 /** No room: for the account, in memory, on the disk, in the stream. */
 const STORAGE_ERRORS: readonly number[] = [10002, 10023, 10028, 10047, 10077, 10122];
 const TOO_LARGE_ERRORS: readonly number[] = [10054];
+/** Status of a pull whose consumer has gone. */
+const CONSUMER_DELETED = 409;
 /** Of the client: the server is away, silent, or not ready for JetStream yet. */
 const CONNECTION_ERRORS: readonly string[] = [
   'ClosedConnectionError',
@@ -65,6 +69,15 @@ export function natsError(what: string, address: string, cause: unknown): DeepDe
   }
   if ((code !== undefined && TOO_LARGE_ERRORS.includes(code)) || got.includes('max_payload')) {
     return new DeepDefenseError('PAYLOAD_TOO_LARGE', { what, got, todo: 'raise max_payload of the server', fields, cause });
+  }
+  if (code === JS_ERROR.STREAM_NOT_FOUND || code === JS_ERROR.CONSUMER_NOT_FOUND || code === CONSUMER_DELETED) {
+    return new DeepDefenseError('CONNECT_FAILED', {
+      what,
+      got,
+      todo: "start the sweep's coordinator, which makes its streams",
+      fields,
+      cause,
+    });
   }
   if (code === JS_ERROR.NOT_ENABLED || code === JS_ERROR.NOT_ENABLED_FOR_ACCOUNT) return noJetStream(address, cause);
   if (cause instanceof Error && (isTransient(cause) || cause.name === 'AuthorizationError' || cause.name === 'PermissionViolationError')) {

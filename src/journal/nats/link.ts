@@ -23,9 +23,9 @@ export interface NatsOptions {
   readonly onLost?: ((reason: string) => void) | undefined;
 }
 
-/** Oldest server with all that is used: consumers created by name, reads of keys without a consumer (direct get). */
-const OLDEST_SERVER = [2, 9, 0] as const;
-const OLDEST_WHY = 'consumers that are created by name, and direct reads of keys';
+/** Oldest server with all that is used. */
+const OLDEST_SERVER = [2, 9, 4] as const;
+const OLDEST_WHY = 'consumers that are created by name and pulled from';
 const CONNECT_MS = 5_000;
 /** One request; what is asked with patience is asked again after it. */
 const REQUEST_MS = 5_000;
@@ -84,7 +84,7 @@ function checkServer(connection: NatsConnection, servers: string): void {
   if (difference < 0 || parts.some(Number.isNaN)) {
     throw new DeepDefenseError('NATS_UNSUPPORTED', {
       what: `the NATS server at ${servers} is too old for ${OLDEST_WHY}`,
-      expected: 'nats-server 2.9.0 or later',
+      expected: `nats-server ${OLDEST_SERVER.join('.')} or later`,
       got: `version "${version}"`,
       todo: 'update nats-server',
       fields: { version },

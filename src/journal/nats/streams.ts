@@ -93,7 +93,7 @@ export function checkConfig(what: string, wish: object, made: object): void {
       what: `the NATS server did not take the setting "${key}" of the ${what}`,
       expected: JSON.stringify(value),
       got: JSON.stringify(got[key]) ?? 'nothing',
-      todo: 'update nats-server to 2.9.0 or later; if it is, delete what has that name and was made with other settings',
+      todo: 'update nats-server to 2.9.4 or later; if it is, delete what has that name and was made with other settings',
       fields: { key },
     });
   }

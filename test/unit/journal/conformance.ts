@@ -31,7 +31,11 @@ export function journalConformance(name: string, place: () => Promise<JournalPla
     });
     afterEach(() => at?.close());
 
-    const texts = async () => (await at.open()).records.map(({ event }) => event.text);
+    const texts = async () => {
+      const { journal, records } = await at.open();
+      await journal.close();
+      return records.map(({ event }) => event.text);
+    };
 
     it('is empty at first, and counts what is appended', async () => {
       const { journal, records, cut } = await at.open();
@@ -104,6 +108,7 @@ export function journalConformance(name: string, place: () => Promise<JournalPla
       await winner.journal.append(note('b'));
       await expect(loser.journal.append(note('late'))).rejects.toMatchObject({ code: 'JOURNAL_FENCED' });
       await expect(loser.journal.sync()).rejects.toMatchObject({ code: 'JOURNAL_FENCED' });
+      await Promise.all([winner.journal.close(), loser.journal.close()]);
       expect(await texts()).toEqual(['a', 'b']);
     });
   });

@@ -1,30 +1,29 @@
-/** @file What every queue must do, in this process and through gRPC; each implementation is a row of the table. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/core/index.ts';
-import { type Claim, createQueueService, MemoryQueue, openRemoteSource, type TaskEnd, type TaskSource } from '../../../src/queue/index.ts';
+import { type NatsLink, openNatsLink } from '../../../src/journal/index.ts';
+import {
+  createQueueService,
+  MemoryQueue,
+  openJetStreamQueue,
+  openJetStreamSource,
+  openRemoteSource,
+  type TaskEnd,
+} from '../../../src/queue/index.ts';
 import { bindServer, closeServer, createSweepServer } from '../../../src/wire/index.ts';
+import { NATS_SERVER, NATS_SKIPPED, type NatsServer, startNatsServer } from '../../support/nats-server.ts';
+import { claimed, type QueueOptions, type QueueUnderTest, queueConformance, RETRIES } from './conformance.ts';
 
-interface QueueUnderTest {
-  readonly queue: MemoryQueue;
-  readonly source: TaskSource;
-  /** Made durable so far, in order. */
-  readonly durable: TaskEnd[];
-}
-
-interface Options {
-  readonly leaseMs?: number;
+interface EmbeddedOptions extends QueueOptions {
   readonly firstEpoch?: number;
-  readonly mostClaims?: number;
 }
 
-const RETRIES = { errors: 1, preemptions: 2 };
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-function memory({ leaseMs = 10_000, firstEpoch = 0, mostClaims }: Options): QueueUnderTest {
-  const durable: TaskEnd[] = [];
+function memory({ leaseMs = 10_000, firstEpoch = 0, mostClaims }: EmbeddedOptions): QueueUnderTest & { readonly queue: MemoryQueue } {
+  const ends: TaskEnd[] = [];
   const queue = new MemoryQueue({
     clock: systemClock,
     leaseMs,
@@ -33,14 +32,14 @@ function memory({ leaseMs = 10_000, firstEpoch = 0, mostClaims }: Options): Queu
     mostClaims,
     onEnd: async (end) => {
       await new Promise((resolve) => setTimeout(resolve, 5));
-      durable.push(end);
+      ends.push(end);
     },
   });
   closers.push(() => queue.close());
-  return { queue, source: queue, durable };
+  return { queue, source: queue, durable: async () => ends };
 }
 
-async function remote(options: Options): Promise<QueueUnderTest> {
+async function remote(options: EmbeddedOptions): Promise<QueueUnderTest & { readonly queue: MemoryQueue }> {
   const { queue, durable } = memory(options);
   const { handlers } = createQueueService(queue, { sweepId: 'test', leaseMs: options.leaseMs ?? 10_000, isOver: () => true });
   const server = createSweepServer({ ...handlers, control: async () => ({ code: '', message: '', status: '' }) });
@@ -53,158 +52,43 @@ async function remote(options: Options): Promise<QueueUnderTest> {
   return { queue, source, durable };
 }
 
-const never = new AbortController().signal;
-const lost = expect.objectContaining({ code: 'CLAIM_LOST' });
+let server: NatsServer;
+beforeAll(async () => {
+  if (NATS_SERVER !== undefined) server = await startNatsServer();
+});
+afterAll(() => server?.close());
+
+let sweeps = 0;
+async function jetStream({ leaseMs = 10_000, mostClaims }: QueueOptions): Promise<QueueUnderTest> {
+  const link = (): Promise<NatsLink> => openNatsLink({ servers: server.url, patienceMs: 2_000 });
+  const [coordinator, worker] = [await link(), await link()];
+  const options = { link: coordinator, sweepId: `queue-${++sweeps}`, definition: 'd', leaseMs, retries: RETRIES, mostClaims };
+  const queue = await openJetStreamQueue(options);
+  const source = await openJetStreamSource({ link: worker, sweepId: options.sweepId });
+  closers.push(
+    () => coordinator.close(),
+    () => worker.close(),
+    () => queue.close(),
+    () => source.close(),
+  );
+  const durable = async () => {
+    const next = await openJetStreamQueue(options);
+    await next.close();
+    const ends: TaskEnd[] = [];
+    for await (const end of next.ends()) ends.push(end);
+    return ends;
+  };
+  return { queue, source, durable };
+}
+
+queueConformance('embedded queue', async (options) => memory(options));
+queueConformance('embedded queue through gRPC', remote);
+queueConformance(`queue on JetStream${NATS_SKIPPED}`, jetStream, NATS_SERVER === undefined);
 
 describe.each([
-  ['embedded queue', async (options: Options) => memory(options)],
+  ['embedded queue', async (options: EmbeddedOptions) => memory(options)],
   ['embedded queue through gRPC', remote],
 ] as const)('%s', (_, open) => {
-  const claimed = async (source: TaskSource, worker = 'w'): Promise<Claim> => {
-    const claim = await source.claim(worker, never);
-    if (claim === undefined) throw new Error('no task');
-    return claim;
-  };
-
-  it('hands out tasks in their order, each once', async () => {
-    const { queue, source } = await open({});
-    for (const id of ['a', 'b', 'c']) expect(await queue.publish({ id, payload: `{"of":"${id}"}` })).toBe('published');
-    expect(await queue.publish({ id: 'b', payload: 'other' })).toBe('duplicate');
-    const claims = await Promise.all([claimed(source), claimed(source), claimed(source)]);
-    expect(claims.map(({ task }) => task.id).sort()).toEqual(['a', 'b', 'c']);
-    expect(claims.find(({ task }) => task.id === 'b')?.task.payload).toBe('{"of":"b"}');
-    expect(await queue.counts()).toEqual({ waiting: 0, claimed: 3 });
-  });
-
-  it('makes a result durable before the worker hears of success, and tells of it once', async () => {
-    const { queue, source, durable } = await open({});
-    await queue.publish({ id: 'a', payload: '' });
-    const claim = await claimed(source, 'w1');
-    await claim.commit('{"x":1}');
-    expect(durable).toEqual([{ kind: 'result', task: 'a', result: '{"x":1}', worker: 'w1', epoch: claim.epoch }]);
-    await expect(claim.commit('{"x":2}')).rejects.toEqual(lost);
-    expect(durable).toHaveLength(1);
-    expect(await queue.publish({ id: 'a', payload: '' })).toBe('duplicate');
-    await queue.close();
-    const ends: TaskEnd[] = [];
-    for await (const end of queue.ends()) ends.push(end);
-    expect(ends).toEqual(durable);
-  });
-
-  it('gives the task of a silent worker to another, and refuses what the first one brings', async () => {
-    const { queue, source, durable } = await open({ leaseMs: 150 });
-    await queue.publish({ id: 'a', payload: '' });
-    const first = await claimed(source, 'frozen');
-    const second = await claimed(source, 'w2');
-    expect(second.epoch).toBeGreaterThan(first.epoch);
-    await expect(first.extend()).rejects.toEqual(lost);
-    await expect(first.commit('late')).rejects.toEqual(lost);
-    await expect(first.fail({ code: 'INTERNAL', message: '' }, true)).rejects.toEqual(lost);
-    await second.commit('in time');
-    expect(durable).toMatchObject([{ result: 'in time', worker: 'w2' }]);
-    await expect(first.commit('later still')).rejects.toEqual(lost);
-  });
-
-  it('leaves a task with a worker that extends its claim', async () => {
-    const { queue, source, durable } = await open({ leaseMs: 150 });
-    await queue.publish({ id: 'a', payload: '' });
-    const claim = await claimed(source);
-    for (let i = 0; i < 8; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      await claim.extend();
-    }
-    await claim.commit('done');
-    expect(durable).toHaveLength(1);
-  });
-
-  it('tries a failed task again, and ends it when its budget is used up; the rest goes on', async () => {
-    const { queue, source, durable } = await open({});
-    await queue.publish({ id: 'poison', payload: '' });
-    await queue.publish({ id: 'good', payload: '' });
-    for (let attempt = 0; attempt <= RETRIES.errors; attempt++) {
-      const claim = await claimed(source);
-      expect(claim.task.id).toBe('poison');
-      await claim.fail({ code: 'ENGINE_FAILED', message: `attempt ${attempt}` }, false);
-    }
-    const good = await claimed(source);
-    await good.commit('fine');
-    expect(durable).toMatchObject([
-      { kind: 'failed', task: 'poison', error: { code: 'ENGINE_FAILED', message: 'attempt 1' } },
-      { kind: 'result', task: 'good' },
-    ]);
-  });
-
-  it('ends a task at once that fails for good', async () => {
-    const { queue, source, durable } = await open({});
-    await queue.publish({ id: 'a', payload: '' });
-    await (await claimed(source)).fail({ code: 'CONFIG_INVALID', message: 'no' }, true);
-    expect(durable).toMatchObject([{ kind: 'failed', task: 'a', error: { code: 'CONFIG_INVALID' } }]);
-  });
-
-  it('counts lost workers apart from errors', async () => {
-    const { queue, source, durable } = await open({ leaseMs: 60 });
-    await queue.publish({ id: 'a', payload: '' });
-    const epochs = [];
-    for (let attempt = 0; attempt <= RETRIES.preemptions; attempt++) epochs.push((await claimed(source, `w${attempt}`)).epoch);
-    expect(epochs).toEqual(epochs.toSorted((a, b) => a - b));
-    while (durable.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
-    expect(durable).toMatchObject([{ kind: 'failed', error: { code: 'WORKERS_LOST' } }]);
-  });
-
-  it('takes a task back that is released, without counting it, and hands it out first', async () => {
-    const { queue, source } = await open({});
-    for (const id of ['a', 'b']) await queue.publish({ id, payload: '' });
-    for (let i = 0; i < 5; i++) {
-      const claim = await claimed(source);
-      expect(claim.task.id).toBe('a');
-      await claim.release();
-    }
-  });
-
-  it('gives up waiting when it is asked to, and loses no task by it', async () => {
-    const { queue, source } = await open({});
-    const stop = new AbortController();
-    const waiting = source.claim('w', stop.signal);
-    setTimeout(() => stop.abort(), 30);
-    setTimeout(() => void queue.publish({ id: 'a', payload: '' }), 60);
-    await waiting.then((claim) => claim?.release());
-    expect((await claimed(source)).task.id).toBe('a');
-  });
-
-  it('says that there is no more when it is closed', async () => {
-    const { queue, source } = await open({});
-    const waiting = source.claim('w', never);
-    await queue.close();
-    expect(await waiting).toBeUndefined();
-    expect(await source.claim('w', never)).toBeUndefined();
-  });
-
-  it('withdraws a task, also from a worker', async () => {
-    const { queue, source, durable } = await open({});
-    for (const id of ['a', 'b']) await queue.publish({ id, payload: '' });
-    const claim = await claimed(source);
-    await queue.withdraw('a');
-    await expect(claim.commit('x')).rejects.toEqual(lost);
-    expect((await claimed(source)).task.id).toBe('b');
-    expect(durable).toEqual([]);
-  });
-
-  it('hands out nothing while it is held, and no more than may be claimed at a time', async () => {
-    const { queue, source } = await open({ mostClaims: 1 });
-    queue.hold(true);
-    for (const id of ['a', 'b']) await queue.publish({ id, payload: '' });
-    const [first, second] = [claimed(source), claimed(source)];
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(await queue.counts()).toEqual({ waiting: 2, claimed: 0 });
-    queue.hold(false);
-    const one = await Promise.race([first, second]);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(await queue.counts()).toEqual({ waiting: 1, claimed: 1 });
-    await one.commit('x');
-    const both = await Promise.all([first, second]);
-    expect(both.map(({ task }) => task.id).sort()).toEqual(['a', 'b']);
-  });
-
   it('lets a worker of an earlier process go on with its task, unless another has it now', async () => {
     const before = await open({ firstEpoch: 1000 });
     for (const id of ['a', 'b']) await before.queue.publish({ id, payload: '' });
@@ -217,6 +101,6 @@ describe.each([
     expect(other.task.id).toBe(two.task.id);
     expect(() => queue.extend(two.task.id, two.epoch)).toThrow('is lost');
     await queue.commit(one.task.id, one.epoch, 'kept');
-    expect(durable).toMatchObject([{ task: one.task.id, result: 'kept', epoch: one.epoch }]);
+    expect(await durable()).toMatchObject([{ task: one.task.id, result: 'kept', epoch: one.epoch }]);
   });
 });

@@ -1,0 +1,2 @@
+export { type JetStreamQueueOptions, openJetStreamQueue } from './jetstream-queue.ts';
+export { type JetStreamSourceOptions, openJetStreamSource } from './jetstream-source.ts';
