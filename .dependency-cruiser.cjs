@@ -21,8 +21,9 @@ const FOLDERS = [
   'cli',
 ];
 
-/** Packages that one folder alone may import. */
+/** Packages that one folder alone may import, or few: `a|b`. */
 const OWNED_PACKAGES = {
+  '@nats-io/': 'journal|queue',
   '@tensorflow/': 'engine',
   onnxruntime: 'engine',
   'prom-client': 'telemetry',
@@ -63,9 +64,9 @@ module.exports = {
       to: { path: '^src/([^/]+)/', pathNot: ['^src/$1/', '^src/[^/]+/index\\.ts$'] },
     },
     ...Object.entries(OWNED_PACKAGES).map(([name, folder]) => ({
-      name: `only-${folder}-imports-${name.replaceAll(/[^a-z]/g, '')}`,
+      name: `only-${folder.replace('|', '-and-')}-imports-${name.replaceAll(/[^a-z]/g, '')}`,
       severity: 'error',
-      from: { path: '^src/', pathNot: `^src/${folder}/` },
+      from: { path: '^src/', pathNot: `^src/(${folder})/` },
       to: { path: `node_modules/${name}` },
     })),
     {

@@ -1,8 +1,18 @@
 export {
   type JetStreamQueueOptions,
   type JetStreamSourceOptions,
+  type Leadership,
+  type LeadershipOptions,
   openJetStreamQueue,
   openJetStreamSource,
+  openSweepEvents,
+  type SweepEventBodies,
+  type SweepEventEnvelope,
+  type SweepEvents,
+  type SweepEventsOptions,
+  type SweepEventType,
+  takeLeadership,
+  type TakeOptions,
 } from './jetstream/index.ts';
 export { claimLost, MemoryQueue, type MemoryQueueOptions } from './memory-queue.ts';
 export { createQueueService, type QueueService, type QueueServiceOptions } from './queue-service.ts';

@@ -62,9 +62,9 @@ async function ensureConsumer(link: NatsLink, { taskStream, consumer }: SweepNam
   } catch (error) {
     if (jetStreamCode(error) !== JS_ERROR.CONSUMER_NOT_FOUND) throw error;
     // The client writes into what it is given.
-    return await consumers.add(taskStream, { ...wish });
+    return consumers.add(taskStream, { ...wish });
   }
   // The lease and the budgets may change from one process of a sweep to the next.
   const { ack_wait = 0, max_deliver = -1, max_ack_pending = -1 } = wish;
-  return await consumers.update(taskStream, consumer, { ack_wait, max_deliver, max_ack_pending });
+  return consumers.update(taskStream, consumer, { ack_wait, max_deliver, max_ack_pending });
 }
