@@ -5,7 +5,7 @@ import { expectedWork } from './sweep-plan.ts';
 import { measurementKey, type SweepState } from './sweep-state.ts';
 
 /** Playing more candidates through would hold up the sweep's start; each of them then counts as much as those so far. */
-const MOST_PLAYED = 1_000;
+const MOST_PLAYED = 300;
 
 /** Work is counted in million passes of one image, as planned; what a worker needs to start goes into the rate. */
 export class SweepEta {
