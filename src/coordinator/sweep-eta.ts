@@ -4,10 +4,10 @@ import type { TrialMeasured } from '../journal/index.ts';
 import { expectedWork } from './sweep-plan.ts';
 import { measurementKey, type SweepState } from './sweep-state.ts';
 
-/** Playing more candidates through would hold up the sweep's start; each of them then counts as much as those so far. */
+/** The first estimate holds up the event loop while it plays so many candidates through; those beyond count as much as these on average. */
 const MOST_PLAYED = 300;
 
-/** Work is counted in million passes of one image, as planned; what a worker needs to start goes into the rate. */
+/** Work is counted in million passes of one image (`Trials.plannedTime`); what workers need to start goes into the rate. */
 export class SweepEta {
   readonly #state: SweepState;
   readonly #clock: Clock;
