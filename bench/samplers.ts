@@ -3,6 +3,7 @@
  * time, so both sides run one behind the other. Prints a Markdown table, or with `--json` one document.
  */
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { FunctionName, SamplerName } from '../src/config/index.ts';
@@ -11,7 +12,9 @@ import { wholeNumber } from './options.ts';
 
 const HELP = `Compares samplers with Optuna's on test functions.
 
-  node --import tsx bench/samplers.ts [--samplers tpe,gp] [--seeds 20] [--budget 100] [--ours-only] [--json]
+  node --import tsx bench/samplers.ts [--samplers tpe,gp] [--seeds 20] [--budget 100] [--ours-only] [--peer FILE] [--json]
+
+  --peer  what bench/peer/optuna_samplers.py printed before, in place of running it: its results don't change with our code
 
 Environment: DEEPDEFENSE_PEER_PYTHON = a Python that has optuna (and cmaes, and torch for gp); default /usr/bin/python3.`;
 
@@ -41,6 +44,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '20' },
     budget: { type: 'string', default: '100' },
     'ours-only': { type: 'boolean', default: false },
+    peer: { type: 'string' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -76,6 +80,11 @@ interface Result {
   readonly values: readonly number[];
 }
 
+interface PeerResults {
+  readonly versions: Readonly<Record<string, string>>;
+  readonly results: readonly Result[];
+}
+
 const ours = CASES.flatMap((test) =>
   samplers.map((sampler): Result => {
     const found = Array.from({ length: seeds }, (_, seed) => best(sampler, test, seed));
@@ -83,9 +92,14 @@ const ours = CASES.flatMap((test) =>
     return { function: test.function, sampler, values: found };
   }),
 );
-const peer = values['ours-only'] ? { versions: {}, results: [] } : runPeer();
+const peer = peerResults();
 
-function runPeer(): { readonly versions: Readonly<Record<string, string>>; readonly results: readonly Result[] } {
+function peerResults(): PeerResults {
+  if (values['ours-only']) return { versions: {}, results: [] };
+  return values.peer === undefined ? runPeer() : (JSON.parse(readFileSync(values.peer, 'utf8')) as PeerResults);
+}
+
+function runPeer(): PeerResults {
   const script = fileURLToPath(new URL('peer/optuna_samplers.py', import.meta.url));
   const request = { cases: CASES, samplers: samplers.flatMap((name) => PEERS[name] ?? []), seeds, budget };
   const done = spawnSync(process.env.DEEPDEFENSE_PEER_PYTHON ?? '/usr/bin/python3', [script], {
@@ -95,7 +109,7 @@ function runPeer(): { readonly versions: Readonly<Record<string, string>>; reado
     maxBuffer: 2 ** 26,
   });
   if (done.status !== 0) throw new Error(`the peer ended with ${done.status ?? done.signal}`);
-  return JSON.parse(done.stdout) as ReturnType<typeof runPeer>;
+  return JSON.parse(done.stdout) as PeerResults;
 }
 
 function quantile(list: readonly number[], share: number): number {

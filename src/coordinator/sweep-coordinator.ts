@@ -18,6 +18,7 @@ import type { Logger } from '../telemetry/index.ts';
 import { bindServer, closeServer, createSweepServer, type GrpcServer, type SweepCalls } from '../wire/index.ts';
 import { differingLeaves } from './config-difference.ts';
 import { EventChannel } from './event-channel.ts';
+import { SweepEta } from './sweep-eta.ts';
 import type { SweepProgress } from './sweep-progress.ts';
 import { measuredOf } from './sweep-measured.ts';
 import { sweepRecordOf } from './sweep-record-of.ts';
@@ -120,6 +121,7 @@ class SweepCoordinator {
   readonly #opened: Opened;
   readonly #clock: Clock;
   readonly #channel = new EventChannel<SweepProgress>();
+  readonly #eta: SweepEta;
   readonly #queue: MemoryQueue;
   readonly #service: QueueService;
   #server: GrpcServer | undefined;
@@ -137,6 +139,7 @@ class SweepCoordinator {
     this.#clock = options.clock ?? systemClock;
     const { sweep } = opened.state.source;
     this.#paused = opened.state.paused;
+    this.#eta = new SweepEta(opened.state, this.#clock);
     this.#queue = new MemoryQueue({
       clock: this.#clock,
       leaseMs: sweep.leaseMs,
@@ -171,7 +174,7 @@ class SweepCoordinator {
     return {
       address,
       objectives: state.trials.objectives,
-      secondsLeft: () => undefined,
+      secondsLeft: () => this.#eta.secondsLeft(),
       progress: this.#channel,
       result,
       hold: () => this.#queue.hold(true),
@@ -230,6 +233,7 @@ class SweepCoordinator {
     const { state } = this.#opened;
     const counted = this.#uncounted.splice(0);
     const following = counted.map((measured) => {
+      this.#eta.count(measured);
       state.add(measured);
       const done = this.#follow(state.advance());
       this.#tell(measured);
@@ -243,7 +247,7 @@ class SweepCoordinator {
     const { sweep } = this.#opened.state.source;
     const { measurements, planner } = this.#opened.state;
     const seed = sweep.seeds[seedIndex] as number;
-    const sums = { measurements: measurements.size, candidates: planner.candidates.length, budget: planner.budget };
+    const sums = { measurements: measurements.size, candidates: planner.count, budget: planner.budget };
     this.#channel.push({ kind: 'measured', candidate, seed, rung, values, error, seconds, ...sums });
   }
 
@@ -278,7 +282,7 @@ class SweepCoordinator {
     const { journal, state } = this.#opened;
     await Promise.all(chosen.map((each) => journal.append({ type: 'candidate-chosen', ...choiceOf(each) })));
     for (const part of due) await this.#publish(part);
-    if (chosen.length > 0) this.#channel.push({ kind: 'chosen', candidates: state.planner.candidates.length });
+    if (chosen.length > 0) this.#channel.push({ kind: 'chosen', candidates: state.planner.count });
   }
 
   async #publish({ key, part, chosen }: DuePart): Promise<void> {
@@ -303,6 +307,7 @@ class SweepCoordinator {
         this.#paused = action === 'pause';
         await journal.append({ type: 'sweep-controlled', action });
         this.#queue.hold(this.#paused);
+        this.#eta.restart();
         this.#channel.push({ kind: 'controlled', action });
       } else if (action === 'extend') {
         checkExtension(candidates, state);
@@ -310,6 +315,7 @@ class SweepCoordinator {
         const counted = this.#count();
         const appended = journal.append({ type: 'sweep-controlled', action, candidates });
         state.planner.extend(candidates);
+        this.#eta.extended();
         const followed = this.#follow(state.advance());
         await Promise.all([counted, appended, followed]);
       } else if (action === 'stop') {

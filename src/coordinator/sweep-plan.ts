@@ -37,12 +37,7 @@ const PLAYS = 15;
 const NOISE = 0.2;
 
 export function planSweep(source: SweepSource, options: SweepPlanOptions): SweepPlan {
-  // Which points are drawn doesn't matter here, and models of them would take the most time.
-  const learns = source.sweep.sampler.name !== 'grid';
-  const played = {
-    ...source,
-    sweep: learns ? { ...source.sweep, sampler: { ...source.sweep.sampler, name: 'random' as const } } : source.sweep,
-  };
+  const played = playable(source);
   const plays = options.workers.map((workers) => Array.from({ length: PLAYS }, (_, seed) => play(played, workers, seed, options)));
   const first = plays[0] ?? [];
   const rungs = SweepState.fresh(played).trials.rungs;
@@ -58,24 +53,41 @@ export function planSweep(source: SweepSource, options: SweepPlanOptions): Sweep
   };
 }
 
+/** What a whole sweep is expected to take by one play, in million passes of one image (`Trials.plannedTime`). */
+export function expectedWork(source: SweepSource): number {
+  return play(playable(source), 1, 0, { secondsPerMillionPasses: 1, secondsPerPart: 0 }).planned;
+}
+
+/** Which points are drawn doesn't matter here, and models of them would take the most time. */
+function playable(source: SweepSource): SweepSource {
+  if (source.sweep.sampler.name === 'grid') return source;
+  return { ...source, sweep: { ...source.sweep, sampler: { ...source.sweep.sampler, name: 'random' } } };
+}
+
 interface Play {
   readonly candidates: number;
   readonly parts: readonly number[];
   readonly workerSeconds: number;
   readonly seconds: number;
+  /** Million passes of all parts. */
+  readonly planned: number;
 }
 
-function play(source: SweepSource, workers: number, seed: number, { secondsPerMillionPasses, secondsPerPart }: SweepPlanOptions): Play {
+type Speed = Pick<SweepPlanOptions, 'secondsPerMillionPasses' | 'secondsPerPart'>;
+
+function play(source: SweepSource, workers: number, seed: number, { secondsPerMillionPasses, secondsPerPart }: Speed): Play {
   const random = new Random('sweep', seed, 1);
   const state = SweepState.fresh(source);
   const parts = state.trials.rungs.map(() => 0);
   const waiting: DuePart[] = [...state.due];
   const busy: { readonly due: DuePart; readonly endsAt: number; readonly seconds: number }[] = [];
-  let [now, workerSeconds] = [0, 0];
+  let [now, workerSeconds, planned] = [0, 0, 0];
   for (;;) {
     while (busy.length < workers && waiting.length > 0) {
       const due = waiting.shift() as DuePart;
-      const expected = state.trials.plannedTime(due.part, due.chosen) * secondsPerMillionPasses + secondsPerPart;
+      const passes = state.trials.plannedTime(due.part, due.chosen);
+      planned += passes;
+      const expected = passes * secondsPerMillionPasses + secondsPerPart;
       const seconds = expected * Math.exp(NOISE * random.normal());
       busy.push({ due, endsAt: now + seconds, seconds });
     }
@@ -83,7 +95,7 @@ function play(source: SweepSource, workers: number, seed: number, { secondsPerMi
       (first, each) => (first === undefined || each.endsAt < first.endsAt ? each : first),
       undefined,
     );
-    if (next === undefined) return { candidates: state.planner.candidates.length, parts, workerSeconds, seconds: now };
+    if (next === undefined) return { candidates: state.planner.count, parts, workerSeconds, seconds: now, planned };
     busy.splice(busy.indexOf(next), 1);
     now = next.endsAt;
     workerSeconds += next.seconds;

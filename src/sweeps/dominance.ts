@@ -45,7 +45,7 @@ function compare(a: Losses | undefined, b: Losses | undefined): number {
   return 0;
 }
 
-/** Indices of the vectors of the first fronts that hold `count` together, front by front, each in lexicographic order. */
+/** Indices of the vectors of the first fronts that hold `count` together, front by front, each in rising order. */
 export function firstFronts(losses: readonly Losses[], count: number): readonly (readonly number[])[] {
   const fronts: (readonly number[])[] = [];
   let left = losses.map((_, i) => i).sort((a, b) => compare(losses[a], losses[b]));
@@ -57,7 +57,7 @@ export function firstFronts(losses: readonly Losses[], count: number): readonly 
       if (!isDominated) front.push(i);
       return isDominated;
     });
-    fronts.push(front);
+    fronts.push(front.toSorted((a, b) => a - b));
     found += front.length;
     left = rest;
   }

@@ -122,6 +122,11 @@ export class Planner {
     return this.#candidates.map((candidate) => this.status(candidate.chosen.candidate));
   }
 
+  /** How many candidates there are; `candidates.length` without listing them. */
+  get count(): number {
+    return this.#candidates.length;
+  }
+
   status(candidate: number): CandidateStatus {
     const { chosen, state, reason, rung } = this.#candidate(candidate);
     return { ...chosen, state, reason, rung };

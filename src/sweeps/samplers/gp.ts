@@ -15,7 +15,9 @@ const MOST_OBSERVATIONS = 150;
 /** Points that the improvement is tried at, and then from the best of these on. */
 const DRAWS = 600;
 const STARTS = 4;
-const STEPS = 60;
+const STEPS = 120;
+const FIRST_SCALE = 0.1;
+const SCALE_GROWTH = 1.5;
 /** Weight of the sum beside that of the worst objective, in ParEGO. */
 const SUM_WEIGHT = 0.05;
 
@@ -108,19 +110,24 @@ function maximise(
     ...Array.from({ length: DRAWS / 2 }, (_, i) => sobolPoint(coordinates, seed + 1, candidate * DRAWS + i)),
     ...Array.from({ length: DRAWS / 2 }, (_, i) => stepFrom(near[i % near.length]?.point as Point, coordinates, 0.1, random)),
   ];
-  let starts = draws
+  const starts = draws
     .map((point) => ({ point, value: score(point) }))
     .sort((a, b) => b.value - a.value)
     .slice(0, STARTS);
-  for (let step = 0; step < STEPS; step++) {
-    const scale = 0.1 * 0.93 ** step;
-    starts = starts.map((start) => {
-      const point = stepFrom(start.point, coordinates, scale, random);
-      const value = score(point);
-      return value > start.value ? { point, value } : start;
-    });
-  }
-  return starts.reduce((best, each) => (each.value > best.value ? each : best)).point;
+  const climbed = starts.map((start) => {
+    let { point, value } = start;
+    let scale = FIRST_SCALE;
+    for (let step = 0; step < STEPS; step++) {
+      const next = stepFrom(point, coordinates, scale, random);
+      const nextValue = score(next);
+      const isBetter = nextValue > value;
+      if (isBetter) [point, value] = [next, nextValue];
+      // One step in five is better at the best scale (Rechenberg 1973).
+      scale = Math.min(scale * (isBetter ? SCALE_GROWTH : SCALE_GROWTH ** -0.25), FIRST_SCALE);
+    }
+    return { point, value };
+  });
+  return climbed.reduce((best, each) => (each.value > best.value ? each : best)).point;
 }
 
 function stepFrom(point: Point, coordinates: readonly Coordinate[], scale: number, random: Random): Point {

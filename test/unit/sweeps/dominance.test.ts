@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../../src/core/index.ts';
-import { crowdingDistances, dominates, hypervolume, hypervolumeContributions, paretoRanks } from '../../../src/sweeps/dominance.ts';
+import {
+  crowdingDistances,
+  dominates,
+  firstFronts,
+  hypervolume,
+  hypervolumeContributions,
+  largestHypervolume,
+  paretoRanks,
+} from '../../../src/sweeps/dominance.ts';
 
 /** Losses on a coarse grid, so that ties are common; every ninth is that of a failed candidate. */
 function drawLosses(seed: number, count: number, objectives: number): (readonly number[] | undefined)[] {
@@ -68,5 +76,52 @@ describe('hypervolume', () => {
       [3, 3],
     ];
     expect(hypervolumeContributions(losses, [4, 5])).toEqual([2, 4, 0]);
+  });
+});
+
+describe('first fronts', () => {
+  it.each([1, 2, 3])('are those of the ranks, as many as are needed, with %i objectives', (objectives) => {
+    for (let seed = 0; seed < 10; seed++) {
+      const losses = drawLosses(seed, 40, objectives).filter((each) => each !== undefined);
+      const ranks = paretoRanks(losses);
+      for (const count of [0, 1, 9, 36, 99]) {
+        const fronts = firstFronts(losses, count);
+        for (const [rank, front] of fronts.entries()) expect(front).toEqual(ranks.flatMap((own, i) => (own === rank ? [i] : [])));
+        const sizes = fronts.map((front) => front.length);
+        const total = sizes.reduce((sum, size) => sum + size, 0);
+        expect(total).toBeGreaterThanOrEqual(Math.min(count, losses.length));
+        expect(total - (sizes.at(-1) ?? 0)).toBeLessThan(Math.max(count, 1));
+      }
+    }
+  });
+});
+
+describe('subset of a front', () => {
+  it('is the greedy one, and at least 63% of the best', () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const random = new Random('sweep', 77, seed);
+      const drawn = Array.from({ length: 40 }, () => Array.from({ length: 3 }, () => random.uniform()));
+      const front = (firstFronts(drawn, 1)[0] ?? []).map((i) => drawn[i] as number[]).slice(0, 10);
+      const reference = [0, 1, 2].map((k) => {
+        const values = front.map((each) => each[k] as number);
+        return Math.max(...values) + 0.5 * (Math.max(...values) - Math.min(...values));
+      });
+      const volumeOf = (indices: readonly number[]) =>
+        hypervolume(
+          indices.map((i) => front[i] as number[]),
+          reference,
+        );
+      const greedy: number[] = [];
+      while (greedy.length < 3) {
+        const open = front.map((_, i) => i).filter((i) => !greedy.includes(i));
+        greedy.push(open.reduce((a, b) => (volumeOf([...greedy, b]) > volumeOf([...greedy, a]) ? b : a)));
+      }
+      const chosen = largestHypervolume(front, 3);
+      expect(chosen).toEqual(greedy);
+      let best = 0;
+      for (let a = 0; a < front.length; a++)
+        for (let b = 0; b < a; b++) for (let c = 0; c < b; c++) best = Math.max(best, volumeOf([a, b, c]));
+      expect(volumeOf(chosen)).toBeGreaterThanOrEqual(0.63 * best);
+    }
   });
 });
