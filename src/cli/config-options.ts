@@ -67,3 +67,14 @@ export async function configFromOptions({
   };
   return loadConfig({ file: config, preset, options, assignments: set });
 }
+
+/** Servers that keep a sweep. */
+export function natsOption(): Option {
+  return new Option('--nats <servers>', 'NATS servers with JetStream that keep the sweep: nats://HOST:PORT, several with commas').env(
+    'DEEPDEFENSE_NATS',
+  );
+}
+
+export function natsCredentialsOption(): Option {
+  return new Option('--nats-credentials <file>', 'credentials file (JWT and seed) for NATS').env('DEEPDEFENSE_NATS_CREDENTIALS');
+}

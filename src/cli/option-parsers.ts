@@ -41,3 +41,9 @@ export function hostAndPort(text: string): string {
     throw new InvalidArgumentError(`expected HOST:PORT, for example 127.0.0.1:50051, got "${text}"`);
   return text;
 }
+
+/** Name of a run or sweep, which becomes part of paths and subjects. */
+export function plainId(text: string): string {
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(text)) return text;
+  throw new InvalidArgumentError('expected 1 to 64 letters, digits, "-" or "_".');
+}

@@ -27,16 +27,11 @@ export type { GoodputReport, WorkerTime } from './goodput.ts';
 export { type RobustResult, type RunEvent, type RunResult, type StepEvent } from './run-events.ts';
 export { findResumePoint, type ResumePoint } from './resume.ts';
 export { createRunPlan, type RunPlan, untilSteps } from './run-plan.ts';
-export {
-  extendSweep,
-  startSweep,
-  SWEEP_ADDRESS,
-  SWEEP_JOURNAL,
-  SWEEP_RECORD,
-  type SweepHandle,
-  type SweepOptions,
-  TRIALS_FOLDER,
-} from './sweep-coordinator.ts';
+export type { Standby } from './folder-backend.ts';
+export { type NatsMark, readNatsMark } from './nats-mark.ts';
+export { SWEEP_ADDRESS, SWEEP_JOURNAL, SWEEP_RECORD, TRIALS_FOLDER } from './sweep-backend.ts';
+export type { SweepHandle } from './sweep-coordinator.ts';
+export { extendSweep, fetchSweep, startSweep, type StartSweepOptions } from './sweep-opening.ts';
 export type { SweepProgress } from './sweep-progress.ts';
 export { planSweep, type SweepPlan, type SweepPlanOptions } from './sweep-plan.ts';
 export { outcomeOf, sweepRecordOf } from './sweep-record-of.ts';

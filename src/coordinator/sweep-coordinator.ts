@@ -1,39 +1,25 @@
 /** @file The coordinator of one sweep: brings journal, planner, queue and server together and owns their ends. */
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { SweepSource } from '../config/index.ts';
-import {
-  type Clock,
-  DeepDefenseError,
-  isDeepDefenseError,
-  PACKAGE_VERSION,
-  systemClock,
-  takeFileLock,
-  writeFileAtomic,
-} from '../core/index.ts';
-import { FileJournal, type JournalRecord, readJournal, type SweepEvent, type SweepStarted, type TrialMeasured } from '../journal/index.ts';
-import { createQueueService, MemoryQueue, type QueueService, type TaskEnd } from '../queue/index.ts';
+import { type Clock, DeepDefenseError, type ErrorCode, isDeepDefenseError, systemClock, writeFileAtomic } from '../core/index.ts';
+import type { SweepStarted, TrialMeasured } from '../journal/index.ts';
+import type { TaskEnd } from '../queue/index.ts';
 import type { ObjectiveRecord, SweepRecord } from '../sweeps/index.ts';
 import type { Logger } from '../telemetry/index.ts';
 import { bindServer, closeServer, createSweepServer, type GrpcServer, type SweepCalls } from '../wire/index.ts';
-import { differingLeaves } from './config-difference.ts';
 import { EventChannel } from './event-channel.ts';
+import { SWEEP_ADDRESS, SWEEP_RECORD, type SweepBackend, type SweepQueue, TRIALS_FOLDER } from './sweep-backend.ts';
+import { checkExtension } from './sweep-definition.ts';
 import { SweepEta } from './sweep-eta.ts';
 import type { SweepProgress } from './sweep-progress.ts';
 import { measuredOf } from './sweep-measured.ts';
 import { sweepRecordOf } from './sweep-record-of.ts';
-import { type Decisions, type DuePart, SweepState } from './sweep-state.ts';
+import { type Decisions, type DuePart, measurementKey, type SweepState } from './sweep-state.ts';
 
 export interface SweepOptions {
-  /** The definition; undefined = that of the journal. */
-  readonly source: SweepSource | undefined;
   /** Folder of the sweep; made when missing. */
   readonly folder: string;
-  readonly sweepId: string;
-  /** Name and content hash; empty of a test function. */
-  readonly dataset: { readonly name: string; readonly contentHash: string };
-  /** Failed trials are tried again, from their last checkpoint or from their first step. */
-  readonly retryFailed?: 'checkpoint' | 'scratch' | undefined;
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
@@ -58,72 +44,26 @@ export interface SweepHandle {
   stop(reason: string): Promise<void>;
 }
 
-/** In the folder of a sweep. */
-export const SWEEP_JOURNAL = 'sweep.jsonl';
-export const SWEEP_RECORD = 'sweep.json';
-/** Where the coordinator listens; there while it runs. */
-export const SWEEP_ADDRESS = 'coordinator.json';
-/** Run folders of the trials. */
-export const TRIALS_FOLDER = 'trials';
-
 const CLOSE_GRACE_MS = 2_000;
-/** Claims of one coordinator process; the next one's are higher. */
-const EPOCHS_PER_GENERATION = 1e9;
-
-/**
- * Starts a sweep, or goes on with the one in the folder; it goes on by itself.
- * @throws DeepDefenseError CONFIG_*, SWEEP_SPACE_EMPTY, SWEEP_OTHER (another sweep in the folder), RUN_IN_USE, PORT_IN_USE, CONNECT_FAILED,
- * STORAGE_FAILED
- */
-export async function startSweep(options: SweepOptions): Promise<SweepHandle> {
-  const { folder, source } = options;
-  // What is wrong with the definition is said before anything is written.
-  if (source !== undefined) SweepState.fresh(source);
-  await mkdir(folder, { recursive: true });
-  const release = await takeFileLock(join(folder, 'sweep.lock'), { purpose: `with the sweep in "${folder}"`, code: 'RUN_IN_USE' });
-  let opened: { readonly journal: FileJournal<SweepEvent>; readonly records: readonly JournalRecord<SweepEvent>[] } | undefined;
-  try {
-    opened = await FileJournal.open<SweepEvent>(join(folder, SWEEP_JOURNAL), { fsync: 'never' });
-    const { journal, records } = opened;
-    const first = records[0] ?? (await journal.append(startedEvent(options)));
-    const all = records.length === 0 ? [first] : records;
-    if (source !== undefined) checkSame(source, first.event as SweepStarted, folder);
-    if (options.retryFailed !== undefined) await retryFailed(journal, all, options.retryFailed);
-    const { records: current } = options.retryFailed === undefined ? { records: all } : await reread(journal);
-    const { state, started } = SweepState.fromJournal(current);
-    const coordinator = new SweepCoordinator(options, {
-      journal,
-      state,
-      started,
-      startedAt: first.at,
-      isNew: records.length === 0,
-      release,
-    });
-    return await coordinator.start();
-  } catch (error) {
-    await opened?.journal.close();
-    await release();
-    throw error;
-  }
-}
+/** With these nothing more can, or may, be written. */
+const UNWRITABLE: readonly ErrorCode[] = ['STORAGE_FAILED', 'LEADER_LOST', 'JOURNAL_FENCED', 'CONNECT_FAILED'];
 
 interface Opened {
-  readonly journal: FileJournal<SweepEvent>;
+  readonly backend: SweepBackend;
   readonly state: SweepState;
   readonly started: SweepStarted;
   readonly startedAt: string;
-  readonly isNew: boolean;
-  readonly release: () => Promise<void>;
 }
 
-class SweepCoordinator {
+/** Made and started by `startSweep` (sweep-opening.ts). */
+export class SweepCoordinator {
   readonly #options: SweepOptions;
   readonly #opened: Opened;
   readonly #clock: Clock;
   readonly #channel = new EventChannel<SweepProgress>();
   readonly #eta: SweepEta;
-  readonly #queue: MemoryQueue;
-  readonly #service: QueueService;
+  /** Set by {@link start}. */
+  #queue!: SweepQueue;
   #server: GrpcServer | undefined;
   #paused: boolean;
   #over = false;
@@ -140,29 +80,36 @@ class SweepCoordinator {
     const { sweep } = opened.state.source;
     this.#paused = opened.state.paused;
     this.#eta = new SweepEta(opened.state, this.#clock);
-    this.#queue = new MemoryQueue({
-      clock: this.#clock,
-      leaseMs: sweep.leaseMs,
-      retries: { errors: sweep.errors, preemptions: sweep.preemptions },
-      firstEpoch: (opened.state.generation + 1) * EPOCHS_PER_GENERATION,
-      mostClaims: sweep.maxParallel,
-      onEnd: (end) => this.#record(end),
-      onLost: (task, worker) => this.#channel.push({ kind: 'worker-lost', task, worker }),
-    });
-    if (this.#paused) this.#queue.hold(true);
-    this.#service = createQueueService(this.#queue, { sweepId: opened.started.sweepId, leaseMs: sweep.leaseMs, isOver: () => this.#over });
   }
 
   async start(): Promise<SweepHandle> {
-    const { journal, state } = this.#opened;
+    const { backend, state, started } = this.#opened;
     const { host, port, folder } = this.#options;
-    await journal.append({ type: 'sweep-opened', generation: state.generation + 1 });
+    const { sweep } = state.source;
+    const generation = state.generation + 1;
+    await backend.journal.append({ type: 'sweep-opened', generation });
+    this.#queue = await backend.openQueue({
+      sweepId: started.sweepId,
+      generation,
+      leaseMs: sweep.leaseMs,
+      retries: { errors: sweep.errors, preemptions: sweep.preemptions },
+      mostClaims: sweep.maxParallel,
+      isOver: () => this.#over,
+      onEnd: (end) => this.#record(end),
+      onLost: (task, worker) => {
+        this.#channel.push({ kind: 'worker-lost', task, worker });
+        backend.events.publish('trial.worker-lost', { task, worker });
+      },
+      onFailure: (error) => void this.#fail(error),
+    });
+    await this.#queue.hold(this.#paused);
+    backend.events.publish('run.started', { generation, host: hostname() });
     // A new sweep's first decisions; those of one that goes on stand in its journal.
     await this.#follow({ chosen: this.#unrecorded(), due: [...state.due] });
-    await journal.sync();
+    await backend.journal.sync();
     // Only now: a worker of before that asks for its task must find it here.
     const server = createSweepServer({
-      ...this.#service.handlers,
+      ...this.#queue.service.handlers,
       control: (request) => this.#control(request),
     });
     const bound = await bindServer(server, host, port);
@@ -177,16 +124,28 @@ class SweepCoordinator {
       secondsLeft: () => this.#eta.secondsLeft(),
       progress: this.#channel,
       result,
-      hold: () => this.#queue.hold(true),
+      hold: () => void this.#queue.hold(true).catch(() => {}), // What keeps it from being held ends the sweep.
       stop: async (reason) => {
-        this.#stopReason ??= reason;
-        await this.#queue.close();
+        await this.#stop(reason);
         await result.then(
           () => {},
           () => {},
         );
       },
     };
+  }
+
+  /** No work is given out from now on, here or elsewhere. */
+  async #stop(reason: string): Promise<void> {
+    this.#stopReason ??= reason;
+    await this.#queue.hold(true).catch(() => {}); // The servers are away: workers end what they have.
+    await this.#queue.close();
+  }
+
+  /** Ends the sweep here with an error. */
+  async #fail(error: Error): Promise<void> {
+    this.#failure ??= error;
+    await this.#queue.close();
   }
 
   /** Candidates that were chosen since the journal's last line; all of a new sweep, or what a crash cut off. */
@@ -219,7 +178,7 @@ class SweepCoordinator {
   /** Counts what workers commit until nothing is left to do. */
   async #work(): Promise<void> {
     const { planner } = this.#opened.state;
-    for await (const _ of this.#queue.ends()) {
+    for await (const _ of this.#queue.ended()) {
       await this.#count();
       if (planner.finished) return;
     }
@@ -243,12 +202,16 @@ class SweepCoordinator {
     await Promise.all(following);
   }
 
-  #tell({ candidate, seedIndex, rung, values, error, seconds }: TrialMeasured): void {
-    const { sweep } = this.#opened.state.source;
-    const { measurements, planner } = this.#opened.state;
-    const seed = sweep.seeds[seedIndex] as number;
+  #tell(measured: TrialMeasured): void {
+    const { candidate, seedIndex, rung, values, error, seconds, worker, epoch, trial } = measured;
+    const { state, backend } = this.#opened;
+    const { measurements, planner } = state;
+    const seed = state.source.sweep.seeds[seedIndex] as number;
     const sums = { measurements: measurements.size, candidates: planner.count, budget: planner.budget };
     this.#channel.push({ kind: 'measured', candidate, seed, rung, values, error, seconds, ...sums });
+    const task = measurementKey(trial, rung);
+    if (values !== null) backend.events.publish('trial.measured', { task, candidate, rung, values, seconds, worker, epoch });
+    else if (error !== undefined) backend.events.publish('trial.failed', { task, candidate, rung, error, worker, epoch });
   }
 
   /** Makes the end of a task durable; a worker hears of success afterwards. */
@@ -257,13 +220,12 @@ class SweepCoordinator {
     if (due === undefined) return;
     const measured = measuredOf(end, due, this.#opened.state);
     try {
-      const appended = this.#opened.journal.append(measured);
+      const appended = this.#opened.backend.journal.append(measured);
       this.#uncounted.push(measured);
       await appended;
       await this.#sync();
     } catch (error) {
-      this.#failure ??= errorOf(error);
-      await this.#queue.close();
+      await this.#fail(errorOf(error));
       throw error;
     }
   }
@@ -271,7 +233,7 @@ class SweepCoordinator {
   /** Forces the journal to the disk; ends that come meanwhile wait for the next time together. */
   async #sync(): Promise<void> {
     while (this.#syncing !== undefined) await this.#syncing;
-    this.#syncing = this.#opened.journal.sync().finally(() => {
+    this.#syncing = this.#opened.backend.journal.sync().finally(() => {
       this.#syncing = undefined;
     });
     await this.#syncing;
@@ -279,34 +241,37 @@ class SweepCoordinator {
 
   /** Writes down decisions and hands out what is due. */
   async #follow({ chosen, due }: Decisions): Promise<void> {
-    const { journal, state } = this.#opened;
-    await Promise.all(chosen.map((each) => journal.append({ type: 'candidate-chosen', ...choiceOf(each) })));
+    const { backend, state } = this.#opened;
+    await Promise.all(chosen.map((each) => backend.journal.append({ type: 'candidate-chosen', ...choiceOf(each) })));
+    for (const { candidate, trials, parameters } of chosen) backend.events.publish('trial.chosen', { candidate, trials, parameters });
     for (const part of due) await this.#publish(part);
     if (chosen.length > 0) this.#channel.push({ kind: 'chosen', candidates: state.planner.count });
   }
 
-  async #publish({ key, part, chosen }: DuePart): Promise<void> {
+  async #publish({ key, task, part, chosen }: DuePart): Promise<void> {
     const { state } = this.#opened;
     const work = state.trials.workOf(part, chosen);
     const folder = join(this.#options.folder, TRIALS_FOLDER);
-    await this.#queue.publish({ id: key, payload: JSON.stringify({ ...work, folder, fromScratch: state.isFromScratch(key) }) });
+    await this.#queue.publish({ id: task, payload: JSON.stringify({ ...work, folder, fromScratch: state.isFromScratch(key) }) });
   }
 
   #limitByTime(): void {
-    const { state, journal, startedAt } = this.#opened;
+    const { state, backend, startedAt } = this.#opened;
     const { hours } = state.source.sweep.budget;
     if (hours === undefined || state.planner.limited || this.#clock.nowMs() - Date.parse(startedAt) < hours * 3_600_000) return;
-    void journal.append({ type: 'sweep-controlled', action: 'limit' }).catch(() => {}); // The next append fails as well, and is awaited.
+    void backend.journal.append({ type: 'sweep-controlled', action: 'limit' }).catch(() => {}); // The next append fails as well, and is awaited.
     state.planner.limit();
   }
 
   async #control({ action, candidates }: SweepCalls['control']['request']): Promise<SweepCalls['control']['reply']> {
-    const { state, journal } = this.#opened;
+    const { state, backend } = this.#opened;
+    const { journal, events } = backend;
     try {
       if (action === 'pause' || action === 'resume') {
         this.#paused = action === 'pause';
         await journal.append({ type: 'sweep-controlled', action });
-        this.#queue.hold(this.#paused);
+        await this.#queue.hold(this.#paused);
+        events.publish(this.#paused ? 'run.paused' : 'run.resumed', { reason: 'asked to' });
         this.#eta.restart();
         this.#channel.push({ kind: 'controlled', action });
       } else if (action === 'extend') {
@@ -318,10 +283,10 @@ class SweepCoordinator {
         this.#eta.extended();
         const followed = this.#follow(state.advance());
         await Promise.all([counted, appended, followed]);
+        events.publish('run.extended', { candidates });
       } else if (action === 'stop') {
-        this.#stopReason ??= 'asked to stop';
         this.#channel.push({ kind: 'controlled', action });
-        await this.#queue.close();
+        await this.#stop('asked to stop');
       } else if (action !== 'status') {
         throw new DeepDefenseError('USAGE', {
           what: `a sweep can't be asked for "${action}"`,
@@ -343,27 +308,33 @@ class SweepCoordinator {
   }
 
   async #close(ended: 'completed' | 'stopped' | 'failed', failure: Error | undefined): Promise<SweepRecord> {
-    const { journal, state, started, startedAt, release } = this.#opened;
+    const { backend, state, started, startedAt } = this.#opened;
     const { folder } = this.#options;
     this.#over = true;
+    if (ended === 'completed')
+      await this.#queue.finish().catch((error: unknown) => this.#warn(error, 'workers could not be told that the sweep is over'));
     await this.#queue.close();
     try {
       const reason = failure !== undefined ? failure.message : ended === 'completed' ? 'all trials are done' : (this.#stopReason ?? '');
       const { decisionsSha256 } = state.planner;
       const record = sweepRecordOf({ state, started, startedAt, endedAt: new Date(this.#clock.nowMs()).toISOString(), outcome: ended });
-      if (!isDeepDefenseError(failure) || failure.code !== 'STORAGE_FAILED') {
-        await journal.append({ type: 'sweep-finished', state: ended, reason, decisionsSha256 });
-        await journal.sync();
+      if (!isDeepDefenseError(failure) || !UNWRITABLE.includes(failure.code)) {
+        await backend.journal.append({ type: 'sweep-finished', state: ended, reason, decisionsSha256 });
+        await backend.journal.sync();
+        backend.events.publish('run.finished', { state: ended, reason, decisionsSha256 });
         await writeFileAtomic(join(folder, SWEEP_RECORD), `${JSON.stringify(record, undefined, 2)}\n`);
       }
       return record;
     } finally {
-      if (ended === 'completed') await this.#service.dismissed(CLOSE_GRACE_MS);
+      if (ended === 'completed') await this.#queue.service.dismissed(CLOSE_GRACE_MS);
       if (this.#server !== undefined) await closeServer(this.#server, CLOSE_GRACE_MS);
-      await journal.close();
       await rm(join(folder, SWEEP_ADDRESS), { force: true });
-      await release();
+      await backend.close();
     }
+  }
+
+  #warn(error: unknown, text: string): void {
+    this.#options.logger.warn({ err: error }, text);
   }
 }
 
@@ -378,88 +349,6 @@ function errorOf(cause: unknown): Error {
   return cause instanceof Error ? cause : new Error(String(cause));
 }
 
-function startedEvent({ source, sweepId, dataset, folder }: SweepOptions): SweepStarted {
-  if (source === undefined) {
-    throw new DeepDefenseError('CHECKPOINT_MISSING', {
-      what: `there is no sweep in "${folder}"`,
-      expected: `a folder with ${SWEEP_JOURNAL}`,
-      todo: 'give the folder of a sweep, or start one with -c',
-    });
-  }
-  return {
-    type: 'sweep-started',
-    sweepId,
-    packageVersion: PACKAGE_VERSION,
-    sweep: source.sweep as unknown as Record<string, unknown>,
-    base: source.base,
-    datasetName: dataset.name,
-    datasetHash: dataset.contentHash,
-  };
-}
-
 function choiceOf({ candidate, point, parameters, trials, refused }: Decisions['chosen'][number]) {
   return { candidate, point, parameters, trials, refused };
-}
-
-/** Keys of a sweep file that may change from one process to the next. */
-const FREE_SWEEP_KEYS = ['sweepsFolder', 'maxParallel', 'errors', 'preemptions', 'leaseMs'];
-
-function checkSame({ sweep, base }: SweepSource, started: SweepStarted, folder: string): void {
-  const differences = differingLeaves({ sweep: started.sweep, base: started.base }, JSON.parse(JSON.stringify({ sweep, base }))).filter(
-    ({ key }) => !FREE_SWEEP_KEYS.some((free) => key === `sweep.${free}`),
-  );
-  const [first] = differences;
-  if (first === undefined) return;
-  throw new DeepDefenseError('SWEEP_OTHER', {
-    what: `the sweep in "${folder}" was defined otherwise`,
-    expected: `${first.key} ${first.before}`,
-    got: `${first.key} ${first.now}${differences.length > 1 ? `, and ${differences.length - 1} more differences` : ''}`,
-    todo: 'go on with the sweep as it is (sweep resume), or give another folder; sweep extend raises the budget',
-    fields: { folder, differences },
-  });
-}
-
-function checkExtension(candidates: number, state: SweepState): void {
-  const now = state.planner.budget;
-  if (candidates > now) return;
-  throw new DeepDefenseError('USAGE', {
-    what: 'extend raises the number of candidates',
-    expected: `more than ${now}`,
-    got: String(candidates),
-    todo: 'give the number of candidates of the whole sweep',
-  });
-}
-
-async function retryFailed(
-  journal: FileJournal<SweepEvent>,
-  records: readonly JournalRecord<SweepEvent>[],
-  from: 'checkpoint' | 'scratch',
-): Promise<void> {
-  const { state } = SweepState.fromJournal(records);
-  const failed = [...state.measurements].flatMap(([key, { values }]) => (values === null ? [key] : []));
-  if (failed.length > 0) await journal.append({ type: 'failed-retried', from, measurements: failed });
-}
-
-async function reread(journal: FileJournal<SweepEvent>): Promise<{ readonly records: readonly JournalRecord<SweepEvent>[] }> {
-  await journal.sync();
-  return readJournal<SweepEvent>(journal.path);
-}
-
-/**
- * Writes down that a sweep that isn't running is to have more candidates.
- * @throws DeepDefenseError USAGE when it has as many already; RUN_IN_USE when somebody runs it after all
- */
-export async function extendSweep(folder: string, candidates: number): Promise<void> {
-  const release = await takeFileLock(join(folder, 'sweep.lock'), { purpose: `with the sweep in "${folder}"`, code: 'RUN_IN_USE' });
-  try {
-    const { journal, records } = await FileJournal.open<SweepEvent>(join(folder, SWEEP_JOURNAL));
-    try {
-      checkExtension(candidates, SweepState.fromJournal(records).state);
-      await journal.append({ type: 'sweep-controlled', action: 'extend', candidates });
-    } finally {
-      await journal.close();
-    }
-  } finally {
-    await release();
-  }
 }

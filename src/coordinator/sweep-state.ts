@@ -15,8 +15,10 @@ export interface DuePart {
   readonly part: Part;
   readonly chosen: Chosen;
   readonly trial: string;
-  /** Name of the measurement, and of the queue's task. */
+  /** Name of the measurement. */
   readonly key: string;
+  /** Name of the queue's task: another one each time that failed trials are tried again, because the queue remembers the end of each. */
+  readonly task: string;
 }
 
 /** What {@link SweepState.advance} has decided. */
@@ -36,6 +38,8 @@ export class SweepState {
   /** Candidates that stand in the journal. */
   readonly recorded: number;
   readonly #measurements: Map<string, TrialMeasured>;
+  /** How often failed measurements were tried again, by name. */
+  readonly #retries = new Map<string, number>();
   /** Measurements that are tried again from the first step. */
   readonly #fromScratch: ReadonlySet<string>;
   /** Parts that are due, by name, in the order of the decisions. */
@@ -53,6 +57,8 @@ export class SweepState {
     const [before, after] = [events.slice(0, anew), events.slice(anew)];
     const retried = events[anew - 1];
     this.#fromScratch = new Set(retried?.type === 'failed-retried' && retried.from === 'scratch' ? retried.measurements : []);
+    for (const event of before)
+      if (event.type === 'failed-retried') for (const key of event.measurements) this.#retries.set(key, (this.#retries.get(key) ?? 0) + 1);
     this.#measurements = measurementsOf(before);
     const recorded = recordedChoices(after);
     this.recorded = recorded.length;
@@ -93,9 +99,10 @@ export class SweepState {
     return [...this.#due.values()];
   }
 
-  /** The part that a measurement is due for; undefined when it is not wanted, or was there before. */
-  wanted(key: string): DuePart | undefined {
-    return this.#due.get(key);
+  /** The part that a task of the queue is to measure; undefined when it is not wanted, or was there before. */
+  wanted(task: string): DuePart | undefined {
+    const due = this.#due.get(task.replace(/_\d+$/, ''));
+    return due?.task === task ? due : undefined;
   }
 
   /** True where a trial begins at its first step again, whatever checkpoints it has. */
@@ -127,7 +134,8 @@ export class SweepState {
         const key = measurementKey(trial, part.rung);
         const measured = this.#measurements.get(key);
         if (measured === undefined) {
-          const due = { part, chosen: ofPart, trial, key };
+          const retries = this.#retries.get(key);
+          const due = { part, chosen: ofPart, trial, key, task: retries === undefined ? key : `${key}_${retries}` };
           this.#due.set(key, due);
           decided.due.push(due);
         } else {

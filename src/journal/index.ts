@@ -42,6 +42,7 @@ export {
   checkTaskId,
   describeStream,
   ensureStream,
+  findDefinition,
   findStream,
   isConflict,
   isTransient,
@@ -58,3 +59,4 @@ export {
   sweepNames,
   tooLarge,
 } from './nats/index.ts';
+export { lineOf } from './seal.ts';

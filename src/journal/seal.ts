@@ -1,5 +1,6 @@
 /** @file How a line is sealed: `{"sequence":1,"at":"...","event":{...},"hash":"<64 hexadecimal digits>"}` and a line feed. */
 import { hash } from 'node:crypto';
+import type { JournalRecord } from './journal-record.ts';
 
 /** Hash that the first line follows. */
 export const GENESIS = '0'.repeat(64);
@@ -22,4 +23,9 @@ export function sealed(body: string, hashOfBody: string): string {
 /** The body of a sealed line without its line feed. */
 export function bodyOf(line: string): string {
   return `${line.slice(0, -(HASH_KEY.length + HASH_LENGTH + LINE_END.length))}}`;
+}
+
+/** The line of a record, as it was written. */
+export function lineOf<Event>({ sequence, at, event, hash: hashOfBody }: JournalRecord<Event>): string {
+  return sealed(JSON.stringify({ sequence, at, event }), hashOfBody);
 }

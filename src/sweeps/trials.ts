@@ -117,7 +117,7 @@ export class Trials {
       return sweep.seeds.map((seed) => {
         const what = sweep.function === undefined ? this.#determining(assignments, seed) : [sweep.function, assignments, seed];
         return createHash('sha256')
-          .update(canonical([what, this.rungs]))
+          .update(canonicalJson([what, this.rungs]))
           .digest('hex');
       });
     } catch (error) {
@@ -331,7 +331,7 @@ function checkFunctionSpace(space: SearchSpace): void {
 }
 
 /** JSON with sorted keys, so that equal configs have equal texts. */
-function canonical(value: unknown): string {
+export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
     typeof inner === 'object' && inner !== null && !Array.isArray(inner)
       ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))

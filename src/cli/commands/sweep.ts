@@ -1,7 +1,8 @@
 /** @file `sweep`: hyperparameter sweeps. */
 import { type Command, Option } from 'commander';
 import { collect, type CommandDefinition } from '../command-definition.ts';
-import { integerFrom, integerIn } from '../option-parsers.ts';
+import { natsCredentialsOption, natsOption } from '../config-options.ts';
+import { integerFrom, integerIn, plainId } from '../option-parsers.ts';
 import type { SweepResumeOptions, SweepRunOptions } from '../sweep/sweep-command.ts';
 
 export const sweepCommand: CommandDefinition = (program, tools) => {
@@ -11,6 +12,10 @@ export const sweepCommand: CommandDefinition = (program, tools) => {
     .option('-c, --config <file>', 'sweep file in YAML, see docs/sweeps.md')
     .option('--set <key=value>', 'override one key of the sweep file; repeatable. config.KEY is a key of the training config', collect, [])
     .option('--out <folder>', 'folder of the sweep; a second call with the same file goes on there (default: a new one below sweeps/)')
+    .option('--id <id>', 'name of the sweep in place of a new one; a second call with the same one goes on there', plainId)
+    .addOption(natsOption())
+    .addOption(natsCredentialsOption())
+    .option('--standby', 'wait while another coordinator runs the sweep, and take over when it is gone')
     .option('--max-parallel <count>', 'trials computed at a time at most; short for --set maxParallel', integerFrom(1))
     .option(
       '--workers <count>',

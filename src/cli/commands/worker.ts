@@ -2,10 +2,11 @@
 import { Option } from 'commander';
 import { DeepDefenseError, EXIT_CODES, type EngineWish } from '../../core/index.ts';
 import type { CommandDefinition } from '../command-definition.ts';
-import { engineOption } from '../config-options.ts';
+import { engineOption, natsCredentialsOption, natsOption } from '../config-options.ts';
 import { hostAndPort, integerIn } from '../option-parsers.ts';
+import type { NatsFlags } from '../sweep/nats-options.ts';
 
-interface WorkerOptions {
+interface WorkerOptions extends NatsFlags {
   readonly coordinator?: string;
   readonly sweep?: string;
   readonly trialsFolder?: string;
@@ -23,7 +24,9 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
     .command('worker')
     .description('compute for a coordinator; start any number, on any machine, at any time of the run')
     .option('--coordinator <host:port>', 'address of the coordinator of a run or an evaluation', hostAndPort)
-    .option('--sweep <host:port>', 'address of the coordinator of a sweep, in place of --coordinator', hostAndPort)
+    .option('--sweep <host:port>', 'address of the coordinator of a sweep, in place of --coordinator; with --nats the id of the sweep')
+    .addOption(natsOption())
+    .addOption(natsCredentialsOption())
     .option('--trials-folder <folder>', 'with --sweep: folder of the trials here, where the one of the coordinator is not to be reached')
     .option('--data <path>', 'CIFAR-10 archive or folder; without a matching copy the worker fetches the data from the coordinator')
     .addOption(engineOption('tensor engine for runs that leave it open (engine.name: auto)'))
@@ -34,8 +37,24 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
     .addOption(new Option('--stop-with-parent', 'end when standard input closes').hideHelp().default(false))
     .addHelpText('after', '\nExample:\n  $ deepdefense worker --coordinator 10.0.0.5:50051 --http-host 0.0.0.0 --http-port 9465')
     .action(
-      async ({ coordinator, sweep, trialsFolder, data, httpPort, httpHost, engine, device, devices, stopWithParent }: WorkerOptions) => {
-        const address = sweep ?? coordinator;
+      async ({
+        coordinator,
+        sweep,
+        nats: servers,
+        natsCredentials,
+        trialsFolder,
+        data,
+        httpPort,
+        httpHost,
+        engine,
+        device,
+        devices,
+        stopWithParent,
+      }: WorkerOptions) => {
+        // Only a sweep is kept on NATS.
+        const nats = sweep === undefined ? undefined : servers;
+        const flags = { ...(nats !== undefined && { nats }), ...(natsCredentials !== undefined && { natsCredentials }) };
+        const address = sweep === undefined || nats !== undefined ? (sweep ?? coordinator) : hostAndPort(sweep);
         if (address === undefined || (sweep !== undefined && coordinator !== undefined)) throw oneAddress();
         const { runWorker } = await import('../../worker/index.ts');
         const { createMetrics } = await import('../../telemetry/index.ts');
@@ -62,6 +81,8 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
             const places = placesOf(devices, engine ?? 'auto', listDevices);
             const common = [
               ...[sweep === undefined ? '--coordinator' : '--sweep', address, '--http-host', httpHost],
+              ...(nats === undefined || nats.includes('@') ? [] : ['--nats', nats]),
+              ...(natsCredentials === undefined ? [] : ['--nats-credentials', natsCredentials]),
               ...(data === undefined ? [] : ['--data', data]),
               ...(trialsFolder === undefined ? [] : ['--trials-folder', trialsFolder]),
             ];
@@ -86,7 +107,15 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
           if (sweep !== undefined) {
             const { runSweepWorker } = await import('../sweep/sweep-worker.ts');
             const placement = { engine, device };
-            const tasks = await runSweepWorker({ address, dataPath: data, trialsFolder, placement, logger, signal: stop.signal });
+            const tasks = await runSweepWorker({
+              sweep: address,
+              ...flags,
+              dataPath: data,
+              trialsFolder,
+              placement,
+              logger,
+              signal: stop.signal,
+            });
             surroundings.result({ tasks }, `worker: ${tasks} tasks done`);
             return;
           }

@@ -8,7 +8,7 @@ import type { SweepRecord } from '../../sweeps/index.ts';
 import { createSweepClient } from '../../wire/index.ts';
 
 /** Folder of sweeps, where the sweep file names no other. */
-const SWEEPS_FOLDER = 'sweeps';
+export const SWEEPS_FOLDER = 'sweeps';
 const CALL_MS = 5_000;
 
 /** @throws DeepDefenseError CHECKPOINT_MISSING */

@@ -1,28 +1,37 @@
 /** @file What the `sweep` commands do: from options to the printed result. */
 import { join, resolve } from 'node:path';
 import { loadSweep, resolveConfig, type SweepSource } from '../../config/index.ts';
+import { fetchSweep, readNatsMark } from '../../coordinator/index.ts';
 import { DeepDefenseError, EXIT_CODES } from '../../core/index.ts';
 import { openDataset } from '../../data/index.ts';
 import { analyseSweep, formatSweep, writeSweepReport } from '../../reports/index.ts';
 import type { SweepRecord } from '../../sweeps/index.ts';
 import type { CommandTools } from '../command-definition.ts';
 import { dataProgressPrinter } from '../data-progress.ts';
+import type { NatsOptions } from '../../journal/index.ts';
 import { createRunId } from '../run-id.ts';
-import { askCoordinator, findSweepFolder, readSweep } from './find-sweep.ts';
+import { askCoordinator, findSweepFolder, readSweep, SWEEPS_FOLDER } from './find-sweep.ts';
+import { type NatsFlags, natsOptionsOf } from './nats-options.ts';
 import { sweepHere } from './sweep-session.ts';
 
-export interface SweepRunOptions {
+/** Where the sweep is kept and who waits for whom. */
+interface KeepingFlags extends NatsFlags {
+  readonly standby?: boolean;
+}
+
+export interface SweepRunOptions extends KeepingFlags {
   readonly config: string;
   readonly set: readonly string[];
   readonly data?: string;
   readonly out?: string;
+  readonly id?: string;
   readonly workers: number;
   readonly maxParallel?: number;
   readonly host: string;
   readonly port: number;
 }
 
-export interface SweepResumeOptions {
+export interface SweepResumeOptions extends KeepingFlags {
   readonly failed?: 'checkpoint' | 'scratch';
   readonly data?: string;
   readonly workers: number;
@@ -38,7 +47,7 @@ export function sweepFileMissing(): DeepDefenseError {
   });
 }
 
-/** A new sweep, or with `--out` the one in that folder. */
+/** A new sweep, or with `--out` the one in that folder, or with `--id` the one of that name. */
 export async function runSweepCommand(options: SweepRunOptions, tools: CommandTools): Promise<void> {
   const { config: file, data, set, maxParallel } = options;
   const source = await loadSweep({
@@ -46,16 +55,22 @@ export async function runSweepCommand(options: SweepRunOptions, tools: CommandTo
     assignments: maxParallel === undefined ? set : [...set, `maxParallel=${maxParallel}`],
     options: data === undefined ? undefined : { data: { path: resolve(data) } },
   });
-  const sweepId = createRunId(source.sweep.name);
+  const sweepId = options.id ?? createRunId(source.sweep.name);
   const folder = options.out ?? join(source.sweep.sweepsFolder, sweepId);
   await runHere({ source, folder, sweepId, ...options }, source, tools);
 }
 
 /** Goes on with a sweep: tells its coordinator to, or starts one. */
 export async function runSweepResume(sweep: string, options: SweepResumeOptions, tools: CommandTools): Promise<void> {
-  const folder = await findSweepFolder(sweep);
+  const found = await findSweepFolder(sweep).catch((error: unknown) => {
+    // The servers have what a machine lacks.
+    if (options.nats === undefined) throw error;
+    return undefined;
+  });
+  if (found === undefined) return resumeFromServers(sweep, options, tools);
+  const folder = found;
   const surroundings = tools.context();
-  const status = await askCoordinator(folder, 'resume');
+  const status = options.standby === true ? undefined : await askCoordinator(folder, 'resume');
   if (status !== undefined) {
     if (options.failed !== undefined)
       throw new DeepDefenseError('USAGE', {
@@ -67,10 +82,23 @@ export async function runSweepResume(sweep: string, options: SweepResumeOptions,
     return;
   }
   const { started, state } = await readSweep(folder);
-  await runHere({ source: undefined, folder, sweepId: started.sweepId, retryFailed: options.failed, ...options }, state.source, tools);
+  const nats = options.nats ?? (await readNatsMark(folder))?.servers;
+  const where = nats === undefined ? {} : { nats };
+  await runHere(
+    { source: undefined, folder, sweepId: started.sweepId, retryFailed: options.failed, ...options, ...where },
+    state.source,
+    tools,
+  );
 }
 
-interface RunHere {
+/** Goes on with a sweep that this machine has no folder of. */
+async function resumeFromServers(sweepId: string, options: SweepResumeOptions, tools: CommandTools): Promise<void> {
+  const folder = join(SWEEPS_FOLDER, sweepId);
+  const source = await fetchSweep(sweepId, natsOptionsOf(options) as NatsOptions);
+  await runHere({ source, folder, sweepId, retryFailed: options.failed, ...options }, source, tools);
+}
+
+interface RunHere extends KeepingFlags {
   /** What is compared with the folder's journal. */
   readonly source: SweepSource | undefined;
   readonly folder: string;
@@ -143,7 +171,9 @@ export async function runSweepExtend(sweep: string, candidates: number, { contex
   const status = await askCoordinator(folder, 'extend', candidates);
   if (status === undefined) {
     const { extendSweep } = await import('../../coordinator/index.ts');
-    await extendSweep(folder, candidates);
+    const mark = await readNatsMark(folder);
+    const nats = mark === undefined ? undefined : natsOptionsOf({ nats: process.env.DEEPDEFENSE_NATS ?? mark.servers });
+    await extendSweep({ folder, sweepId: mark?.sweepId ?? '', nats }, candidates);
   }
   const running = status !== undefined;
   context().result({ folder, candidates, running }, running ? 'extended' : `extended; go on with: deepdefense sweep resume ${folder}`);

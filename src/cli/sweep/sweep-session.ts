@@ -1,16 +1,17 @@
 /** @file One sweep in this process: the coordinator, its worker processes, progress, and Ctrl-C. */
 import { join } from 'node:path';
 import type { SweepSource } from '../../config/index.ts';
-import { startSweep } from '../../coordinator/index.ts';
-import { EXIT_CODES } from '../../core/index.ts';
+import { type SweepHandle, startSweep } from '../../coordinator/index.ts';
+import { type DeepDefenseError, EXIT_CODES } from '../../core/index.ts';
 import type { SweepRecord } from '../../sweeps/index.ts';
 import { createLogger } from '../../telemetry/index.ts';
 import type { CommandContext } from '../context.ts';
 import { onInterrupt } from '../interrupts.ts';
 import { describeExit, WorkerProcesses, workersLost } from '../worker-processes.ts';
+import { type NatsFlags, natsArguments, natsOptionsOf } from './nats-options.ts';
 import { showSweep } from './show-sweep.ts';
 
-export interface SweepSessionOptions {
+export interface SweepSessionOptions extends NatsFlags {
   readonly context: CommandContext;
   /** Undefined = that of the folder's journal. */
   readonly source: SweepSource | undefined;
@@ -20,6 +21,8 @@ export interface SweepSessionOptions {
   readonly retryFailed?: 'checkpoint' | 'scratch' | undefined;
   readonly host: string;
   readonly port: number;
+  /** Waits while another coordinator runs the sweep. */
+  readonly standby?: boolean | undefined;
   /** Worker processes to start; 0 = wait for workers from elsewhere. */
   readonly workers: number;
   /** Further arguments of each, e.g. `--data PATH`. */
@@ -43,15 +46,19 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
   const { json, logLevel } = context.global;
   const logger = createLogger({ level: logLevel === 'info' && !json ? 'warn' : logLevel, json, name: 'sweep' });
   const note = (text: string) => context.notice(text);
-  const handle = await startSweep({ source, folder, sweepId, dataset, retryFailed, host, port, logger });
-  const shown = showSweep(handle.progress, { objectives: handle.objectives, secondsLeft: handle.secondsLeft, note });
-  note(`sweep in ${folder}, coordinator on ${handle.address}`);
-  const processes = workers === 0 ? undefined : startWorkers(options, handle.address, note);
-  if (processes === undefined) note(`start workers with: deepdefense worker --sweep ${handle.address}`);
+  const nats = natsOptionsOf(options);
+  const waiting = new AbortController();
+  const standby = {
+    signal: waiting.signal,
+    onWait: (error: DeepDefenseError) => note(`standing by: ${error.parts.what} (${error.parts.got})`),
+  };
+  let handle: SweepHandle | undefined;
+  let processes: WorkerProcesses | undefined;
   const stop = async (): Promise<void> => {
-    handle.hold();
+    waiting.abort();
+    handle?.hold();
     await processes?.leave(LEAVE_GRACE_MS);
-    await handle.stop('interrupted');
+    await handle?.stop('interrupted');
   };
   const interrupt = onInterrupt({
     stop: () => {
@@ -60,7 +67,17 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
     },
     abandon: () => processes?.killNow(),
   });
+  let shown: Promise<void> | undefined;
   try {
+    handle = await startSweep({
+      ...{ source, folder, sweepId, dataset, retryFailed, host, port, logger, nats },
+      standby: options.standby === true ? standby : undefined,
+    });
+    shown = showSweep(handle.progress, { objectives: handle.objectives, secondsLeft: handle.secondsLeft, note });
+    note(`sweep in ${folder}, coordinator on ${handle.address}`);
+    const workerSource = nats === undefined ? ['--sweep', handle.address] : natsArguments(sweepId, options);
+    if (workers === 0) note(`start workers with: deepdefense worker ${workerSource.join(' ')}`);
+    else processes = startWorkers(options, workerSource, note);
     const lost = await Promise.race([handle.result.then(() => undefined), ...(processes === undefined ? [] : [processes.givenUp])]);
     if (lost !== undefined && interrupt.signal() === undefined) {
       await handle.stop('all started workers ended');
@@ -77,13 +94,13 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
 
 function startWorkers(
   { context, folder, workers, workerArgs }: SweepSessionOptions,
-  address: string,
+  source: readonly string[],
   note: (text: string) => void,
 ): WorkerProcesses {
   const level = context.global.logLevel === 'debug' ? 'debug' : 'info';
   return new WorkerProcesses({
     count: workers,
-    args: ['--sweep', address, '--log-level', level, ...workerArgs],
+    args: [...source, '--log-level', level, ...workerArgs],
     logFolder: join(folder, 'logs'),
     errors: WORKER_RESTARTS,
     preemptions: WORKER_RESTARTS,

@@ -1,14 +1,16 @@
 /** @file A worker process of a sweep. */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { openRemoteSource } from '../../queue/index.ts';
+import { openNatsLink } from '../../journal/index.ts';
+import { openJetStreamSource, openRemoteSource, type TaskSource } from '../../queue/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
 import { runClaimLoop, type WorkerPlacement } from '../../worker/index.ts';
+import { type NatsFlags, natsOptionsOf } from './nats-options.ts';
 import { TrialRunner } from './trial-runner.ts';
 
-export interface SweepWorkerOptions {
-  /** host:port of the sweep's coordinator. */
-  readonly address: string;
+export interface SweepWorkerOptions extends NatsFlags {
+  /** host:port of the sweep's coordinator; with NATS servers the sweep's id. */
+  readonly sweep: string;
   readonly dataPath: string | undefined;
   readonly trialsFolder: string | undefined;
   readonly placement: WorkerPlacement;
@@ -22,11 +24,9 @@ export interface SweepWorkerOptions {
  * @returns tasks done here
  * @throws DeepDefenseError CONNECT_FAILED, PROTOCOL_VERSION, USAGE
  */
-export async function runSweepWorker({ address, dataPath, trialsFolder, placement, logger, signal }: SweepWorkerOptions): Promise<number> {
-  const source = await openRemoteSource({
-    address,
-    onLost: (reason) => logger.info({ address, reason }, "no connection to the sweep's coordinator; trying again"),
-  });
+export async function runSweepWorker(options: SweepWorkerOptions): Promise<number> {
+  const { dataPath, trialsFolder, placement, logger, signal } = options;
+  const source = await openSource(options);
   try {
     const runner = new TrialRunner({ dataPath, trialsFolder, placement, logger });
     const worker = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
@@ -34,5 +34,32 @@ export async function runSweepWorker({ address, dataPath, trialsFolder, placemen
     return await runClaimLoop({ source, worker, run: (claim, stop) => runner.run(claim, stop), logger, signal });
   } finally {
     await source.close();
+  }
+}
+
+async function openSource({ sweep, logger, ...flags }: SweepWorkerOptions): Promise<TaskSource & { readonly sweepId: string }> {
+  const nats = natsOptionsOf(flags);
+  if (nats === undefined)
+    return openRemoteSource({
+      address: sweep,
+      onLost: (reason) => logger.info({ address: sweep, reason }, "no connection to the sweep's coordinator; trying again"),
+    });
+  const link = await openNatsLink({
+    ...nats,
+    onLost: (reason) => logger.info({ servers: nats.servers, reason }, 'no connection to NATS; trying again'),
+  });
+  try {
+    const source = await openJetStreamSource({ link, sweepId: sweep });
+    return {
+      sweepId: sweep,
+      claim: (worker, stop) => source.claim(worker, stop),
+      close: async () => {
+        await source.close();
+        await link.close();
+      },
+    };
+  } catch (error) {
+    await link.close();
+    throw error;
   }
 }

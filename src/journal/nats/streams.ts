@@ -3,6 +3,7 @@ import type { StreamConfig, StreamInfo } from '@nats-io/jetstream';
 import { DeepDefenseError } from '../../core/index.ts';
 import { JS_ERROR, jetStreamCode, natsError } from './errors.ts';
 import type { NatsLink } from './link.ts';
+import { sweepNames } from './names.ts';
 
 /** What all streams of a sweep have in common. */
 export interface StreamLimits {
@@ -17,6 +18,13 @@ export type StreamWish = Partial<StreamConfig> & { readonly name: string; readon
 /** The description of a stream; says whose it is. @param definition hash of the sweep's definition */
 export function describeStream(sweep: string, definition: string): string {
   return `deepdefense sweep=${sweep} definition=${definition}`;
+}
+
+/** Hash of the definition of a sweep that is there; undefined when there is none. @throws DeepDefenseError CONNECT_FAILED */
+export async function findDefinition(link: NatsLink, sweepId: string): Promise<string | undefined> {
+  const { journalStream } = sweepNames(sweepId);
+  const found = await link.ask(`can't look for sweep "${sweepId}"`, () => findStream(link, journalStream));
+  return / definition=(\S+)$/.exec(found?.config.description ?? '')?.[1];
 }
 
 /**

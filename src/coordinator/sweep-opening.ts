@@ -1,0 +1,108 @@
+/** @file How a sweep begins, goes on, and is extended while nobody runs it. */
+import type { SweepSource } from '../config/index.ts';
+import { isDeepDefenseError } from '../core/index.ts';
+import type { JournalRecord, NatsOptions, SweepEvent, SweepStarted } from '../journal/index.ts';
+import { openFolderBackend, type Standby } from './folder-backend.ts';
+import { openNatsBackend, readNatsJournal } from './nats-backend.ts';
+import type { SweepBackend } from './sweep-backend.ts';
+import { SweepCoordinator, type SweepHandle, type SweepOptions } from './sweep-coordinator.ts';
+import { checkExtension, checkSame, definitionHash, startedEvent } from './sweep-definition.ts';
+import { SweepState } from './sweep-state.ts';
+
+export interface StartSweepOptions extends SweepOptions {
+  readonly source: SweepSource | undefined;
+  readonly sweepId: string;
+  readonly dataset: { readonly name: string; readonly contentHash: string };
+  /** Servers that keep the sweep; undefined = its folder does. */
+  readonly nats?: NatsOptions | undefined;
+  /** Waits while another coordinator runs the sweep; undefined = that is an error. */
+  readonly standby?: Standby | undefined;
+  /** Failed trials are tried again, from their last checkpoint or from their first step. */
+  readonly retryFailed?: 'checkpoint' | 'scratch' | undefined;
+}
+
+/** A coordinator that was frozen may write a last time while the next one opens the journal. */
+const OPENINGS = 3;
+
+/**
+ * Starts a sweep, or goes on with the one in the folder or on the servers; it goes on by itself.
+ * @throws DeepDefenseError CONFIG_*, SWEEP_SPACE_EMPTY, SWEEP_OTHER (another sweep in the folder), RUN_IN_USE, PORT_IN_USE, CONNECT_FAILED,
+ * STORAGE_FAILED, NATS_UNSUPPORTED
+ */
+export async function startSweep(options: StartSweepOptions): Promise<SweepHandle> {
+  // What is wrong with the definition is said before anything is written.
+  if (options.source !== undefined) SweepState.fresh(options.source);
+  for (let opening = 1; ; opening++) {
+    try {
+      return await openSweep(options);
+    } catch (error) {
+      if (!isDeepDefenseError(error) || error.code !== 'JOURNAL_FENCED' || opening === OPENINGS) throw error;
+    }
+  }
+}
+
+async function openSweep(options: StartSweepOptions): Promise<SweepHandle> {
+  const { source, folder } = options;
+  const backend = await openBackend(options);
+  try {
+    const { journal } = backend;
+    const first = backend.records[0] ?? (await journal.append(startedEvent(options)));
+    if (source !== undefined) checkSame(source, first.event as SweepStarted, folder);
+    const before = backend.records.length === 0 ? [first] : backend.records;
+    const retried = options.retryFailed === undefined ? [] : await retryFailed(backend, before, options.retryFailed);
+    const { state, started } = SweepState.fromJournal([...before, ...retried]);
+    return await new SweepCoordinator(options, { backend, state, started, startedAt: first.at }).start();
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
+}
+
+function openBackend({
+  source,
+  folder,
+  sweepId,
+  nats,
+  standby,
+  clock,
+}: Pick<StartSweepOptions, 'folder' | 'sweepId' | 'nats'> & Partial<StartSweepOptions>): Promise<SweepBackend> {
+  if (nats === undefined) return openFolderBackend({ folder, standby, clock });
+  const definition = source === undefined ? undefined : definitionHash(source);
+  return openNatsBackend({ nats, sweepId, folder, definition, standby, clock });
+}
+
+async function retryFailed(
+  { journal }: SweepBackend,
+  records: readonly JournalRecord<SweepEvent>[],
+  from: 'checkpoint' | 'scratch',
+): Promise<readonly JournalRecord<SweepEvent>[]> {
+  const { state } = SweepState.fromJournal(records);
+  const failed = [...state.measurements].flatMap(([key, { values }]) => (values === null ? [key] : []));
+  return failed.length === 0 ? [] : [await journal.append({ type: 'failed-retried', from, measurements: failed })];
+}
+
+/**
+ * The definition of a sweep that is kept on NATS.
+ * @throws DeepDefenseError CHECKPOINT_MISSING, CONNECT_FAILED, NATS_UNSUPPORTED
+ */
+export async function fetchSweep(sweepId: string, nats: NatsOptions): Promise<SweepSource> {
+  return SweepState.fromJournal(await readNatsJournal(sweepId, nats)).state.source;
+}
+
+/**
+ * Writes down that a sweep that isn't running is to have more candidates.
+ * @throws DeepDefenseError USAGE when it has as many already; RUN_IN_USE when somebody runs it after all
+ */
+export async function extendSweep(
+  { folder, sweepId, nats }: { readonly folder: string; readonly sweepId: string; readonly nats?: NatsOptions | undefined },
+  candidates: number,
+): Promise<void> {
+  const { journal, records, close } = await openBackend({ folder, sweepId, nats });
+  try {
+    checkExtension(candidates, SweepState.fromJournal(records).state);
+    await journal.append({ type: 'sweep-controlled', action: 'extend', candidates });
+    await journal.sync();
+  } finally {
+    await close();
+  }
+}
