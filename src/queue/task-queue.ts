@@ -78,7 +78,7 @@ export interface TaskSource {
 /** A task in the hands of a worker. */
 export interface Claim {
   readonly task: Task;
-  /** Rises with every claim of this task. */
+  /** Rises with every claim of this task, and is higher than those of tasks that had ended when it was published. */
   readonly epoch: number;
   /** The worker has so long before it must extend the claim. */
   readonly leaseMs: number;

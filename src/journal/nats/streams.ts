@@ -39,14 +39,9 @@ export async function ensureStream(link: NatsLink, wish: StreamWish): Promise<St
     const found = await link.ask(what, () => findStream(link, name));
     const info = found ?? (await link.ask(what, () => addStream(link, wish)));
     checkOwner(wish, info);
-    // Limits may change from one process of a sweep to the next.
-    if (found !== undefined && (found.config.max_bytes !== wish.max_bytes || found.config.num_replicas !== wish.num_replicas)) {
-      const { max_bytes, num_replicas } = wish;
-      checkRoom(name, max_bytes ?? -1, found.state.bytes);
-      const changes = { ...(max_bytes === undefined ? {} : { max_bytes }), ...(num_replicas === undefined ? {} : { num_replicas }) };
-      return await link.ask(what, () => link.jsm.streams.update(name, changes));
-    }
-    checkConfig(`stream "${name}"`, wish, info.config);
+    // Copies and limit are the operator's: what was set since the stream was made stays.
+    const { max_bytes, num_replicas, ...rest } = wish;
+    checkConfig(`stream "${name}"`, found === undefined ? wish : rest, info.config);
     return info;
   } catch (error) {
     throw natsError(what, link.servers, error);
@@ -76,18 +71,6 @@ function checkOwner({ name, description }: StreamWish, { config }: StreamInfo): 
     expected: `"${description ?? ''}"`,
     got: `"${config.description ?? ''}"`,
     todo: 'give this sweep another name, or delete the streams of the other one when it is done with',
-    fields: { stream: name },
-  });
-}
-
-/** A server that is told a lower limit than what is there deletes the oldest messages, also of a stream that refuses new ones when full. */
-function checkRoom(name: string, mostBytes: number, bytes: number): void {
-  if (mostBytes === -1 || mostBytes >= bytes) return;
-  throw new DeepDefenseError('STORAGE_FAILED', {
-    what: `the limit of the stream "${name}" is below what it holds`,
-    expected: `${bytes} bytes or more`,
-    got: `${mostBytes} bytes`,
-    todo: 'raise the limit: a lower one would delete the oldest messages',
     fields: { stream: name },
   });
 }

@@ -132,12 +132,12 @@ class JetStreamSource implements TaskSource {
     const { leaseMs, retries } = settings;
     const silent = found?.record.state === 'claimed' ? await this.#watch(message, id, found, settings) : undefined;
     const claim = randomUUID();
-    const decide = (record: TaskRecord = FRESH): TaskRecord => {
+    const decide = (record: TaskRecord = FRESH, revision: number): TaskRecord => {
       if (isClosed(record) || holds(record, claim)) return record;
-      if (record.state === 'waiting') return taken(record, worker, claim);
+      if (record.state === 'waiting') return taken(record, revision, worker, claim);
       if (silent?.record.claim !== record.claim || silent.record.beats !== record.beats) return record;
       const free = lost(id, record, retries);
-      return isClosed(free) ? free : taken(free, worker, claim);
+      return isClosed(free) ? free : taken(free, revision, worker, claim);
     };
     const stored = await this.#store.change(id, decide, { known: silent ?? (found?.record.state === 'waiting' ? found : undefined) });
     if (stored !== undefined && holds(stored.record, claim)) {

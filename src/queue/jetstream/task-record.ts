@@ -53,8 +53,12 @@ export function holds({ state, claim }: TaskRecord, ours: string): boolean {
   return state === 'claimed' && claim === ours;
 }
 
-export function taken(record: TaskRecord, worker: string, claim: string): TaskRecord {
-  return { ...record, state: 'claimed', epoch: record.epoch + 1, worker, claim, beats: 0 };
+/**
+ * @param revision of the bucket, at which the record stood. It rises with every write of any record, so that the claims of a task that was
+ * published after another one's end have higher epochs: tasks of one trial share a folder.
+ */
+export function taken(record: TaskRecord, revision: number, worker: string, claim: string): TaskRecord {
+  return { ...record, state: 'claimed', epoch: revision + 1, worker, claim, beats: 0 };
 }
 
 /** A sign of the worker. */

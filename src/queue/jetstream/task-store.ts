@@ -87,7 +87,7 @@ export class TaskStore {
 
   /**
    * Changes a record by compare-and-swap.
-   * @param decide the new record; what it was given = nothing to do. May be called several times, also with what it has decided itself
+   * @param decide the new record, from the one that stands and its revision (0 = none); what it was given = nothing to do. May be called several times, also with what it has decided itself
    * @param options.known the record as it was seen last; saves a read
    * @param options.once fails at once for want of a connection; what became of the change isn't known then
    * @returns the record as it stands; undefined when there is none and none was made
@@ -95,7 +95,7 @@ export class TaskStore {
    */
   async change(
     id: string,
-    decide: (record: TaskRecord | undefined) => TaskRecord | undefined,
+    decide: (record: TaskRecord | undefined, revision: number) => TaskRecord | undefined,
     { known, once = false }: { readonly known?: Stored | undefined; readonly once?: boolean } = {},
   ): Promise<Stored | undefined> {
     const what = `can't change task "${id}"`;
@@ -105,7 +105,7 @@ export class TaskStore {
         const before = current ?? (await this.#read(id));
         // Whatever happens to the write: the next attempt looks first.
         current = undefined;
-        const record = decide(before?.record);
+        const record = decide(before?.record, before?.revision ?? 0);
         if (record === undefined || record === before?.record) return before;
         try {
           return { record, revision: await this.#write(id, record, before?.revision ?? 0) };

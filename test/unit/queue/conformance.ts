@@ -112,6 +112,16 @@ export function queueConformance(name: string, open: (options: QueueOptions) => 
       expect(await durable()).toMatchObject([{ kind: 'failed', error: { code: 'WORKERS_LOST' } }]);
     });
 
+    it('gives a task that is published after the end of another one higher epochs', async () => {
+      const { queue, source } = await open({ leaseMs: 150 });
+      await queue.publish({ id: 'first', payload: '' });
+      for (let i = 0; i < 3; i++) await (await claimed(source)).release();
+      const first = await claimed(source);
+      await first.commit('');
+      await queue.publish({ id: 'second', payload: '' });
+      expect((await claimed(source)).epoch).toBeGreaterThan(first.epoch);
+    });
+
     it('takes a task back that is released, without counting it, and hands it out first', async () => {
       const { queue, source } = await open({});
       for (const id of ['a', 'b']) await queue.publish({ id, payload: '' });
