@@ -1,6 +1,6 @@
 /** @file The gRPC service of a sweep as both sides use it: messages, a client with promises, a server. */
 import { Client, credentials, type handleUnaryCall, Server, type ServiceDefinition } from '@grpc/grpc-js';
-import { DeepDefenseError } from '../core/index.ts';
+import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import { loadSweepProto, SWEEP_METHODS } from './load-proto.ts';
 import { CHANNEL_OPTIONS, type GrpcServer, grpcStatus, isServiceError, SERVER_OPTIONS } from './service.ts';
 
@@ -92,7 +92,11 @@ function unary(handler: SweepHandlers['describe']): handleUnaryCall<SweepCalls['
     call.on('cancelled', () => cancelled.abort());
     handler(call.request, cancelled.signal).then(
       (reply) => callback(null, reply),
-      (error: unknown) => callback({ code: grpcStatus.INTERNAL, details: error instanceof Error ? error.message : String(error) }),
+      (error: unknown) => {
+        const refused = isDeepDefenseError(error) && error.code === 'USAGE';
+        const details = error instanceof Error ? error.message : String(error);
+        callback({ code: refused ? grpcStatus.FAILED_PRECONDITION : grpcStatus.INTERNAL, details });
+      },
     );
   };
 }
@@ -104,6 +108,12 @@ function callFailed(address: string, name: SweepCall, cause: Error): DeepDefense
       expected: 'the address that `deepdefense sweep` prints',
       got: 'a coordinator of a single run, or of another version',
       todo: 'give the address of a run to --coordinator, and that of a sweep to --sweep',
+      fields: { address },
+    });
+  if (isServiceError(cause) && cause.code === grpcStatus.FAILED_PRECONDITION)
+    return new DeepDefenseError('USAGE', {
+      what: `the sweep's coordinator at "${address}" refused (${name})`,
+      got: cause.details,
       fields: { address },
     });
   return new DeepDefenseError('CONNECT_FAILED', {

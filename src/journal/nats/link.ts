@@ -151,7 +151,27 @@ export class NatsLink {
    */
   ask<T>(what: string, action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const { servers, patienceMs } = this;
-    return patiently(action, { what, servers, patienceMs, isOver: () => this.#closed || signal?.aborted === true });
+    return patiently(() => this.attempt(action), { what, servers, patienceMs, isOver: () => this.#closed || signal?.aborted === true });
+  }
+
+  /**
+   * Runs `action` once. What was asked of a server that was killed, or while there was none, is never answered; the client would wait
+   * for its time limit.
+   * @throws DeepDefenseError CONNECT_FAILED when there is a new connection before the end; what `action` throws
+   */
+  attempt<T>(action: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const stopListening = this.onReconnect(() => reject(this.#interrupted()));
+      action().then(resolve, reject).finally(stopListening);
+    });
+  }
+
+  #interrupted(): DeepDefenseError {
+    return new DeepDefenseError('CONNECT_FAILED', {
+      what: 'the connection to NATS was lost before an answer came',
+      got: `a new connection to ${this.servers}`,
+      fields: { address: this.servers },
+    });
   }
 
   /** @throws DeepDefenseError CONNECT_FAILED when the connection has been down for longer than the patience */

@@ -59,7 +59,7 @@ export interface Leadership {
 export async function takeLeadership(options: LeadershipOptions, { standby, signal }: TakeOptions): Promise<Leadership> {
   const { link, sweepId, replicas = 1 } = options;
   // Checked here because the name becomes a key.
-  const { sweep } = sweepNames(sweepId);
+  sweepNames(sweepId);
   await ensureStream(link, {
     name: `KV_${LEADERS_BUCKET}`,
     subjects: [`$KV.${LEADERS_BUCKET}.>`],
@@ -75,17 +75,39 @@ export async function takeLeadership(options: LeadershipOptions, { standby, sign
   });
   const kv = await link.ask("can't open the bucket of leaders", () => link.bucket(LEADERS_BUCKET));
   const key: LeaderKey = { leader: randomUUID(), host: hostname(), processId: process.pid, beats: 0 };
+  const watch: Watch = { kv, key, seen: undefined };
+  // Nobody could have written the key while the server was away.
+  const stopListening = link.onReconnect(() => {
+    watch.seen = undefined;
+  });
+  try {
+    return await waitForLead(options, watch, { standby, signal });
+  } finally {
+    stopListening();
+  }
+}
+
+interface Watch {
+  readonly kv: KV;
+  readonly key: LeaderKey;
   /** What was seen last, and since when without a gap. */
-  let seen: { readonly revision: number; readonly sinceMs: number } | undefined;
+  seen: { readonly revision: number; readonly sinceMs: number } | undefined;
+}
+
+async function waitForLead(options: LeadershipOptions, watch: Watch, { standby, signal }: TakeOptions): Promise<Leadership> {
+  const { link, sweepId } = options;
+  const { kv, key } = watch;
   for (;;) {
-    const entry = await link.ask("can't read who leads the sweep", () => readLeader(kv, sweep, () => (seen = undefined)), signal);
+    const entry = await link.ask("can't read who leads the sweep", () => readLeader(kv, sweepId), signal);
     const isFree = entry === undefined || entry.key === undefined;
     const nowMs = performance.now();
+    const { seen } = watch;
     if (entry?.key?.leader === key.leader) return new KeptLeadership(options, kv, key, entry.revision);
     if (seen !== undefined && entry?.revision !== seen.revision && !isFree && !standby) throw inUse(sweepId, entry?.key);
-    if (seen === undefined || entry?.revision !== seen.revision) seen = { revision: entry?.revision ?? 0, sinceMs: nowMs };
-    if (isFree || nowMs - seen.sinceMs > DEAD_MS) {
-      const revision = await tryTake(kv, sweep, key, entry?.revision ?? 0);
+    const sinceMs = seen !== undefined && entry?.revision === seen.revision ? seen.sinceMs : nowMs;
+    watch.seen = { revision: entry?.revision ?? 0, sinceMs };
+    if (isFree || nowMs - sinceMs > DEAD_MS) {
+      const revision = await tryTake(kv, sweepId, key, entry?.revision ?? 0);
       if (revision !== undefined) return new KeptLeadership(options, kv, key, revision);
       continue;
     }
@@ -95,20 +117,10 @@ export async function takeLeadership(options: LeadershipOptions, { standby, sign
 }
 
 /** @returns undefined when nobody ever led; `key` undefined when the last leader has left */
-async function readLeader(
-  kv: KV,
-  sweep: string,
-  onGap: () => void,
-): Promise<{ readonly key: LeaderKey | undefined; readonly revision: number } | undefined> {
-  try {
-    const entry = await kv.get(sweep);
-    if (entry === null) return undefined;
-    return { key: entry.operation === 'PUT' ? entry.json<LeaderKey>() : undefined, revision: entry.revision };
-  } catch (error) {
-    // Nobody could have written it meanwhile.
-    onGap();
-    throw error;
-  }
+async function readLeader(kv: KV, sweep: string): Promise<{ readonly key: LeaderKey | undefined; readonly revision: number } | undefined> {
+  const entry = await kv.get(sweep);
+  if (entry === null) return undefined;
+  return { key: entry.operation === 'PUT' ? entry.json<LeaderKey>() : undefined, revision: entry.revision };
 }
 
 /** @returns undefined when somebody else was faster, or when it isn't known */
@@ -163,14 +175,14 @@ class KeptLeadership implements Leadership {
     await this.#last.catch(() => {});
     if (this.#lost !== undefined) return;
     // Somebody else has taken it, or the server is away and finds out by itself.
-    await this.#kv.delete(sweepNames(this.#options.sweepId).sweep, { previousSeq: this.#revision }).catch(() => {});
+    await this.#kv.delete(this.#options.sweepId, { previousSeq: this.#revision }).catch(() => {});
   }
 
   #refresh(): Promise<void> {
     this.#pending = true;
     this.#last = this.#last
       .catch(() => {})
-      .then(() => this.#write())
+      .then(() => this.#options.link.attempt(() => this.#write()))
       .finally(() => {
         this.#pending = false;
       });
@@ -180,13 +192,12 @@ class KeptLeadership implements Leadership {
   async #write(): Promise<void> {
     if (this.#lost !== undefined) throw this.#lost;
     const { sweepId, link } = this.#options;
-    const { sweep } = sweepNames(sweepId);
     this.#key = { ...this.#key, beats: this.#key.beats + 1 };
     try {
-      this.#revision = await this.#kv.put(sweep, JSON.stringify(this.#key), { previousSeq: this.#revision });
+      this.#revision = await this.#kv.put(sweepId, JSON.stringify(this.#key), { previousSeq: this.#revision });
     } catch (error) {
       if (!isConflict(error)) throw natsError("can't keep the lead of the sweep", link.servers, error);
-      const entry = await readLeader(this.#kv, sweep, () => {});
+      const entry = await readLeader(this.#kv, sweepId);
       // An earlier write got through, and its answer didn't.
       if (entry?.key?.leader === this.#key.leader) this.#revision = entry.revision;
       else throw this.#lose(entry?.key);

@@ -115,7 +115,7 @@ export class TaskStore {
       }
     };
     try {
-      return once ? await attempt() : await this.#link.ask(what, attempt);
+      return once ? await this.#link.attempt(attempt) : await this.#link.ask(what, attempt);
     } catch (error) {
       throw natsError(what, this.#link.servers, error);
     }
