@@ -133,6 +133,25 @@ describe.skipIf(NATS_SERVER === undefined)(`sweep on NATS${NATS_SKIPPED}`, () =>
     await expectEachMeasuredOnce('rough');
   });
 
+  it('ends a coordinator that was frozen and replaced; it writes nothing more', async () => {
+    const file = await sweepFile();
+    const place = ['--nats', server.url, '--id', 'one', '--workers', '1'];
+    const first = folder.start('sweep', '-c', file, '--out', 'first', ...place);
+    await first.seen('| 3 measurements');
+    const standby = folder.start('sweep', '-c', file, '--out', 'second', ...place, '--standby');
+    await standby.seen('standing by');
+    first.child.kill('SIGSTOP');
+    await standby.seen('coordinator on');
+    first.child.kill('SIGCONT');
+    const ended = await first.done;
+    expect(ended.code).toBe(10);
+    expect(ended.stderr).toMatch(/LEADER_LOST|JOURNAL_FENCED/);
+    expect((await standby.done).code).toBe(0);
+    expect((await folder.run('sweep', '-c', file, '--out', 'calm', '--workers', '2')).code).toBe(0);
+    expect(essence(await recordOf('second'))).toEqual(essence(await recordOf('calm')));
+    await expectEachMeasuredOnce('second');
+  });
+
   it('goes on by its id alone, with workers from elsewhere, and tells other programs what happens', async () => {
     const file = await sweepFile();
     const environment = ['--nats', server.url];
