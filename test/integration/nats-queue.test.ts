@@ -1,7 +1,16 @@
 /** @file The queue of a sweep on a NATS server that is killed, and on one whose messages are delivered too often. */
+import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type NatsLink, openNatsLink, sweepNames } from '../../src/journal/index.ts';
-import { openJetStreamQueue, openJetStreamSource, type TaskEnd, type TaskQueue, type TaskSource } from '../../src/queue/index.ts';
+import { type NatsLink, openJetStreamJournal, openNatsLink, sweepNames } from '../../src/journal/index.ts';
+import {
+  openJetStreamQueue,
+  openJetStreamSource,
+  openSweepEvents,
+  takeLeadership,
+  type TaskEnd,
+  type TaskQueue,
+  type TaskSource,
+} from '../../src/queue/index.ts';
 import { NATS_SERVER, NATS_SKIPPED, type NatsServer, startNatsServer } from '../support/nats-server.ts';
 
 const RETRIES = { errors: 1, preemptions: 1 };
@@ -81,7 +90,7 @@ describe.skipIf(NATS_SERVER === undefined)(`queue on NATS${NATS_SKIPPED}`, () =>
     expect(new Set(ends.map(({ task }) => task)).size).toBe(20);
     const link = await openLink();
     await until(async () => (await link.jsm.streams.info(sweepNames('s').taskStream)).state.messages === 0);
-    await expect(Promise.race([source.claim('w', AbortSignal.timeout(500))])).resolves.toBeUndefined();
+    expect(await source.claim('w', AbortSignal.timeout(500))).toBeUndefined();
     expect(ends).toHaveLength(20);
   });
 
@@ -119,6 +128,42 @@ describe.skipIf(NATS_SERVER === undefined)(`queue on NATS${NATS_SKIPPED}`, () =>
       { task: 'a', result: '"of a"' },
       { task: 'b', result: '"of b"' },
     ]);
+  });
+
+  it('lets workers do their work, and no more, with the permissions of docs/nats.md', async () => {
+    const page = await readFile(new URL('../../docs/nats.md', import.meta.url), 'utf8');
+    const [, permissions = ''] = /```\n(authorization \{.*?)```/s.exec(page) ?? [];
+    expect(permissions).not.toBe('');
+    await server.close();
+    server = await startNatsServer({ config: permissions.replaceAll('SWEEP', 's') });
+    const login = async (user: string, password: string) => {
+      const link = await openNatsLink({ servers: server.url, patienceMs: 2_000, user, password });
+      closers.push(() => link.close());
+      return link;
+    };
+    const coordinator = await login('coordinator', 'COORDINATOR-PASSWORD');
+    const queue = await openJetStreamQueue({ link: coordinator, sweepId: 's', definition: 'd', leaseMs: 2_000, retries: RETRIES });
+    closers.push(() => queue.close());
+    const ends = endsOf(queue);
+    const leadership = await takeLeadership({ link: coordinator, sweepId: 's', onLost: () => {} }, { standby: false, signal: never });
+    (await openSweepEvents({ link: coordinator, sweepId: 's', definition: 'd' })).publish('run.resumed', { reason: '' });
+    const { journal } = await openJetStreamJournal({ link: coordinator, sweepId: 's', definition: 'd' });
+    await journal.append({ type: 'note' });
+    await leadership.release();
+    for (const id of ['a', 'b']) await queue.publish({ id, payload: '' });
+    const worker = await login('worker', 'WORKER-PASSWORD');
+    const source = await openJetStreamSource({ link: worker, sweepId: 's' });
+    closers.push(() => source.close());
+    const claim = await claimed(source);
+    await claim.extend();
+    await claim.commit('"fine"');
+    await (await claimed(source)).release();
+    await until(() => ends.length === 1);
+    await queue.finish();
+    expect(await source.claim('w', never)).toBeUndefined();
+    await expect(worker.jsm.streams.delete(sweepNames('s').taskStream)).rejects.toThrow();
+    await expect(openJetStreamJournal({ link: worker, sweepId: 's', definition: 'd' })).rejects.toThrow();
+    await expect(openNatsLink({ servers: server.url, patienceMs: 500 })).rejects.toThrow();
   });
 
   it('ends a task with its reason whose message reaches nobody, and goes on with the others', async () => {

@@ -40,8 +40,8 @@ export async function ensureStream(link: NatsLink, wish: StreamWish): Promise<St
     const info = found ?? (await link.ask(what, () => addStream(link, wish)));
     checkOwner(wish, info);
     // Copies and limit are the operator's: what was set since the stream was made stays.
-    const { max_bytes, num_replicas, ...rest } = wish;
-    checkConfig(`stream "${name}"`, found === undefined ? wish : rest, info.config);
+    const { max_bytes: _bytes, num_replicas: _copies, ...fixed } = wish;
+    checkConfig(`stream "${name}"`, found === undefined ? wish : fixed, info.config);
     return info;
   } catch (error) {
     throw natsError(what, link.servers, error);
