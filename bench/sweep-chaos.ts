@@ -2,9 +2,11 @@
  * @file Runs one sweep twice: in peace, and with its workers and its coordinator killed (SIGKILL) at random times and the sweep resumed;
  * compares decisions, candidates and values, and counts measurements in the journal.
  *
- *   node --import tsx bench/sweep-chaos.ts SWEEP.yaml [--workers 2] [--seconds 20] [--seed 1] [-- further arguments of `sweep`]
+ *   node --import tsx bench/sweep-chaos.ts SWEEP.yaml [--workers 2] [--seconds 20] [--seed 1] [--nats] [-- further arguments of `sweep`]
  *
- * `--seconds` is the mean time between kills; one in three kills is the coordinator's. Linux only: children are found in /proc.
+ * `--seconds` is the mean time between kills; one in three kills is the coordinator's. With `--nats` the second sweep is kept on a NATS
+ * server of its own (see scripts/get-nats-server.sh), which is killed as often and started again after a second.
+ * Linux only: children are found in /proc.
  * Exit code 0 = the same; 1 = a difference, or a measurement that stands twice in the journal.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -15,12 +17,19 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Random } from '../src/core/index.ts';
+import { type NatsServer, startNatsServer } from '../test/support/nats-server.ts';
 import { CLI, requireBuild } from './built-command.ts';
 
 interface Outcome {
   readonly decisionsSha256: string;
   /** Candidate, seed, rung and values of each measurement. */
   readonly measurements: readonly string[];
+}
+
+interface Kills {
+  readonly workers: number;
+  readonly coordinators: number;
+  readonly servers: number;
 }
 
 requireBuild();
@@ -33,6 +42,7 @@ const { values: options, positionals } = parseArgs({
     workers: { type: 'string', default: '2' },
     seconds: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
+    nats: { type: 'boolean', default: false },
   },
 });
 const [file] = positionals;
@@ -46,7 +56,9 @@ const peaceStartedMs = performance.now();
 await once(start(['sweep', '-c', file, '--set', `sweepsFolder=${peace}`, ...common, ...theirs]), 'exit');
 const peaceSeconds = (performance.now() - peaceStartedMs) / 1000;
 const chaosStartedMs = performance.now();
-const kills = await runWithKills();
+const server = options.nats ? await startNatsServer() : undefined;
+const kills = await runWithKills(server);
+await server?.close();
 const chaosSeconds = (performance.now() - chaosStartedMs) / 1000;
 const [expected, got] = [await outcomeIn(peace), await outcomeIn(chaos)];
 const twice = got.measurements.length - new Set(got.measurements).size;
@@ -61,26 +73,37 @@ console.log(
 process.exitCode = isSame && twice === 0 ? 0 : 1;
 
 /** The sweep with kills, until it has ended by itself. */
-async function runWithKills(): Promise<{ readonly workers: number; readonly coordinators: number }> {
+async function runWithKills(nats: NatsServer | undefined): Promise<Kills> {
   const random = new Random('order', Number(options.seed));
-  const count = { workers: 0, coordinators: 0 };
-  let child = start(['sweep', '-c', file as string, '--set', `sweepsFolder=${chaos}`, ...common, ...theirs]);
+  const kills = { workers: 0, coordinators: 0, servers: 0 };
+  const place = nats === undefined ? [] : ['--nats', nats.url, '--id', 'chaos'];
+  const command = ['sweep', '-c', file as string, '--set', `sweepsFolder=${chaos}`, ...place, ...common, ...theirs];
+  let child = start(command);
+  let exited = once(child, 'exit');
   for (;;) {
-    const exited = once(child, 'exit');
     // Exponential, so that kills come in any phase.
     const pause = sleep(-Math.log(1 - random.uniform()) * Number(options.seconds) * 1000, 'due');
-    if ((await Promise.race([pause, exited])) !== 'due') return count;
-    const workers = await childrenOf(child.pid as number);
-    const victim = workers[Math.floor(random.uniform() * workers.length)];
+    if ((await Promise.race([pause, exited])) !== 'due') return kills;
     const folder = await sweepFolder(chaos);
-    if (folder !== undefined && random.uniform() < 1 / 3) {
+    if (folder === undefined) continue;
+    const kind = Math.floor(random.uniform() * 3);
+    if (kind === 0) {
       child.kill('SIGKILL');
       await exited;
-      count.coordinators += 1;
-      child = start(['sweep', 'resume', folder, ...common]);
-    } else if (victim !== undefined) {
+      kills.coordinators += 1;
+      child = start(nats === undefined ? ['sweep', 'resume', folder, ...common] : command);
+      exited = once(child, 'exit');
+    } else if (kind === 1 && nats !== undefined) {
+      await nats.kill();
+      await sleep(1000);
+      await nats.restart();
+      kills.servers += 1;
+    } else {
+      const workers = await childrenOf(child.pid as number);
+      const victim = workers[Math.floor(random.uniform() * workers.length)];
+      if (victim === undefined) continue;
       process.kill(victim, 'SIGKILL');
-      count.workers += 1;
+      kills.workers += 1;
     }
   }
 }

@@ -77,7 +77,6 @@ export class SweepCoordinator {
     this.#options = options;
     this.#opened = opened;
     this.#clock = options.clock ?? systemClock;
-    const { sweep } = opened.state.source;
     this.#paused = opened.state.paused;
     this.#eta = new SweepEta(opened.state, this.#clock);
   }
