@@ -6,12 +6,13 @@ import { type Clock, DeepDefenseError, type ErrorCode, isDeepDefenseError, syste
 import type { SweepStarted, TrialMeasured } from '../journal/index.ts';
 import type { TaskEnd } from '../queue/index.ts';
 import type { ObjectiveRecord, SweepRecord } from '../sweeps/index.ts';
-import type { Logger } from '../telemetry/index.ts';
+import { type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
 import { bindServer, closeServer, createSweepServer, type GrpcServer, type SweepCalls } from '../wire/index.ts';
 import { EventChannel } from './event-channel.ts';
 import { SWEEP_ADDRESS, SWEEP_RECORD, type SweepBackend, type SweepQueue, TRIALS_FOLDER } from './sweep-backend.ts';
 import { checkExtension } from './sweep-definition.ts';
 import { SweepEta } from './sweep-eta.ts';
+import { SweepObserver } from './sweep-observer.ts';
 import type { SweepProgress } from './sweep-progress.ts';
 import { measuredOf } from './sweep-measured.ts';
 import { sweepRecordOf } from './sweep-record-of.ts';
@@ -23,6 +24,8 @@ export interface SweepOptions {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
+  /** Of /metrics, /livez and /readyz; 0 = any free port. */
+  readonly httpPort: number;
   readonly logger: Logger;
   readonly clock?: Clock;
 }
@@ -31,6 +34,8 @@ export interface SweepOptions {
 export interface SweepHandle {
   /** host:port for workers and for `sweep status`. */
   readonly address: string;
+  /** e.g. `http://127.0.0.1:9464`. */
+  readonly httpUrl: string;
   readonly objectives: readonly ObjectiveRecord[];
   /** Expected seconds to go; undefined before there is a rate. */
   readonly secondsLeft: () => number | undefined;
@@ -62,9 +67,11 @@ export class SweepCoordinator {
   readonly #clock: Clock;
   readonly #channel = new EventChannel<SweepProgress>();
   readonly #eta: SweepEta;
+  readonly #observer: SweepObserver;
   /** Set by {@link start}. */
   #queue!: SweepQueue;
   #server: GrpcServer | undefined;
+  #http: HttpEndpoint | undefined;
   #paused: boolean;
   #over = false;
   #syncing: Promise<void> | undefined;
@@ -79,9 +86,20 @@ export class SweepCoordinator {
     this.#clock = options.clock ?? systemClock;
     this.#paused = opened.state.paused;
     this.#eta = new SweepEta(opened.state, this.#clock);
+    this.#observer = new SweepObserver(opened.started.sweepId, opened.state);
   }
 
   async start(): Promise<SweepHandle> {
+    try {
+      return await this.#open();
+    } catch (error) {
+      await this.#queue?.close();
+      if (this.#server !== undefined) await closeServer(this.#server, 0);
+      throw error;
+    }
+  }
+
+  async #open(): Promise<SweepHandle> {
     const { backend, state, started } = this.#opened;
     const { host, port, folder } = this.#options;
     const { sweep } = state.source;
@@ -96,6 +114,7 @@ export class SweepCoordinator {
       isOver: () => this.#over,
       onEnd: (end) => this.#record(end),
       onLost: (task, worker) => {
+        this.#observer.workerLost();
         this.#channel.push({ kind: 'worker-lost', task, worker });
         backend.events.publish('trial.worker-lost', { task, worker });
       },
@@ -113,12 +132,14 @@ export class SweepCoordinator {
     });
     const bound = await bindServer(server, host, port);
     this.#server = server;
+    this.#http = await this.#serveMetrics();
     const address = `${host.includes(':') ? `[${host}]` : host}:${bound}`;
     await writeFileAtomic(join(folder, SWEEP_ADDRESS), JSON.stringify({ address, processId: process.pid }));
     const result = this.#run();
     result.catch(() => {});
     return {
       address,
+      httpUrl: this.#http.url,
       objectives: state.trials.objectives,
       secondsLeft: () => this.#eta.secondsLeft(),
       progress: this.#channel,
@@ -132,6 +153,18 @@ export class SweepCoordinator {
         );
       },
     };
+  }
+
+  #serveMetrics(): Promise<HttpEndpoint> {
+    const { host, httpPort } = this.#options;
+    const render = async () =>
+      this.#observer.render({ queue: await this.#queue.counts(), paused: this.#paused, secondsLeft: this.#eta.secondsLeft() });
+    return startHttpServer({
+      host,
+      port: httpPort,
+      metrics: { contentType: this.#observer.contentType, render },
+      readiness: () => ({ ready: !this.#over, reason: this.#over ? 'the sweep is over' : this.#paused ? 'paused' : 'at work' }),
+    });
   }
 
   /** No work is given out from now on, here or elsewhere. */
@@ -193,6 +226,7 @@ export class SweepCoordinator {
     const following = counted.map((measured) => {
       this.#eta.count(measured);
       state.add(measured);
+      this.#observer.measured(measured);
       const done = this.#follow(state.advance());
       this.#tell(measured);
       return done;
@@ -326,6 +360,7 @@ export class SweepCoordinator {
       return record;
     } finally {
       if (ended === 'completed') await this.#queue.service.dismissed(CLOSE_GRACE_MS);
+      await this.#http?.close();
       if (this.#server !== undefined) await closeServer(this.#server, CLOSE_GRACE_MS);
       await rm(join(folder, SWEEP_ADDRESS), { force: true });
       await backend.close();

@@ -1,7 +1,14 @@
 export { type HttpEndpoint, type HttpServerOptions, type Readiness, startHttpServer } from './http-server.ts';
 export { createLogger, LOG_LEVELS, type Logger, type LoggerOptions, type LogLevel } from './logger.ts';
 export { METRICS, type MetricDescription, type MetricsRole, STEP_PHASES, type StepPhase } from './metric-table.ts';
-export { type CoordinatorMetrics, createMetrics, type Metrics, recordGfaMetrics, type WorkerMetrics } from './metrics.ts';
+export {
+  type CoordinatorMetrics,
+  createMetrics,
+  type Metrics,
+  recordGfaMetrics,
+  type SweepMetrics,
+  type WorkerMetrics,
+} from './metrics.ts';
 export { metricsDocs } from './metrics-docs.ts';
 export {
   createProgress,

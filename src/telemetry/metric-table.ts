@@ -2,7 +2,7 @@
  * @file Every Prometheus metric, declared once in {@link METRICS}; docs/metrics.md is generated from it. Names follow
  * https://prometheus.io/docs/practices/naming/: prefix `deepdefense_`, base units, `_total` on counters only. No label is unbounded.
  */
-export type MetricsRole = 'coordinator' | 'worker';
+export type MetricsRole = 'coordinator' | 'worker' | 'sweep';
 
 /** One metric of the table. */
 export interface MetricDescription {
@@ -24,10 +24,14 @@ export type StepPhase = (typeof STEP_PHASES)[number];
 const PHASE_SECONDS = [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25, 0.5, 1, 2, 4, 8, 16];
 /** 5 ms to 82 s, for whole steps and tasks. */
 const TASK_SECONDS = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+/** 1 s to 9 h, for parts of trials. */
+const PART_SECONDS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768];
 
 const COORDINATOR = ['coordinator'] as const;
 const WORKER = ['worker'] as const;
 const BOTH = ['coordinator', 'worker'] as const;
+const SWEEP = ['sweep'] as const;
+const ALL = ['coordinator', 'worker', 'sweep'] as const;
 
 /** The table of all metrics, by the name of their handle in {@link Metrics}. */
 export const METRICS = {
@@ -36,7 +40,7 @@ export const METRICS = {
     type: 'gauge',
     help: 'Always 1; the version of deepdefense and Node.js, and the role of the process.',
     labels: ['version', 'node', 'role'],
-    roles: BOTH,
+    roles: ALL,
   },
   runInfo: {
     name: 'deepdefense_run_info',
@@ -358,5 +362,76 @@ export const METRICS = {
     help: 'Time spent on making graphs ready, by phase: capture, session.',
     labels: ['phase'],
     roles: WORKER,
+  },
+  sweepInfo: {
+    name: 'deepdefense_sweep_info',
+    type: 'gauge',
+    help: 'Always 1; what the sweep is.',
+    labels: ['sweep', 'sampler', 'scheduler', 'mode'],
+    roles: SWEEP,
+  },
+  sweepCandidates: {
+    name: 'deepdefense_sweep_candidates',
+    type: 'gauge',
+    help: 'Candidates by state: running, paused, stopped, completed, failed.',
+    labels: ['state'],
+    roles: SWEEP,
+  },
+  sweepBudget: {
+    name: 'deepdefense_sweep_candidate_budget',
+    type: 'gauge',
+    help: 'Candidates that the sweep may have.',
+    labels: [],
+    roles: SWEEP,
+  },
+  sweepMeasurements: {
+    name: 'deepdefense_sweep_measurements',
+    type: 'gauge',
+    help: 'Measurements of the sweep by rung and outcome (measured, failed), those of earlier processes included.',
+    labels: ['rung', 'outcome'],
+    roles: SWEEP,
+  },
+  sweepBest: {
+    name: 'deepdefense_sweep_best_value',
+    type: 'gauge',
+    help: 'Best single measurement of an objective on a rung; it flatters the candidate: intervals are in the report.',
+    labels: ['objective', 'rung'],
+    roles: SWEEP,
+  },
+  sweepTasks: {
+    name: 'deepdefense_sweep_tasks',
+    type: 'gauge',
+    help: 'Parts of trials in the queue by state: waiting, claimed.',
+    labels: ['state'],
+    roles: SWEEP,
+  },
+  sweepWorkersLost: {
+    name: 'deepdefense_sweep_workers_lost_total',
+    type: 'counter',
+    help: 'Claims taken from workers that fell silent, as seen by this process.',
+    labels: [],
+    roles: SWEEP,
+  },
+  sweepMeasurementSeconds: {
+    name: 'deepdefense_sweep_measurement_seconds',
+    type: 'histogram',
+    help: 'Time of a worker for one part of a trial, training and attacks, by rung.',
+    labels: ['rung'],
+    roles: SWEEP,
+    buckets: PART_SECONDS,
+  },
+  sweepSecondsLeft: {
+    name: 'deepdefense_sweep_expected_seconds_left',
+    type: 'gauge',
+    help: 'Expected time to the end of the sweep at the present rate; NaN before there is a rate.',
+    labels: [],
+    roles: SWEEP,
+  },
+  sweepPaused: {
+    name: 'deepdefense_sweep_paused',
+    type: 'gauge',
+    help: '1 while no trial is given out because somebody paused the sweep.',
+    labels: [],
+    roles: SWEEP,
   },
 } as const satisfies Record<string, MetricDescription>;

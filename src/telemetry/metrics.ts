@@ -21,6 +21,7 @@ export type Metrics<Role extends MetricsRole> = {
 };
 export type CoordinatorMetrics = Metrics<'coordinator'>;
 export type WorkerMetrics = Metrics<'worker'>;
+export type SweepMetrics = Metrics<'sweep'>;
 
 /** Default metrics of prom-client that break Prometheus' naming rules (gauges called `_total`). */
 const MISNAMED_DEFAULTS = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];

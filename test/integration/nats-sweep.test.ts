@@ -187,7 +187,7 @@ describe.skipIf(NATS_SERVER === undefined)(`sweep on NATS${NATS_SKIPPED}`, () =>
     const second = await folder.run('sweep', '-c', file, '--out', 'second', ...place);
     expect(second).toMatchObject({ code: 10 });
     expect(second.stderr).toContain('another process coordinates sweep "one"');
-    const astray = await folder.run('worker', '--sweep', (await sweep.seen(/coordinator on \S+/)).slice('coordinator on '.length));
+    const astray = await folder.run('worker', '--sweep', (await sweep.seen(/coordinator on [\d.:]+/)).slice('coordinator on '.length));
     expect(astray.stderr).toContain(
       `deepdefense worker --nats ${server.url.slice('nats://'.length)} --sweep one`.replace('--nats ', '--nats nats://'),
     );

@@ -145,6 +145,13 @@ describe('sweep', () => {
     expect((await folder.run('sweep', 'pause', 'one')).code).toBe(0);
     const status = await folder.run('sweep', 'status', 'one', '--json');
     expect(JSON.parse(status.stdout)).toMatchObject({ state: 'paused', running: true });
+    const metrics = await (await fetch((await sweep.seen(/http:\S+\/metrics/)).trim())).text();
+    expect(metrics).toContain('deepdefense_sweep_info{sweep="branin-');
+    expect(metrics).toContain('deepdefense_sweep_paused 1');
+    expect(metrics).toContain('deepdefense_sweep_candidate_budget 24');
+    expect(metrics).toMatch(/deepdefense_sweep_measurements\{rung="0",outcome="measured"\} [1-9]/);
+    expect(metrics).toMatch(/deepdefense_sweep_best_value\{objective="value",rung="0"\} [\d.]+/);
+    expect(metrics).toMatch(/deepdefense_sweep_tasks\{state="waiting"\} [1-9]/);
     await new Promise((resolve) => setTimeout(resolve, 400));
     const before = (await eventsOf('one')).length;
     await new Promise((resolve) => setTimeout(resolve, 600));

@@ -26,6 +26,7 @@ export const sweepCommand: CommandDefinition = (program, tools) => {
     .option('--data <path>', 'CIFAR-10: official archive or unpacked folder (else DEEPDEFENSE_DATA, the cache)')
     .option('--host <address>', 'address that the coordinator listens on', '127.0.0.1')
     .option('--port <port>', 'port of the coordinator; 0 = any free port', integerIn(0, 65535), 0)
+    .option('--http-port <port>', 'port of /metrics, /livez and /readyz; 0 = any free port', integerIn(0, 65535), 0)
     .addHelpText(
       'after',
       `
@@ -54,7 +55,7 @@ Ctrl-C lets trials write checkpoints and ends with code 130; sweep resume goes o
     .addHelpText('after', '\nExample:\n  $ deepdefense sweep resume sweeps/gfa-weights-20250102-030405-a1b2 --failed checkpoint')
     .action(async (name: string, _: object, command: Command) => {
       const { runSweepResume } = await import('../sweep/sweep-command.ts');
-      // --workers, --data, --host and --port are those of `sweep`, which commander reads wherever they stand.
+      // --workers, --data, --host, --port and others are those of `sweep`, which commander reads wherever they stand.
       await runSweepResume(name, command.optsWithGlobals<SweepResumeOptions>(), tools);
     });
   const controls = {

@@ -29,6 +29,7 @@ export interface SweepRunOptions extends KeepingFlags {
   readonly maxParallel?: number;
   readonly host: string;
   readonly port: number;
+  readonly httpPort: number;
 }
 
 export interface SweepResumeOptions extends KeepingFlags {
@@ -37,6 +38,7 @@ export interface SweepResumeOptions extends KeepingFlags {
   readonly workers: number;
   readonly host: string;
   readonly port: number;
+  readonly httpPort: number;
 }
 
 export function sweepFileMissing(): DeepDefenseError {
@@ -108,6 +110,7 @@ interface RunHere extends KeepingFlags {
   readonly workers: number;
   readonly host: string;
   readonly port: number;
+  readonly httpPort: number;
 }
 
 async function runHere(options: RunHere, definition: SweepSource, { context, setExitCode }: CommandTools): Promise<void> {

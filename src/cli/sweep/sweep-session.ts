@@ -21,6 +21,7 @@ export interface SweepSessionOptions extends NatsFlags {
   readonly retryFailed?: 'checkpoint' | 'scratch' | undefined;
   readonly host: string;
   readonly port: number;
+  readonly httpPort: number;
   /** Waits while another coordinator runs the sweep. */
   readonly standby?: boolean | undefined;
   /** Worker processes to start; 0 = wait for workers from elsewhere. */
@@ -42,7 +43,7 @@ const WORKER_RESTARTS = 50;
  * @throws DeepDefenseError of the sweep; WORKERS_LOST when every started worker is given up.
  */
 export async function sweepHere(options: SweepSessionOptions): Promise<{ readonly record: SweepRecord; readonly interrupted: boolean }> {
-  const { context, source, folder, sweepId, dataset, retryFailed, host, port, workers } = options;
+  const { context, source, folder, sweepId, dataset, retryFailed, host, port, httpPort, workers } = options;
   const { json, logLevel } = context.global;
   const logger = createLogger({ level: logLevel === 'info' && !json ? 'warn' : logLevel, json, name: 'sweep' });
   const note = (text: string) => context.notice(text);
@@ -70,11 +71,11 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
   let shown: Promise<void> | undefined;
   try {
     handle = await startSweep({
-      ...{ source, folder, sweepId, dataset, retryFailed, host, port, logger, nats },
+      ...{ source, folder, sweepId, dataset, retryFailed, host, port, httpPort, logger, nats },
       standby: options.standby === true ? standby : undefined,
     });
     shown = showSweep(handle.progress, { objectives: handle.objectives, secondsLeft: handle.secondsLeft, note });
-    note(`sweep in ${folder}, coordinator on ${handle.address}`);
+    note(`sweep in ${folder}, coordinator on ${handle.address}, metrics on ${handle.httpUrl}/metrics`);
     const workerSource = nats === undefined ? ['--sweep', handle.address] : natsArguments(sweepId, options);
     if (workers === 0) note(`start workers with: deepdefense worker ${workerSource.join(' ')}`);
     else processes = startWorkers(options, workerSource, note);

@@ -24,7 +24,7 @@ describe('metrics', () => {
   });
 
   it('process: exports the metrics of its role only', async () => {
-    for (const role of ['coordinator', 'worker'] as const) {
+    for (const role of ['coordinator', 'worker', 'sweep'] as const) {
       const text = await createMetrics(role, { processMetrics: false }).render();
       for (const { name, roles } of table) expect(text.includes(`# HELP ${name} `), `${role} ${name}`).toBe(roles.includes(role));
       expect(text).toContain(`role="${role}"`);
