@@ -54,6 +54,8 @@ interface Opened {
   readonly queue: TaskQueue;
   /** For the workers' processes. */
   readonly address: string;
+  /** Sends the workers home. */
+  finish(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -86,7 +88,7 @@ for (const child of children) child.send('go');
 await allEnded;
 const wallSeconds = (performance.now() - startedMs) / 1000;
 const cpu = process.cpuUsage(cpuBefore);
-await queue.finish();
+await opened.finish();
 const ended = await Promise.all(reports);
 await opened.close();
 const unique = new Set(ends.map(({ task }) => task)).size;
@@ -128,14 +130,13 @@ async function openEmbedded(): Promise<Opened> {
   const { handlers } = createQueueService(memory, { sweepId: 'bench', leaseMs: LEASE_MS, isOver: () => isOver });
   const server = createSweepServer({ ...handlers, control: async () => ({ code: '', message: '', status: '' }) });
   const port = await bindServer(server, '127.0.0.1', 0);
-  const finish = memory.finish.bind(memory);
-  memory.finish = () => {
-    isOver = true;
-    finish();
-  };
   return {
     queue: memory,
     address: `127.0.0.1:${port}`,
+    finish: async () => {
+      isOver = true;
+      memory.finish();
+    },
     close: async () => {
       await memory.close();
       await closeServer(server, 1000);
@@ -150,6 +151,7 @@ async function openNats(): Promise<Opened> {
   return {
     queue: jetStream,
     address: server.url,
+    finish: async () => jetStream.finish(),
     close: async () => {
       await jetStream.close();
       await link.close();

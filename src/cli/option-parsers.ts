@@ -35,11 +35,14 @@ export function numberIn(min: number, max: number): (text: string) => number {
 
 /** A parser of `HOST:PORT`; IPv6 hosts stand in brackets. */
 export function hostAndPort(text: string): string {
+  if (isHostAndPort(text)) return text;
+  throw new InvalidArgumentError(`expected HOST:PORT, for example 127.0.0.1:50051, got "${text}"`);
+}
+
+export function isHostAndPort(text: string): boolean {
   const match = /^(?:\[[0-9a-fA-F:.%]+\]|[^:\s]+):(\d{1,5})$/.exec(text);
   const port = Number(match?.[1]);
-  if (match === null || port < 1 || port > 65535)
-    throw new InvalidArgumentError(`expected HOST:PORT, for example 127.0.0.1:50051, got "${text}"`);
-  return text;
+  return match !== null && port >= 1 && port <= 65535;
 }
 
 /** Name of a run or sweep, which becomes part of paths and subjects. */

@@ -47,15 +47,15 @@ export async function openNatsBackend(options: NatsBackendOptions): Promise<Swee
   const { nats, sweepId, folder, standby, clock = systemClock } = options;
   await mkdir(folder, { recursive: true });
   await refuseEmbedded(folder);
-  const link = await openNatsLink(nats);
-  let leadership: Leadership | undefined;
   /** What ends the coordinator; before there is one, its first append fails. */
   let onFailure: (error: Error) => void = () => {};
+  const link = await openNatsLink({ ...nats, onGone: (error) => onFailure(error) });
+  let leadership: Leadership | undefined;
   try {
     const definition = options.definition ?? (await definitionThere(link, sweepId));
     leadership = await lead({ link, sweepId, onLost: (error) => onFailure(error) }, standby);
     const { journal, records } = await openJetStreamJournal<SweepEvent>({ link, sweepId, definition, clock });
-    await writeNatsMark(folder, { servers: withoutPasswords(nats.servers), sweepId });
+    await writeNatsMark(folder, { servers: nats.servers, sweepId });
     const copied = await copyOf(journal, records, join(folder, SWEEP_JOURNAL));
     const events = await openSweepEvents({ link, sweepId, definition });
     const held = leadership;
@@ -122,11 +122,6 @@ async function refuseEmbedded(folder: string): Promise<void> {
     todo: 'go on without --nats, or give another folder',
     fields: { folder },
   });
-}
-
-/** User names go, too. */
-function withoutPasswords(servers: string): string {
-  return servers.replaceAll(/[^,/@]*@/g, '');
 }
 
 /** The journal, whose lines are appended to a file, too. It begins with all records. */
@@ -200,7 +195,7 @@ function refusals(link: NatsLink, sweepId: string): QueueService {
   const refuse = (): never => {
     throw new DeepDefenseError('USAGE', {
       what: 'the tasks of this sweep are on NATS',
-      todo: `deepdefense worker --nats ${withoutPasswords(link.servers)} --sweep ${sweepId}`,
+      todo: `deepdefense worker --nats ${link.servers} --sweep ${sweepId}`,
     });
   };
   const handler = async () => refuse();

@@ -94,6 +94,7 @@ export class SweepCoordinator {
       return await this.#open();
     } catch (error) {
       await this.#queue?.close();
+      await this.#http?.close();
       if (this.#server !== undefined) await closeServer(this.#server, 0);
       throw error;
     }

@@ -40,11 +40,20 @@ export function startedEvent({ source, sweepId, dataset, folder }: DefinedSweep)
 /** Keys of a sweep file that may change from one process to the next. */
 const FREE_SWEEP_KEYS = ['sweepsFolder', 'maxParallel', 'errors', 'preemptions', 'leaseMs'];
 
+/** Base without the place of the data, which differs from machine to machine; what they are says their hash. */
+function lastingBase(base: SweepSource['base']): unknown {
+  const { data, ...others } = base as { readonly data?: Readonly<Record<string, unknown>> };
+  const { path: _, ...lasting } = data ?? {};
+  return { ...others, data: lasting };
+}
+
 /** @throws DeepDefenseError SWEEP_OTHER when the sweep was begun with another definition */
 export function checkSame({ sweep, base }: SweepSource, started: SweepStarted, folder: string): void {
-  const differences = differingLeaves({ sweep: started.sweep, base: started.base }, JSON.parse(JSON.stringify({ sweep, base }))).filter(
-    ({ key }) => !FREE_SWEEP_KEYS.some((free) => key === `sweep.${free}`),
-  );
+  const [before, now] = [
+    { sweep: started.sweep, base: lastingBase(started.base as SweepSource['base']) },
+    JSON.parse(JSON.stringify({ sweep, base: lastingBase(base) })) as unknown,
+  ];
+  const differences = differingLeaves(before, now).filter(({ key }) => !FREE_SWEEP_KEYS.some((free) => key === `sweep.${free}`));
   const [first] = differences;
   if (first === undefined) return;
   throw new DeepDefenseError('SWEEP_OTHER', {
@@ -59,7 +68,7 @@ export function checkSame({ sweep, base }: SweepSource, started: SweepStarted, f
 /** SHA-256 of a definition, without what may change. */
 export function definitionHash({ sweep, base }: SweepSource): string {
   const lasting = Object.fromEntries(Object.entries(sweep).filter(([key]) => !FREE_SWEEP_KEYS.includes(key)));
-  return hash('sha256', canonicalJson({ sweep: lasting, base }), 'hex');
+  return hash('sha256', canonicalJson({ sweep: lasting, base: lastingBase(base) }), 'hex');
 }
 
 /** @throws DeepDefenseError USAGE when the sweep has as many candidates already */

@@ -9,8 +9,8 @@ import { openBytes } from './journal-bytes.ts';
 import { type JournalDisk, type JournalFile, storageError, systemDisk } from './journal-disk.ts';
 import type { JournalContent, JournalRecord } from './journal-record.ts';
 import { LONGEST_LINE_BYTES, readLines } from './line-reader.ts';
-import { tooLarge } from './nats/index.ts';
 import { chain, GENESIS, sealed } from './seal.ts';
+import { tooLarge } from './too-large.ts';
 
 export type { JournalDisk, JournalFile } from './journal-disk.ts';
 export type { CutTail, JournalContent, JournalRecord } from './journal-record.ts';

@@ -43,7 +43,6 @@ export {
   describeStream,
   ensureStream,
   findDefinition,
-  findStream,
   isConflict,
   isTransient,
   JS_ERROR,
@@ -53,10 +52,9 @@ export {
   type NatsOptions,
   natsError,
   openNatsLink,
-  type StreamLimits,
   type StreamWish,
   type SweepNames,
   sweepNames,
-  tooLarge,
 } from './nats/index.ts';
+export { tooLarge } from './too-large.ts';
 export { lineOf } from './seal.ts';

@@ -6,20 +6,11 @@ import { randomUUID } from 'node:crypto';
 import { type Clock, DeepDefenseError, systemClock } from '../core/index.ts';
 import type { EventLog, OpenedLog } from './event-log.ts';
 import type { JournalRecord } from './journal-record.ts';
-import {
-  describeStream,
-  ensureStream,
-  isConflict,
-  type NatsLink,
-  natsError,
-  type StreamLimits,
-  type SweepNames,
-  sweepNames,
-  tooLarge,
-} from './nats/index.ts';
+import { describeStream, ensureStream, isConflict, type NatsLink, natsError, type SweepNames, sweepNames } from './nats/index.ts';
 import { bodyOf, chain, GENESIS, sealed } from './seal.ts';
+import { tooLarge } from './too-large.ts';
 
-export interface JetStreamJournalOptions extends StreamLimits {
+export interface JetStreamJournalOptions {
   /** The connection; stays open when the journal is closed. */
   readonly link: NatsLink;
   readonly sweepId: string;
@@ -40,7 +31,7 @@ const MESSAGE_ID = 'Nats-Msg-Id';
 export async function openJetStreamJournal<Event extends { readonly type: string }>(
   options: JetStreamJournalOptions,
 ): Promise<OpenedLog<Event>> {
-  const { link, sweepId, definition, replicas = 1, mostBytes = -1 } = options;
+  const { link, sweepId, definition } = options;
   const names = sweepNames(sweepId);
   const { state } = await ensureStream(link, {
     name: names.journalStream,
@@ -49,8 +40,6 @@ export async function openJetStreamJournal<Event extends { readonly type: string
     retention: 'limits',
     storage: 'file',
     discard: 'new',
-    num_replicas: replicas,
-    max_bytes: mostBytes,
     // Nobody shortens it by mistake.
     deny_delete: true,
     deny_purge: true,

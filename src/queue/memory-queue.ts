@@ -3,6 +3,7 @@
  * them durable before a worker hears of success; tasks themselves follow from the owner's journal and are published again after a restart.
  */
 import { type Clock, DeepDefenseError } from '../core/index.ts';
+import { EndChannel } from './end-channel.ts';
 import type { Claim, QueueCounts, Retries, Task, TaskEnd, TaskError, TaskQueue, TaskSource } from './task-queue.ts';
 
 export interface MemoryQueueOptions {
@@ -45,8 +46,7 @@ export class MemoryQueue implements TaskQueue, TaskSource {
   readonly #waiting: string[] = [];
   readonly #ended = new Set<string>();
   readonly #waiters = new Set<Waiter>();
-  readonly #ends: TaskEnd[] = [];
-  #wakeReader: () => void = () => {};
+  readonly #ends = new EndChannel();
   #claimed = 0;
   #epoch: number;
   #closed = false;
@@ -85,16 +85,8 @@ export class MemoryQueue implements TaskQueue, TaskSource {
     this.#serve();
   }
 
-  async *ends(): AsyncIterable<TaskEnd> {
-    for (;;) {
-      const end = this.#ends.shift();
-      if (end !== undefined) yield end;
-      else if (this.#closed) return;
-      else
-        await new Promise<void>((resolve) => {
-          this.#wakeReader = resolve;
-        });
-    }
+  ends(): AsyncIterable<TaskEnd> {
+    return this.#ends.read();
   }
 
   async counts(): Promise<QueueCounts> {
@@ -132,7 +124,7 @@ export class MemoryQueue implements TaskQueue, TaskSource {
     this.#closed = true;
     this.#stopTimer();
     this.finish();
-    this.#wakeReader();
+    this.#ends.close();
   }
 
   // --- claims by task and epoch, as a server of remote workers needs them
@@ -190,7 +182,6 @@ export class MemoryQueue implements TaskQueue, TaskSource {
         this.#entries.delete(end.task);
         this.#claimed -= 1;
         this.#ends.push(end);
-        this.#wakeReader();
         this.#serve();
       });
     }

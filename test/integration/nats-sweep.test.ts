@@ -1,13 +1,13 @@
 /** @file Sweeps that are kept on NATS JetStream, by commands as users give them; the server is killed and started again. */
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openNatsLink, readJournal, type SweepEvent, sweepNames, type TrialMeasured } from '../../src/journal/index.ts';
+import { openNatsLink, sweepNames } from '../../src/journal/index.ts';
 import type { SweepEventEnvelope } from '../../src/queue/index.ts';
-import type { SweepRecord } from '../../src/sweeps/index.ts';
 import { NATS_SERVER, NATS_SKIPPED, type NatsServer, startNatsServer } from '../support/nats-server.ts';
-import { CommandFolder, type RunningCommand } from './support/command.ts';
+import { CommandFolder } from './support/command.ts';
+import { essence, expectEachMeasuredOnce, FUNCTION_SWEEP, readRecord, workersOf, writeSweep } from './support/sweeps.ts';
 
 let folder: CommandFolder;
 let server: NatsServer;
@@ -19,22 +19,6 @@ afterEach(async () => {
   await folder.close();
   await server?.close();
 });
-
-const FUNCTION_SWEEP = `
-name: branin
-function: branin
-functionSeconds: 0.15
-space:
-  x1: {type: float, low: 0, high: 1}
-  x2: {type: float, low: 0, high: 1}
-objectives: [{name: value}]
-rungs: [{epochs: 1}, {epochs: 3}]
-sampler: {name: tpe, startup: 5}
-scheduler: {name: asha}
-budget: {candidates: 24}
-lanes: 4
-leaseMs: 1500
-`;
 
 const TRAINING_SWEEP = `
 name: tiny
@@ -55,37 +39,8 @@ lanes: 2
 leaseMs: 2000
 `;
 
-async function sweepFile(text = FUNCTION_SWEEP, name = 'sweep.yaml'): Promise<string> {
-  await writeFile(join(folder.path, name), text);
-  return name;
-}
-
-async function recordOf(out: string): Promise<SweepRecord> {
-  return JSON.parse(await readFile(join(folder.path, out, 'sweep.json'), 'utf8')) as SweepRecord;
-}
-
-/** What may not depend on what happened on the way, nor on where the sweep is kept. */
-function essence({ candidates, decisionsSha256 }: SweepRecord) {
-  return {
-    decisionsSha256,
-    candidates: candidates.map(({ candidate, parameters, state, measurements, trials }) => ({
-      ...{ candidate, parameters, state, trials },
-      measured: measurements.map(({ seed, rung, values, details }) => ({ seed, rung, values, details })),
-    })),
-  };
-}
-
-async function workersOf(command: RunningCommand): Promise<number[]> {
-  const children = await readFile(`/proc/${command.child.pid}/task/${command.child.pid}/children`, 'utf8');
-  return children.trim().split(/\s+/).map(Number);
-}
-
-async function expectEachMeasuredOnce(out: string): Promise<void> {
-  const { records } = await readJournal<SweepEvent>(join(folder.path, out, 'sweep.jsonl'));
-  const measured = records.map(({ event }) => event).filter((event): event is TrialMeasured => event.type === 'trial-measured');
-  const keys = measured.map(({ trial, rung }) => `${trial}.${rung}`);
-  expect(keys).toHaveLength(new Set(keys).size);
-}
+const sweepFile = (text = FUNCTION_SWEEP, name?: string) => writeSweep(folder, text, name);
+const recordOf = (out: string) => readRecord(folder, out);
 
 describe.skipIf(NATS_SERVER === undefined)(`sweep on NATS${NATS_SKIPPED}`, () => {
   it('decides as in a folder although a worker is killed, one frozen, the server killed, and the coordinator replaced by its standby', async () => {
@@ -112,7 +67,7 @@ describe.skipIf(NATS_SERVER === undefined)(`sweep on NATS${NATS_SKIPPED}`, () =>
     expect(performance.now() - killedMs).toBeLessThan(10_000);
     expect((await standby.done).code).toBe(0);
     expect(essence(await recordOf('second'))).toEqual(essence(await recordOf('calm')));
-    await expectEachMeasuredOnce('second');
+    await expectEachMeasuredOnce(folder, 'second');
   });
 
   it('trains trials whose worker is killed, from another folder, and to the same figures', async () => {
@@ -130,7 +85,7 @@ describe.skipIf(NATS_SERVER === undefined)(`sweep on NATS${NATS_SKIPPED}`, () =>
     await rm(join(folder.path, 'rough/sweep.jsonl'));
     expect((await folder.run('sweep', '-c', file, '--nats', server.url, '--id', 'rough', '--out', 'rough', '--workers', '2')).code).toBe(0);
     expect(essence(await recordOf('rough'))).toEqual(essence(await recordOf('calm')));
-    await expectEachMeasuredOnce('rough');
+    await expectEachMeasuredOnce(folder, 'rough');
   });
 
   it('ends a coordinator that was frozen and replaced; it writes nothing more', async () => {
@@ -149,7 +104,7 @@ describe.skipIf(NATS_SERVER === undefined)(`sweep on NATS${NATS_SKIPPED}`, () =>
     expect((await standby.done).code).toBe(0);
     expect((await folder.run('sweep', '-c', file, '--out', 'calm', '--workers', '2')).code).toBe(0);
     expect(essence(await recordOf('second'))).toEqual(essence(await recordOf('calm')));
-    await expectEachMeasuredOnce('second');
+    await expectEachMeasuredOnce(folder, 'second');
   });
 
   it('goes on by its id alone, with workers from elsewhere, and tells other programs what happens', async () => {
@@ -169,7 +124,7 @@ describe.skipIf(NATS_SERVER === undefined)(`sweep on NATS${NATS_SKIPPED}`, () =>
     expect(second.code).toBe(0);
     expect(JSON.parse(second.stdout)).toMatchObject({ state: 'completed', sweepId: 'one' });
     expect((await worker.done).code).toBe(0);
-    await expectEachMeasuredOnce('sweeps/one');
+    await expectEachMeasuredOnce(folder, 'sweeps/one');
     const told = await eventsOf('one');
     const types = told.map(({ type }) => type);
     expect(types.filter((type) => type === 'run.started')).toHaveLength(2);
@@ -177,6 +132,31 @@ describe.skipIf(NATS_SERVER === undefined)(`sweep on NATS${NATS_SKIPPED}`, () =>
       expect(types).toContain(type);
     const measured = told.filter((event) => event.type === 'trial.measured');
     expect(new Set(measured.map(({ body }) => (body as { task: string }).task)).size).toBe(measured.length);
+  });
+
+  it('gives the workers that it starts a password, without writing it down', async () => {
+    await server.close();
+    server = await startNatsServer({ config: 'authorization { user: me, password: "a b" }' });
+    const login = server.url.replace('//', '//me:a%20b@');
+    const file = await sweepFile(FUNCTION_SWEEP.replace('candidates: 24', 'candidates: 2'));
+    const sweep = await folder.run('sweep', '-c', file, '--nats', login, '--id', 'one', '--out', 'one', '--workers', '1');
+    expect(sweep).toMatchObject({ code: 0 });
+    for (const name of ['nats.json', 'sweep.jsonl', 'logs/worker-1.log'])
+      expect(await readFile(join(folder.path, 'one', name), 'utf8')).not.toContain('a%20b');
+    const stranger = await folder.run('sweep', 'resume', 'one', '--nats', server.url);
+    expect(stranger.code).toBe(7);
+  });
+
+  it('ends when the server stays away, and goes on when it is there again', async () => {
+    const place = ['-c', await sweepFile(), '--nats', server.url, '--id', 'one', '--out', 'one'];
+    const sweep = folder.start('sweep', ...place, '--workers', '1');
+    await sweep.seen('| 3 measurements');
+    await server.kill();
+    await sweep.seen('NATS: connection to');
+    expect(await sweep.done).toMatchObject({ code: 7 });
+    await server.restart();
+    expect((await folder.run('sweep', ...place, '--workers', '2')).code).toBe(0);
+    await expectEachMeasuredOnce(folder, 'one');
   });
 
   it('refuses a second coordinator, another sweep, folders and commands that fit elsewhere', async () => {
@@ -230,6 +210,16 @@ describe.skipIf(NATS_SERVER === undefined)(`sweep on NATS${NATS_SKIPPED}`, () =>
 });
 
 describe('sweep --nats', () => {
+  it('refuses credentials for no server, and a worker the id of a sweep without servers', async () => {
+    const file = await sweepFile();
+    const credentials = await folder.run('sweep', '-c', file, '--nats-credentials', 'x.creds');
+    expect(credentials).toMatchObject({ code: 2 });
+    expect(credentials.stderr).toContain('credentials for NATS and no servers');
+    const worker = await folder.run('worker', '--sweep', 'my-sweep');
+    expect(worker).toMatchObject({ code: 2 });
+    expect(worker.stderr).toContain('for the id of a sweep on NATS give --nats');
+  });
+
   it('says that a server is too old, and which feature needs a newer one', async () => {
     const old = await oldServer('2.8.4');
     try {

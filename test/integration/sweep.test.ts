@@ -1,11 +1,8 @@
 /** @file Sweeps by the command line, with real worker processes that are killed, frozen and stopped. */
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readJournal, type SweepEvent, type TrialMeasured } from '../../src/journal/index.ts';
-import type { SweepRecord } from '../../src/sweeps/index.ts';
-import { CommandFolder, type RunningCommand } from './support/command.ts';
+import { CommandFolder } from './support/command.ts';
 import { freePort } from './support/processes.ts';
+import { essence, expectEachMeasuredOnce, FUNCTION_SWEEP, readEvents, readRecord, workersOf, writeSweep } from './support/sweeps.ts';
 
 let folder: CommandFolder;
 beforeEach(async () => {
@@ -14,22 +11,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await folder.close();
 });
-
-const FUNCTION_SWEEP = `
-name: branin
-function: branin
-functionSeconds: 0.15
-space:
-  x1: {type: float, low: 0, high: 1}
-  x2: {type: float, low: 0, high: 1}
-objectives: [{name: value}]
-rungs: [{epochs: 1}, {epochs: 3}]
-sampler: {name: tpe, startup: 5}
-scheduler: {name: asha}
-budget: {candidates: 24}
-lanes: 4
-leaseMs: 1500
-`;
 
 const TRAINING_SWEEP = `
 name: tiny
@@ -52,42 +33,9 @@ lanes: 2
 leaseMs: 2000
 `;
 
-async function sweepFile(text: string, name = 'sweep.yaml'): Promise<string> {
-  await writeFile(join(folder.path, name), text);
-  return name;
-}
-
-async function recordOf(out: string): Promise<SweepRecord> {
-  return JSON.parse(await readFile(join(folder.path, out, 'sweep.json'), 'utf8')) as SweepRecord;
-}
-
-async function eventsOf(out: string): Promise<SweepEvent[]> {
-  const { records } = await readJournal<SweepEvent>(join(folder.path, out, 'sweep.jsonl'));
-  return records.map(({ event }) => event);
-}
-
-/** What may not depend on what happened on the way. */
-function essence({ candidates, decisionsSha256 }: SweepRecord) {
-  return {
-    decisionsSha256,
-    candidates: candidates.map(({ candidate, parameters, state, measurements, trials }) => ({
-      ...{ candidate, parameters, state, trials },
-      measured: measurements.map(({ seed, rung, values, details }) => ({ seed, rung, values, details })),
-    })),
-  };
-}
-
-/** Process ids of the workers that a sweep has started. */
-async function workersOf(command: RunningCommand): Promise<number[]> {
-  const children = await readFile(`/proc/${command.child.pid}/task/${command.child.pid}/children`, 'utf8');
-  return children.trim().split(/\s+/).map(Number);
-}
-
-async function expectEachMeasuredOnce(out: string): Promise<void> {
-  const measured = (await eventsOf(out)).filter((event): event is TrialMeasured => event.type === 'trial-measured');
-  const keys = measured.map(({ trial, rung }) => `${trial}.${rung}`);
-  expect(keys).toHaveLength(new Set(keys).size);
-}
+const sweepFile = (text: string, name?: string) => writeSweep(folder, text, name);
+const recordOf = (out: string) => readRecord(folder, out);
+const eventsOf = (out: string) => readEvents(folder, out);
 
 describe('sweep', () => {
   it('makes the same decisions when a worker is killed, another one frozen, and the coordinator killed and resumed', async () => {
@@ -111,7 +59,7 @@ describe('sweep', () => {
     const resumed = await folder.run('sweep', 'resume', 'rough', '--workers', '1');
     expect(resumed.code).toBe(0);
     expect(essence(await recordOf('rough'))).toEqual(essence(expected));
-    await expectEachMeasuredOnce('rough');
+    await expectEachMeasuredOnce(folder, 'rough');
   });
 
   it('trains trials in parts, and the same ones when a worker is killed in the middle of a trial', async () => {
@@ -135,7 +83,7 @@ describe('sweep', () => {
     expect((await rough.done).code).toBe(130);
     expect((await folder.run('sweep', 'resume', 'rough', '--workers', '2')).code).toBe(0);
     expect(essence(await recordOf('rough'))).toEqual(essence(expected));
-    await expectEachMeasuredOnce('rough');
+    await expectEachMeasuredOnce(folder, 'rough');
   });
 
   it('is paused, says how far it is, is extended and goes on', async () => {
@@ -180,7 +128,7 @@ describe('sweep', () => {
     expect(second.code).toBe(0);
     expect(await worker.done).toMatchObject({ code: 0 });
     expect((await eventsOf('one')).filter(({ type }) => type === 'sweep-opened')).toHaveLength(2);
-    await expectEachMeasuredOnce('one');
+    await expectEachMeasuredOnce(folder, 'one');
   });
 
   it('refuses a second coordinator, another sweep in its folder, and files that are wrong', async () => {

@@ -3,8 +3,8 @@ import { Option } from 'commander';
 import { DeepDefenseError, EXIT_CODES, type EngineWish } from '../../core/index.ts';
 import type { CommandDefinition } from '../command-definition.ts';
 import { engineOption, natsCredentialsOption, natsOption } from '../config-options.ts';
-import { hostAndPort, integerIn } from '../option-parsers.ts';
-import type { NatsFlags } from '../sweep/nats-options.ts';
+import { hostAndPort, integerIn, isHostAndPort } from '../option-parsers.ts';
+import { type NatsFlags, natsArguments, passOnLogin } from '../sweep/nats-options.ts';
 
 interface WorkerOptions extends NatsFlags {
   readonly coordinator?: string;
@@ -54,8 +54,9 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         // Only a sweep is kept on NATS.
         const nats = sweep === undefined ? undefined : servers;
         const flags = { ...(nats !== undefined && { nats }), ...(natsCredentials !== undefined && { natsCredentials }) };
-        const address = sweep === undefined || nats !== undefined ? (sweep ?? coordinator) : hostAndPort(sweep);
+        const address = sweep ?? coordinator;
         if (address === undefined || (sweep !== undefined && coordinator !== undefined)) throw oneAddress();
+        if (sweep !== undefined && nats === undefined && !isHostAndPort(sweep)) throw noAddress(sweep);
         const { runWorker } = await import('../../worker/index.ts');
         const { createMetrics } = await import('../../telemetry/index.ts');
         const surroundings = context();
@@ -79,10 +80,10 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
             const { placesOf, runPlaces } = await import('../worker-devices.ts');
             const { listDevices } = await import('../../engine/index.ts');
             const places = placesOf(devices, engine ?? 'auto', listDevices);
+            passOnLogin(flags);
             const common = [
               ...[sweep === undefined ? '--coordinator' : '--sweep', address, '--http-host', httpHost],
-              ...(nats === undefined || nats.includes('@') ? [] : ['--nats', nats]),
-              ...(natsCredentials === undefined ? [] : ['--nats-credentials', natsCredentials]),
+              ...natsArguments(flags),
               ...(data === undefined ? [] : ['--data', data]),
               ...(trialsFolder === undefined ? [] : ['--trials-folder', trialsFolder]),
             ];
@@ -138,6 +139,15 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
       },
     );
 };
+
+function noAddress(sweep: string): DeepDefenseError {
+  return new DeepDefenseError('USAGE', {
+    what: 'bad --sweep',
+    expected: 'HOST:PORT of a coordinator, for example 127.0.0.1:50052',
+    got: `"${sweep}"`,
+    todo: 'for the id of a sweep on NATS give --nats, too',
+  });
+}
 
 function oneAddress(): DeepDefenseError {
   return new DeepDefenseError('USAGE', {

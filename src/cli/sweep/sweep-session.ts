@@ -8,7 +8,7 @@ import { createLogger } from '../../telemetry/index.ts';
 import type { CommandContext } from '../context.ts';
 import { onInterrupt } from '../interrupts.ts';
 import { describeExit, WorkerProcesses, workersLost } from '../worker-processes.ts';
-import { type NatsFlags, natsArguments, natsOptionsOf } from './nats-options.ts';
+import { type NatsFlags, natsArguments, natsOptionsOf, passOnLogin } from './nats-options.ts';
 import { showSweep } from './show-sweep.ts';
 
 export interface SweepSessionOptions extends NatsFlags {
@@ -47,7 +47,7 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
   const { json, logLevel } = context.global;
   const logger = createLogger({ level: logLevel === 'info' && !json ? 'warn' : logLevel, json, name: 'sweep' });
   const note = (text: string) => context.notice(text);
-  const nats = natsOptionsOf(options);
+  const nats = natsOptionsOf(options, (reason) => note(`NATS: ${reason}; trying again`));
   const waiting = new AbortController();
   const standby = {
     signal: waiting.signal,
@@ -76,7 +76,8 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
     });
     shown = showSweep(handle.progress, { objectives: handle.objectives, secondsLeft: handle.secondsLeft, note });
     note(`sweep in ${folder}, coordinator on ${handle.address}, metrics on ${handle.httpUrl}/metrics`);
-    const workerSource = nats === undefined ? ['--sweep', handle.address] : natsArguments(sweepId, options);
+    const workerSource = nats === undefined ? ['--sweep', handle.address] : [...natsArguments(options), '--sweep', sweepId];
+    passOnLogin(options);
     if (workers === 0) note(`start workers with: deepdefense worker ${workerSource.join(' ')}`);
     else processes = startWorkers(options, workerSource, note);
     const lost = await Promise.race([handle.result.then(() => undefined), ...(processes === undefined ? [] : [processes.givenUp])]);

@@ -38,16 +38,13 @@ export async function runSweepWorker(options: SweepWorkerOptions): Promise<numbe
 }
 
 async function openSource({ sweep, logger, ...flags }: SweepWorkerOptions): Promise<TaskSource & { readonly sweepId: string }> {
-  const nats = natsOptionsOf(flags);
+  const nats = natsOptionsOf(flags, (reason) => logger.info({ reason }, 'no connection to NATS; trying again'));
   if (nats === undefined)
     return openRemoteSource({
       address: sweep,
       onLost: (reason) => logger.info({ address: sweep, reason }, "no connection to the sweep's coordinator; trying again"),
     });
-  const link = await openNatsLink({
-    ...nats,
-    onLost: (reason) => logger.info({ servers: nats.servers, reason }, 'no connection to NATS; trying again'),
-  });
+  const link = await openNatsLink(nats);
   try {
     const source = await openJetStreamSource({ link, sweepId: sweep });
     return {

@@ -101,13 +101,3 @@ export function noJetStream(address: string, cause?: unknown): DeepDefenseError 
     cause,
   });
 }
-
-/** @param size bytes; @param most bytes that fit */
-export function tooLarge(what: string, size: number, most: number): DeepDefenseError {
-  return new DeepDefenseError('PAYLOAD_TOO_LARGE', {
-    what: `${what} is too large`,
-    expected: `${most} bytes at most`,
-    got: `${size} bytes`,
-    fields: { size, most },
-  });
-}

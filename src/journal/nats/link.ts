@@ -9,7 +9,7 @@ import { DeepDefenseError } from '../../core/index.ts';
 import { isTransient, natsError, noJetStream } from './errors.ts';
 
 export interface NatsOptions {
-  /** host:port or nats://host:port; several servers of one cluster with commas. */
+  /** host:port or nats://host:port, without a login; several servers of one cluster with commas. */
   readonly servers: string;
   /** Path of a credentials file (JWT and seed). Default: none. */
   readonly credentialsFile?: string | undefined;
@@ -21,6 +21,8 @@ export interface NatsOptions {
   readonly patienceMs?: number | undefined;
   /** Told once per loss of the connection. */
   readonly onLost?: ((reason: string) => void) | undefined;
+  /** Told when the server has been away for longer than the patience, also when nothing is asked of it. */
+  readonly onGone?: ((error: DeepDefenseError) => void) | undefined;
 }
 
 /** Oldest server with all that is used. */
@@ -106,10 +108,12 @@ export class NatsLink {
   /** When the connection was lost, by performance.now(); undefined while it holds. */
   #downSinceMs: number | undefined;
   #closed = false;
+  /** Runs while the connection is lost. */
+  #patience: NodeJS.Timeout | undefined;
   readonly #onReconnect = new Set<() => void>();
 
   constructor(
-    { servers, patienceMs = 60_000, onLost }: NatsOptions,
+    { servers, patienceMs = 60_000, onLost, onGone }: NatsOptions,
     connection: NatsConnection,
     js: JetStreamClient,
     jsm: JetStreamManager,
@@ -121,7 +125,7 @@ export class NatsLink {
     this.js = js;
     this.jsm = jsm;
     this.bucket = bucket;
-    void this.#follow(onLost);
+    void this.#follow(onLost, onGone);
   }
 
   /** Bytes of a message that the server takes, without headers. */
@@ -176,8 +180,11 @@ export class NatsLink {
 
   /** @throws DeepDefenseError CONNECT_FAILED when the connection has been down for longer than the patience */
   checkPatience(): void {
-    if (this.#downSinceMs === undefined || performance.now() - this.#downSinceMs <= this.patienceMs) return;
-    throw new DeepDefenseError('CONNECT_FAILED', {
+    if (this.#downSinceMs !== undefined && performance.now() - this.#downSinceMs > this.patienceMs) throw this.#gone();
+  }
+
+  #gone(): DeepDefenseError {
+    return new DeepDefenseError('CONNECT_FAILED', {
       what: 'the connection to NATS is lost',
       expected: `a connection within ${this.patienceMs} ms`,
       got: `none to ${this.servers}`,
@@ -189,17 +196,21 @@ export class NatsLink {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#patience);
     if (this.#downSinceMs === undefined) await this.connection.flush().catch(() => {});
     await this.connection.close();
   }
 
-  async #follow(onLost: ((reason: string) => void) | undefined): Promise<void> {
+  async #follow(onLost: NatsOptions['onLost'], onGone: NatsOptions['onGone']): Promise<void> {
     for await (const status of this.connection.status()) {
       if (status.type === 'disconnect') {
         if (this.#downSinceMs === undefined && !this.#closed) onLost?.(`connection to ${status.server} lost`);
         this.#downSinceMs ??= performance.now();
+        if (!this.#closed) this.#patience ??= setTimeout(() => onGone?.(this.#gone()), this.patienceMs);
       } else if (status.type === 'reconnect') {
         this.#downSinceMs = undefined;
+        clearTimeout(this.#patience);
+        this.#patience = undefined;
         for (const listener of this.#onReconnect) listener();
       }
     }

@@ -5,14 +5,6 @@ import { JS_ERROR, jetStreamCode, natsError } from './errors.ts';
 import type { NatsLink } from './link.ts';
 import { sweepNames } from './names.ts';
 
-/** What all streams of a sweep have in common. */
-export interface StreamLimits {
-  /** Copies in a cluster, 1, 3 or 5. Default 1. */
-  readonly replicas?: number | undefined;
-  /** Bytes at most; -1 = what the account allows. Default -1. */
-  readonly mostBytes?: number | undefined;
-}
-
 export type StreamWish = Partial<StreamConfig> & { readonly name: string; readonly subjects: string[] };
 
 /** The description of a stream; says whose it is. @param definition hash of the sweep's definition */
@@ -28,20 +20,19 @@ export async function findDefinition(link: NatsLink, sweepId: string): Promise<s
 }
 
 /**
- * @param wish description included; what isn't in it isn't checked
+ * @param wish description included; what isn't in it, as copies and limits, is the operator's to change
+ * @param initial further settings of a new stream
  * @throws DeepDefenseError SWEEP_OTHER when a stream of another sweep has the name; NATS_UNSUPPORTED when the server didn't do as
  * wished; STORAGE_FAILED, CONNECT_FAILED
  */
-export async function ensureStream(link: NatsLink, wish: StreamWish): Promise<StreamInfo> {
+export async function ensureStream(link: NatsLink, wish: StreamWish, initial: Partial<StreamConfig> = {}): Promise<StreamInfo> {
   const { name } = wish;
   const what = `can't make the stream "${name}"`;
   try {
     const found = await link.ask(what, () => findStream(link, name));
-    const info = found ?? (await link.ask(what, () => addStream(link, wish)));
+    const info = found ?? (await link.ask(what, () => addStream(link, { ...wish, ...initial })));
     checkOwner(wish, info);
-    // Copies and limit are the operator's: what was set since the stream was made stays.
-    const { max_bytes: _bytes, num_replicas: _copies, ...fixed } = wish;
-    checkConfig(`stream "${name}"`, found === undefined ? wish : fixed, info.config);
+    checkConfig(`stream "${name}"`, wish, info.config);
     return info;
   } catch (error) {
     throw natsError(what, link.servers, error);

@@ -2,7 +2,7 @@
  * @file What happens in a sweep, told on NATS for dashboards and scripts. docs/nats.md has the JSON of each event. Events are told at
  * most once and kept for some days; the journal is what counts.
  */
-import { ensureStream, describeStream, type NatsLink, type StreamLimits, sweepNames } from '../../journal/index.ts';
+import { describeStream, ensureStream, type NatsLink, type StreamWish, sweepNames } from '../../journal/index.ts';
 
 /** All events by type; the type is also the end of the subject `deepdefense.SWEEP.events.TYPE`. */
 export interface SweepEventBodies {
@@ -64,12 +64,10 @@ export interface SweepEventEnvelope<Type extends SweepEventType = SweepEventType
   readonly body: SweepEventBodies[Type];
 }
 
-export interface SweepEventsOptions extends StreamLimits {
+export interface SweepEventsOptions {
   readonly link: NatsLink;
   readonly sweepId: string;
   readonly definition: string;
-  /** How long events are kept, in hours. Default 168. */
-  readonly keptHours?: number | undefined;
 }
 
 export interface SweepEvents {
@@ -77,25 +75,23 @@ export interface SweepEvents {
   publish<Type extends SweepEventType>(type: Type, body: SweepEventBodies[Type]): void;
 }
 
-const DEFAULT_HOURS = 7 * 24;
-const DEFAULT_BYTES = 64 * 2 ** 20;
+const KEPT_HOURS = 7 * 24;
+const MOST_BYTES = 64 * 2 ** 20;
 const NANOSECONDS_PER_HOUR = 3_600e9;
 
 /** @throws DeepDefenseError SWEEP_OTHER, NATS_UNSUPPORTED, CONNECT_FAILED */
 export async function openSweepEvents(options: SweepEventsOptions): Promise<SweepEvents> {
-  const { link, sweepId, definition, keptHours = DEFAULT_HOURS, replicas = 1, mostBytes = DEFAULT_BYTES } = options;
+  const { link, sweepId, definition } = options;
   const names = sweepNames(sweepId);
-  await ensureStream(link, {
+  const wish: StreamWish = {
     name: names.eventStream,
     subjects: [`${names.events}>`],
     description: describeStream(sweepId, definition),
     retention: 'limits',
     storage: 'file',
     discard: 'old',
-    max_age: keptHours * NANOSECONDS_PER_HOUR,
-    max_bytes: mostBytes,
-    num_replicas: replicas,
-  });
+  };
+  await ensureStream(link, wish, { max_age: KEPT_HOURS * NANOSECONDS_PER_HOUR, max_bytes: MOST_BYTES });
   let number = 0;
   return {
     publish: (type, body) => {

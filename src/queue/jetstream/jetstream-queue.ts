@@ -2,7 +2,8 @@
  * @file The queue of a sweep on NATS JetStream, as its coordinator sees it: a work queue of messages that tell workers of due tasks,
  * and a bucket with one record per task that decides whose it is (task-record.ts). Workers go on while no coordinator runs.
  */
-import { checkTaskId, isConflict, type NatsLink, type StreamLimits, type SweepNames, sweepNames, tooLarge } from '../../journal/index.ts';
+import { checkTaskId, isConflict, type NatsLink, type SweepNames, sweepNames, tooLarge } from '../../journal/index.ts';
+import { EndChannel } from '../end-channel.ts';
 import { MOST_PAYLOAD_BYTES, type QueueCounts, type Retries, type Task, type TaskEnd, type TaskQueue } from '../task-queue.ts';
 import { QueueWarden } from './queue-warden.ts';
 import { RecordMirror } from './record-mirror.ts';
@@ -10,7 +11,7 @@ import { FRESH, isClosed, reopened, withdrawn } from './task-record.ts';
 import { ensureBucket, type QueueSettings, TaskStore } from './task-store.ts';
 import { ensureTaskStream } from './task-stream.ts';
 
-export interface JetStreamQueueOptions extends StreamLimits {
+export interface JetStreamQueueOptions {
   /** The connection; stays open when the queue is closed. */
   readonly link: NatsLink;
   readonly sweepId: string;
@@ -36,7 +37,7 @@ const CATCH_UP_MS = 2_000;
 export async function openJetStreamQueue(options: JetStreamQueueOptions): Promise<TaskQueue> {
   const { link, sweepId, definition, leaseMs, retries } = options;
   const names = sweepNames(sweepId);
-  await ensureBucket(link, names, definition, options);
+  await ensureBucket(link, names, definition);
   const store = new TaskStore(link, await link.ask("can't open the bucket of the queue", () => link.bucket(names.bucket)));
   const before = await store.settings();
   const settings: QueueSettings = { leaseMs, retries, isHeld: before?.isHeld ?? false, isOver: false };
@@ -56,10 +57,9 @@ class JetStreamQueue implements TaskQueue {
   #settings: QueueSettings;
   /** Of open tasks that this process has published. */
   readonly #payloads = new Map<string, string>();
-  readonly #ends: TaskEnd[] = [];
+  readonly #ends = new EndChannel();
   /** Tasks whose end was told. */
   readonly #told = new Set<string>();
-  #wakeReader: () => void = () => {};
   #closed = false;
 
   constructor(options: JetStreamQueueOptions, names: SweepNames, store: TaskStore, settings: QueueSettings) {
@@ -104,16 +104,8 @@ class JetStreamQueue implements TaskQueue {
     await this.#warden.purge(id);
   }
 
-  async *ends(): AsyncIterable<TaskEnd> {
-    for (;;) {
-      const end = this.#ends.shift();
-      if (end !== undefined) yield end;
-      else if (this.#closed) return;
-      else
-        await new Promise<void>((resolve) => {
-          this.#wakeReader = resolve;
-        });
-    }
+  ends(): AsyncIterable<TaskEnd> {
+    return this.#ends.read();
   }
 
   async counts(): Promise<QueueCounts> {
@@ -136,14 +128,13 @@ class JetStreamQueue implements TaskQueue {
     await this.#mirror.caughtUp(CATCH_UP_MS).catch(() => {}); // The server is away: the next coordinator reads them.
     await this.#mirror.close();
     this.#closed = true;
-    this.#wakeReader();
+    this.#ends.close();
   }
 
   #tell(end: TaskEnd): void {
     if (this.#told.has(end.task)) return;
     this.#told.add(end.task);
     this.#ends.push(end);
-    this.#wakeReader();
   }
 
   async #change(changes: Partial<QueueSettings>): Promise<void> {

@@ -15,8 +15,6 @@ export interface LeadershipOptions {
   readonly sweepId: string;
   /** Another one leads now: whatever this process does for the sweep must end. Called once. */
   readonly onLost: (error: DeepDefenseError) => void;
-  /** Copies of the key in a cluster. Default 1. */
-  readonly replicas?: number | undefined;
 }
 
 export interface TakeOptions {
@@ -43,11 +41,6 @@ interface LeaderKey {
 
 /** Leads until {@link release}, or until `onLost` is called. */
 export interface Leadership {
-  /**
-   * Makes sure, at the server, that this process still leads.
-   * @throws DeepDefenseError LEADER_LOST, CONNECT_FAILED
-   */
-  confirm(): Promise<void>;
   /** Lets the next one take over at once. */
   release(): Promise<void>;
 }
@@ -57,7 +50,7 @@ export interface Leadership {
  * @throws DeepDefenseError RUN_IN_USE (another process leads, or `signal` was aborted), CONNECT_FAILED, NATS_UNSUPPORTED
  */
 export async function takeLeadership(options: LeadershipOptions, { standby, signal }: TakeOptions): Promise<Leadership> {
-  const { link, sweepId, replicas = 1 } = options;
+  const { link, sweepId } = options;
   // Checked here because the name becomes a key.
   sweepNames(sweepId);
   await ensureStream(link, {
@@ -68,7 +61,6 @@ export async function takeLeadership(options: LeadershipOptions, { standby, sign
     storage: 'file',
     discard: 'new',
     max_msgs_per_subject: 1,
-    num_replicas: replicas,
     allow_rollup_hdrs: true,
     deny_delete: true,
     allow_direct: false,
@@ -163,10 +155,6 @@ class KeptLeadership implements Leadership {
       // A server that is away is waited for: nobody else can take over there meanwhile.
       if (!this.#pending) this.#refresh().catch(() => {});
     }, REFRESH_MS);
-  }
-
-  async confirm(): Promise<void> {
-    await this.#options.link.ask("can't confirm who leads the sweep", () => this.#refresh());
   }
 
   async release(): Promise<void> {

@@ -1,15 +1,6 @@
 /** @file The KV bucket of a sweep: one key per task, and one for what workers must know of the sweep. */
 import type { KV } from '@nats-io/kv';
-import {
-  describeStream,
-  ensureStream,
-  isConflict,
-  type NatsLink,
-  natsError,
-  type StreamLimits,
-  type SweepNames,
-  tooLarge,
-} from '../../journal/index.ts';
+import { describeStream, ensureStream, isConflict, type NatsLink, natsError, type SweepNames, tooLarge } from '../../journal/index.ts';
 import type { Retries } from '../task-queue.ts';
 import type { TaskRecord } from './task-record.ts';
 
@@ -34,7 +25,7 @@ const SETTINGS_KEY = 'settings';
 const TASK_PREFIX = 'task.';
 
 /** Makes the bucket where it is missing. @throws DeepDefenseError SWEEP_OTHER, NATS_UNSUPPORTED, STORAGE_FAILED, CONNECT_FAILED */
-export async function ensureBucket(link: NatsLink, names: SweepNames, definition: string, limits: StreamLimits): Promise<void> {
+export async function ensureBucket(link: NatsLink, names: SweepNames, definition: string): Promise<void> {
   await ensureStream(link, {
     name: `KV_${names.bucket}`,
     subjects: [`$KV.${names.bucket}.>`],
@@ -43,8 +34,6 @@ export async function ensureBucket(link: NatsLink, names: SweepNames, definition
     storage: 'file',
     discard: 'new',
     max_msgs_per_subject: 1,
-    num_replicas: limits.replicas ?? 1,
-    max_bytes: limits.mostBytes ?? -1,
     allow_rollup_hdrs: true,
     deny_delete: true,
     // A copy that is behind might answer direct reads.

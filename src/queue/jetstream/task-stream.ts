@@ -1,18 +1,9 @@
 /** @file The work queue of a sweep: the stream of messages about due tasks and the consumer that all workers share. */
 import type { ConsumerConfig, ConsumerInfo } from '@nats-io/jetstream';
-import {
-  checkConfig,
-  describeStream,
-  ensureStream,
-  JS_ERROR,
-  jetStreamCode,
-  type NatsLink,
-  type StreamLimits,
-  type SweepNames,
-} from '../../journal/index.ts';
+import { checkConfig, describeStream, ensureStream, JS_ERROR, jetStreamCode, type NatsLink, type SweepNames } from '../../journal/index.ts';
 import type { Retries } from '../task-queue.ts';
 
-export interface TaskStreamOptions extends StreamLimits {
+export interface TaskStreamOptions {
   readonly definition: string;
   readonly leaseMs: number;
   readonly retries: Retries;
@@ -29,7 +20,7 @@ const NANOSECONDS_PER_MS = 1e6;
 
 /** @throws DeepDefenseError SWEEP_OTHER, NATS_UNSUPPORTED, STORAGE_FAILED, CONNECT_FAILED */
 export async function ensureTaskStream(link: NatsLink, names: SweepNames, options: TaskStreamOptions): Promise<void> {
-  const { definition, leaseMs, retries, mostClaims = MOST_CLAIMS, replicas = 1, mostBytes = -1 } = options;
+  const { definition, leaseMs, retries, mostClaims = MOST_CLAIMS } = options;
   await ensureStream(link, {
     name: names.taskStream,
     subjects: [`${names.tasks}>`],
@@ -38,8 +29,6 @@ export async function ensureTaskStream(link: NatsLink, names: SweepNames, option
     storage: 'file',
     discard: 'new',
     duplicate_window: DUPLICATES_MS * NANOSECONDS_PER_MS,
-    num_replicas: replicas,
-    max_bytes: mostBytes,
   });
   const wish: Partial<ConsumerConfig> = {
     durable_name: names.consumer,
