@@ -65,6 +65,18 @@ export function checkSame({ sweep, base }: SweepSource, started: SweepStarted, f
   });
 }
 
+/** @throws DeepDefenseError SWEEP_OTHER when the sweep was begun with other data */
+export function checkDataset({ name, contentHash }: DefinedSweep['dataset'], started: SweepStarted, folder: string): void {
+  if (contentHash === started.datasetHash) return;
+  throw new DeepDefenseError('SWEEP_OTHER', {
+    what: `the sweep in "${folder}" was begun with other data`,
+    expected: `${started.datasetName}, content ${started.datasetHash.slice(0, 12)}`,
+    got: `${name}, content ${contentHash.slice(0, 12)}`,
+    todo: 'give --data with the data of the sweep',
+    fields: { folder },
+  });
+}
+
 /** SHA-256 of a definition, without what may change. */
 export function definitionHash({ sweep, base }: SweepSource): string {
   const lasting = Object.fromEntries(Object.entries(sweep).filter(([key]) => !FREE_SWEEP_KEYS.includes(key)));

@@ -6,7 +6,7 @@ import { openFolderBackend, type Standby } from './folder-backend.ts';
 import { openNatsBackend, readNatsJournal } from './nats-backend.ts';
 import type { SweepBackend } from './sweep-backend.ts';
 import { SweepCoordinator, type SweepHandle, type SweepOptions } from './sweep-coordinator.ts';
-import { checkExtension, checkSame, definitionHash, startedEvent } from './sweep-definition.ts';
+import { checkDataset, checkExtension, checkSame, definitionHash, startedEvent } from './sweep-definition.ts';
 import { SweepState } from './sweep-state.ts';
 
 export interface StartSweepOptions extends SweepOptions {
@@ -48,6 +48,7 @@ async function openSweep(options: StartSweepOptions): Promise<SweepHandle> {
     const { journal } = backend;
     const first = backend.records[0] ?? (await journal.append(startedEvent(options)));
     if (source !== undefined) checkSame(source, first.event as SweepStarted, folder);
+    checkDataset(options.dataset, first.event as SweepStarted, folder);
     const before = backend.records.length === 0 ? [first] : backend.records;
     const retried = options.retryFailed === undefined ? [] : await retryFailed(backend, before, options.retryFailed);
     const { state, started } = SweepState.fromJournal([...before, ...retried]);

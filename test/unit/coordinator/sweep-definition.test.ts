@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkSame, definitionHash, startedEvent } from '../../../src/coordinator/sweep-definition.ts';
+import { checkDataset, checkSame, definitionHash, startedEvent } from '../../../src/coordinator/sweep-definition.ts';
 import { functionSweep } from '../../support/sweeps.ts';
 
 const dataset = { name: 'cifar10', contentHash: 'a' };
@@ -11,6 +11,12 @@ describe('definition of a sweep', () => {
     expect(definitionHash(here as never)).toBe(definitionHash(there as never));
     const started = startedEvent({ source: here as never, sweepId: 's', folder: 'f', dataset });
     expect(() => checkSame(there as never, started, 'f')).not.toThrow();
+  });
+
+  it('knows its data by their content', () => {
+    const started = startedEvent({ source: at('/here') as never, sweepId: 's', folder: 'f', dataset });
+    expect(() => checkDataset({ ...dataset }, started, 'f')).not.toThrow();
+    expect(() => checkDataset({ ...dataset, contentHash: 'b' }, started, 'f')).toThrow('begun with other data');
   });
 
   it('is another one with another sampler or training config', () => {
