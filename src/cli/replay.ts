@@ -53,7 +53,8 @@ interface Stretch {
 export async function replaySteps(options: ReplayOptions): Promise<ReplayReport> {
   const { history, checkpointFolder, count, seed, onProgress } = options;
   const files = await checkpointFiles(checkpointFolder);
-  const starts: Start[] = [{ step: 0, path: undefined }, ...files.filter(({ step }) => step > 0)];
+  const fromSeed: Start[] = history.firstStep === 0 ? [{ step: 0, path: undefined }] : [];
+  const starts: Start[] = [...fromSeed, ...files.filter(({ step }) => step > 0)];
   const chosen = chooseRecords(history.steps, starts, count, seed);
   const stretches = planStretches(history.steps, starts, chosen);
   const stepsOf = (record: StepCommitted) => stepsAfter(history, record) - record.step;
@@ -76,17 +77,20 @@ export async function replaySteps(options: ReplayOptions): Promise<ReplayReport>
 
 /** Random records that lie close enough behind a start. */
 function chooseRecords(committed: readonly StepCommitted[], starts: readonly Start[], count: number, seed: number): StepCommitted[] {
-  const reachable = committed.filter(({ step }) => step - startOf(starts, step).step < MOST_STEPS_FROM_CHECKPOINT);
+  const reachable = committed.filter(({ step }) => {
+    const start = startOf(starts, step);
+    return start !== undefined && step - start.step < MOST_STEPS_FROM_CHECKPOINT;
+  });
   const shuffled = [...new Random('order', seed).permutation(reachable.length)].map((i) => reachable[i] as StepCommitted);
   return shuffled.slice(0, count).sort((a, b) => a.step - b.step);
 }
 
-/** The latest start at or before a step. */
-const startOf = (starts: readonly Start[], step: number): Start => starts.findLast((start) => start.step <= step) as Start;
+/** The latest start at or before a step; a fork has none before its oldest checkpoint. */
+const startOf = (starts: readonly Start[], step: number): Start | undefined => starts.findLast((start) => start.step <= step);
 
 function planStretches(committed: readonly StepCommitted[], starts: readonly Start[], chosen: readonly StepCommitted[]): Stretch[] {
   const last = new Map<Start, number>();
-  for (const { step } of chosen) last.set(startOf(starts, step), step);
+  for (const { step } of chosen) last.set(startOf(starts, step) as Start, step);
   return [...last].map(([start, end]) => ({ start, records: committed.filter(({ step }) => step >= start.step && step <= end) }));
 }
 

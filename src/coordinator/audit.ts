@@ -54,6 +54,8 @@ export interface RunHistory {
   readonly sampleHashesSha256: string;
   /** Engine fingerprints of the workers that were ready. */
   readonly fingerprints: readonly string[];
+  /** Number of the first step; above 0 where the run began with the state of another one. */
+  readonly firstStep: number;
   /** Hash of the parameters before the first step; undefined when the run didn't get so far. */
   readonly initialSha256: string | undefined;
   /** The steps that count, in order of the journal. */
@@ -97,6 +99,7 @@ function fold(events: readonly JournalEvent[]): RunHistory | undefined {
     if (event.type === 'step-committed') steps.push(event);
     else if (event.type === 'run-resumed') while ((steps.at(-1)?.step ?? -1) >= event.fromStep) voided.push(steps.pop() as StepCommitted);
   }
+  const forked = events.find((event) => event.type === 'run-forked');
   const ended = events.findLast(({ type }) => type === 'run-finished' || type === 'run-resumed');
   return {
     runId: started.runId,
@@ -106,7 +109,8 @@ function fold(events: readonly JournalEvent[]): RunHistory | undefined {
     datasetHash: started.datasetHash,
     sampleHashesSha256: started.sampleHashesSha256,
     fingerprints: [...new Set(events.flatMap((event) => (event.type === 'worker-joined' ? [event.engineFingerprint] : [])))],
-    initialSha256: events.find((event) => event.type === 'run-initialised')?.parametersSha256,
+    firstStep: forked?.step ?? 0,
+    initialSha256: (forked ?? events.find((event) => event.type === 'run-initialised'))?.parametersSha256,
     steps,
     voided,
     checkpoints: events.filter((event) => event.type === 'checkpoint-written'),
@@ -155,11 +159,11 @@ function checkJournal({ records, cut }: JournalContent): AuditCheck {
 }
 
 /** Every position once, and every sample of every whole epoch once. */
-function checkSamples({ config, samplesPerEpoch, totalSteps, steps }: RunHistory): AuditCheck {
+function checkSamples({ config, samplesPerEpoch, totalSteps, firstStep, steps }: RunHistory): AuditCheck {
   const { batchSize } = config.train;
   const { everySteps } = config.sync;
   const findings: string[] = [];
-  let next = 0;
+  let next = firstStep;
   const order = new SampleOrder(config.seed, samplesPerEpoch);
   const consumed = new Map<number, Uint16Array>();
   for (const [index, { step, position, samples }] of steps.entries()) {
@@ -176,12 +180,20 @@ function checkSamples({ config, samplesPerEpoch, totalSteps, steps }: RunHistory
     }
   }
   const total = steps.reduce((sum, { samples }) => sum + samples, 0);
-  const wholeEpochs = Math.floor(total / samplesPerEpoch);
+  const from = firstStep * batchSize;
+  // Epochs that lie between the first and the last position.
+  const [firstWhole, behindWhole] = [Math.ceil(from / samplesPerEpoch), Math.floor((from + total) / samplesPerEpoch)];
   for (const [epoch, counts] of consumed)
     for (const [sample, count] of counts.entries())
-      if (count > 1 || (count === 0 && epoch < wholeEpochs))
+      if (count > 1 || (count === 0 && epoch >= firstWhole && epoch < behindWhole))
         findings.push(`sample ${sample} of epoch ${epoch} was consumed ${count} times`);
-  return check('samples', `${total} samples in ${next} steps, ${wholeEpochs} whole epoch(s) of ${samplesPerEpoch}, each once`, findings);
+  const wholeEpochs = Math.max(0, behindWhole - firstWhole);
+  const began = firstStep === 0 ? '' : `; a fork that began with the state after ${firstStep} steps of another run`;
+  return check(
+    'samples',
+    `${total} samples in ${next - firstStep} steps, ${wholeEpochs} whole epoch(s) of ${samplesPerEpoch}, each once${began}`,
+    findings,
+  );
 }
 
 /** Every shard of every step once. */
@@ -341,13 +353,14 @@ export function stepsAfter({ config }: Pick<RunHistory, 'config'>, { step, sampl
 
 function committedSteps(history: RunHistory): number {
   const last = history.steps.at(-1);
-  return last === undefined ? 0 : stepsAfter(history, last);
+  return last === undefined ? history.firstStep : stepsAfter(history, last);
 }
 
 /** Hash of the parameters after so many steps; undefined where the journal has no such state. */
 export function sha256After(history: RunHistory, count: number): string | undefined {
-  if (count === 0) return history.initialSha256;
-  const record = history.steps[Math.ceil(count / history.config.sync.everySteps) - 1];
+  const done = count - history.firstStep;
+  if (done === 0) return history.initialSha256;
+  const record = history.steps[Math.ceil(done / history.config.sync.everySteps) - 1];
   return record !== undefined && stepsAfter(history, record) === count ? record.parametersSha256 : undefined;
 }
 

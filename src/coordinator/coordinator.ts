@@ -29,7 +29,7 @@ import { renderWithWorkers } from './pool-metrics.ts';
 import { type PoolTally, watchPool } from './pool-watcher.ts';
 import { runTraining } from './run.ts';
 import type { RunContext } from './run-context.ts';
-import type { RunEvent, RunResult } from './run-events.ts';
+import type { ForkPoint, RunEvent, RunResult } from './run-events.ts';
 import { checkTimeouts, createRunPlan } from './run-plan.ts';
 import { type RunningServer, startServer } from './server.ts';
 import { StopControl } from './stop-control.ts';
@@ -47,6 +47,8 @@ export interface CoordinatorOptions {
   readonly resume?: Checkpoint | undefined;
   /** File that `resume` was read from, for messages. */
   readonly resumePath?: string | undefined;
+  /** Begin a new run with this state of another one, in place of parameters from the seed; what its config fixes about the state must be the same. */
+  readonly fork?: Checkpoint | undefined;
   /** Epochs of the schedule after which the run is evaluated and ends as `stopped`; a later process goes on. Default: all. */
   readonly untilEpochs?: number | undefined;
   readonly logger: Logger;
@@ -80,16 +82,17 @@ const CLOSE_GRACE_MS = 2_000;
 
 /**
  * Starts a run; it goes on by itself.
- * @throws DeepDefenseError CONFIG_TIMEOUT_ORDER, CHECKPOINT_OTHER_CONFIG, PORT_IN_USE, CONNECT_FAILED, STORAGE_FAILED
+ * @throws DeepDefenseError CONFIG_TIMEOUT_ORDER, CHECKPOINT_OTHER_CONFIG, CHECKPOINT_CORRUPT, PORT_IN_USE, CONNECT_FAILED, STORAGE_FAILED
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<CoordinatorHandle> {
-  const { config, runFolder, runId, dataset, resume, logger, metrics, signal } = options;
+  const { config, runFolder, runId, dataset, resume, fork, logger, metrics, signal } = options;
+  const begun = resume ?? fork;
   const startedAtMs = performance.now();
   checkTimeouts(config.cluster);
-  if (resume !== undefined && resume.datasetHash !== dataset.contentHash) {
+  if (begun !== undefined && begun.datasetHash !== dataset.contentHash) {
     throw new DeepDefenseError('CHECKPOINT_OTHER_CONFIG', {
       what: 'the run to go on with used another dataset',
-      expected: `content ${resume.datasetHash.slice(0, 12)}`,
+      expected: `content ${begun.datasetHash.slice(0, 12)}`,
       got: `content ${dataset.contentHash.slice(0, 12)} ("${dataset.name}")`,
       todo: 'give the path of the dataset that the run began with',
       fields: { runId },
@@ -102,13 +105,15 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const vectors = new VectorPool(length, { keep: Number.POSITIVE_INFINITY, allocate: (elements) => math.allocate(elements) });
   const plan = createRunPlan(config, dataset.train.count, options.untilEpochs);
   const optimizer = createRunOptimizer(config, specs, math);
-  if (resume !== undefined) optimizer.restore(resume.optimizer.slots, resume.optimizer.updates);
+  if (begun !== undefined) optimizer.restore(begun.optimizer.slots, begun.optimizer.updates);
   await mkdir(runFolder, { recursive: true });
   // Two writers would break the journal's chain and each other's checkpoints.
   const release = await takeFileLock(join(runFolder, 'run.lock'), { purpose: `with the run in "${runFolder}"`, code: 'RUN_IN_USE' });
   const checkpoints = await CheckpointFolder.open(join(runFolder, 'checkpoints'), config.checkpoint.keep);
   const { journal, cut, records } = await FileJournal.open(join(runFolder, 'journal.jsonl'));
   const isNew = records.length === 0;
+  if (fork !== undefined && !isNew)
+    throw new DeepDefenseError('INTERNAL', { what: `a fork would begin in "${runFolder}", where a run is` });
   if (cut !== null) logger.warn({ cut }, 'the journal ended in a torn line, which was cut off');
   const ledger = new Ledger(journal);
 
@@ -146,7 +151,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     identity: {
       schemaHash: schema,
       datasetHash: dataset.contentHash,
-      engineFingerprint: resume?.engineFingerprint || firstFingerprint(records),
+      engineFingerprint: begun?.engineFingerprint || firstFingerprint(records),
     },
     welcome: {
       runId,
@@ -223,10 +228,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     stop,
     emit,
     state: {
-      step: resume?.step ?? 0,
-      parameters: resume === undefined ? new Float32Array(0) : copyInto(math.allocate(parameterCount), resume.parameters),
+      step: begun?.step ?? 0,
+      parameters: begun === undefined ? new Float32Array(0) : copyInto(math.allocate(parameterCount), begun.parameters),
       optimizer,
-      cleanAccuracy: resume?.cleanAccuracy ?? null,
+      cleanAccuracy: begun?.cleanAccuracy ?? null,
       lastCheckpoint: options.resumePath,
       lastCheckpointStep: resume?.step,
       lastCheckpointAtMs: performance.now(),
@@ -251,7 +256,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     await ledger.close();
     await release();
   };
-  const result = drive(context, options, { startedAtMs, tally, channel, close });
+  const result = drive(context, options, { startedAtMs, tally, channel, forkedFrom: forkPointOf(fork, records), close });
   // Whoever wants the error awaits `result`; a caller that only stops must not crash on it.
   result.catch(() => {});
   return {
@@ -273,6 +278,7 @@ interface DriveOptions {
   readonly startedAtMs: number;
   readonly tally: Readonly<PoolTally>;
   readonly channel: EventChannel<RunEvent>;
+  readonly forkedFrom: ForkPoint | undefined;
   close(state: 'completed' | 'stopped' | 'failed', reason: string): Promise<void>;
 }
 
@@ -280,7 +286,7 @@ interface DriveOptions {
 async function drive(
   context: RunContext,
   options: CoordinatorOptions,
-  { startedAtMs, tally, channel, close }: DriveOptions,
+  { startedAtMs, tally, channel, forkedFrom, close }: DriveOptions,
 ): Promise<RunResult> {
   const { config, state, plan, pool, ledger, stop } = context;
   const hash = () => (state.parameters.length === 0 ? '' : parametersHash(state.parameters));
@@ -314,6 +320,7 @@ async function drive(
       workers: { ...tally },
       goodput: pool.goodput(),
       config,
+      ...(forkedFrom !== undefined && { forkedFrom }),
     };
     await writeFileAtomic(join(options.runFolder, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`);
     const reason = stop.requested
@@ -358,7 +365,7 @@ async function drive(
 
 function recordStart(
   { config, plan, state, pool, ledger, metrics, emit, runId }: RunContext,
-  { runFolder, dataset, resume }: CoordinatorOptions,
+  { runFolder, dataset, resume, fork }: CoordinatorOptions,
   fresh: { readonly sampleHashesSha256: string } | undefined,
 ): void {
   if (fresh !== undefined) {
@@ -374,6 +381,11 @@ function recordStart(
       ...fresh,
       schemaHash: schemaHash(parameterSpecs(config.model)),
     });
+    const forked = forkPointOf(fork, []);
+    if (forked !== undefined) {
+      const { runId: fromRun, ...at } = forked;
+      ledger.record({ type: 'run-forked', fromRun, ...at });
+    }
   } else {
     const checkpoint = resume === undefined ? '' : `checkpoints/step-${String(resume.step).padStart(8, '0')}.safetensors`;
     ledger.record({ type: 'run-resumed', fromStep: resume?.step ?? 0, checkpoint, goodput: pool.goodputSoFar() });
@@ -385,6 +397,14 @@ function recordStart(
   metrics.plannedSteps.set(plan.totalSteps);
   metrics.step.set(state.step);
   emit({ kind: 'started', runId, runFolder, totalSteps: plan.totalSteps, firstStep: state.step, samplesPerEpoch: plan.samplesPerEpoch });
+}
+
+/** Where a run began, if not with its seed: now, or in an earlier process. */
+function forkPointOf(fork: Checkpoint | undefined, records: readonly JournalRecord[]): ForkPoint | undefined {
+  if (fork !== undefined) return { runId: fork.runId, step: fork.step, parametersSha256: parametersHash(fork.parameters) };
+  for (const { event } of records)
+    if (event.type === 'run-forked') return { runId: event.fromRun, step: event.step, parametersSha256: event.parametersSha256 };
+  return undefined;
 }
 
 /** Engine of the steps that a journal has, also of those before any checkpoint. */

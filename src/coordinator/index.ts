@@ -24,7 +24,7 @@ export { type EvaluationHandle, type EvaluationOptions, startEvaluation } from '
 export type { EvaluationEvent, EvaluationOutcome, FinishedPass } from './evaluation-events.ts';
 export type { EvaluationNetwork, EvaluationQuestion } from './evaluation-question.ts';
 export type { GoodputReport, WorkerTime } from './goodput.ts';
-export { type RobustResult, type RunEvent, type RunResult, type StepEvent } from './run-events.ts';
+export { type ForkPoint, type RobustResult, type RunEvent, type RunResult, type StepEvent } from './run-events.ts';
 export { findResumePoint, type ResumePoint } from './resume.ts';
 export { createRunPlan, type RunPlan, untilSteps } from './run-plan.ts';
 export type { Standby } from './folder-backend.ts';

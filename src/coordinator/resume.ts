@@ -41,7 +41,9 @@ export async function findResumePoint(runFolder: string, config: Config): Promis
   // Never silently from the beginning where there was a checkpoint.
   if (skipped[0] !== undefined) throw skipped[0].error;
   const started = journal?.records[0]?.event;
-  if (started?.type !== 'run-started') throw missing(folder);
+  // The seed alone doesn't lead to the first step of a fork.
+  const isFork = journal?.records.some(({ event }) => event.type === 'run-forked') === true;
+  if (started?.type !== 'run-started' || isFork) throw missing(folder);
   return { runId: started.runId, checkpoint: undefined, path: undefined, skipped };
 }
 

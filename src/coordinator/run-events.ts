@@ -115,4 +115,15 @@ export interface RunResult {
   /** Where the workers' time went, over all processes of the run. */
   readonly goodput: GoodputReport;
   readonly config: Config;
+  /** Where the run went on from, when it didn't begin with parameters from its seed. */
+  readonly forkedFrom?: ForkPoint;
+}
+
+/** The state of another run that a run began with. */
+export interface ForkPoint {
+  readonly runId: string;
+  /** Committed steps in it. */
+  readonly step: number;
+  /** SHA-256 of the flat parameter vector. */
+  readonly parametersSha256: string;
 }

@@ -30,6 +30,8 @@ export async function* runTraining(context: RunContext): AsyncGenerator<RunEvent
   try {
     if (state.parameters.length === 0) await initialise(context);
     context.pool.publish(state.step, startVector(context.config, state.parameters, state.optimizer));
+    // A fork is no more dependent on where it comes from.
+    if (state.step > 0 && state.lastCheckpointStep === undefined) yield* checkpointIfTrained(context);
     const steps = new StepRunner(context);
     while (state.step < plan.endStep && !stop.requested) yield* runEpoch(context, steps);
     if (!stop.requested) return yield* finalEvaluation(context);

@@ -284,7 +284,7 @@ export class SweepCoordinator {
 
   async #publish({ key, task, part, chosen }: DuePart): Promise<void> {
     const { state } = this.#opened;
-    const work = state.trials.workOf(part, chosen);
+    const work = state.trials.workOf(part, chosen, (candidate) => state.chosen(candidate));
     const folder = join(this.#options.folder, TRIALS_FOLDER);
     await this.#queue.publish({ id: task, payload: JSON.stringify({ ...work, folder, fromScratch: state.isFromScratch(key) }) });
   }
@@ -384,6 +384,6 @@ function errorOf(cause: unknown): Error {
   return cause instanceof Error ? cause : new Error(String(cause));
 }
 
-function choiceOf({ candidate, point, parameters, trials, refused }: Decisions['chosen'][number]) {
-  return { candidate, point, parameters, trials, refused };
+function choiceOf({ candidate, point, parameters, trials, refused, parent }: Decisions['chosen'][number]) {
+  return { candidate, point, parameters, trials, refused, ...(parent !== undefined && { parent }) };
 }

@@ -86,6 +86,12 @@ export function definitionHash({ sweep, base }: SweepSource): string {
 /** @throws DeepDefenseError USAGE when the sweep has as many candidates already */
 export function checkExtension(candidates: number, state: SweepState): void {
   const now = state.planner.budget;
+  if (state.source.sweep.scheduler.name === 'pbt' && state.planner.finished) {
+    throw new DeepDefenseError('USAGE', {
+      what: 'the population of this sweep has been trained to the last rung, and forks of it would come too late',
+      todo: 'start a sweep with more rungs or a larger population',
+    });
+  }
   if (candidates > now) return;
   throw new DeepDefenseError('USAGE', {
     what: 'extend raises the number of candidates',

@@ -39,13 +39,14 @@ export function sweepRecordOf({ state, started, startedAt, endedAt, outcome }: R
     objectives: state.trials.objectives,
     parameters: state.space.describe(),
     candidates: state.planner.candidates.map((status): CandidateRecord => {
-      const { candidate, parameters, trials } = status;
+      const { candidate, parameters, trials, parent } = status;
       return {
         candidate,
         parameters,
         state: status.state,
         reason: status.reason,
         trials,
+        ...(parent !== undefined && { parent }),
         measurements: trials.flatMap((trial, seedIndex) => measurementsOfTrial(state, trial, sweep.seeds[seedIndex] as number)),
       };
     }),

@@ -179,6 +179,9 @@ export class SweepState {
       reduction: schedulerConfig.reduction,
       grace: schedulerConfig.grace,
       candidates: sweep.budget.candidates,
+      population: schedulerConfig.population,
+      quantile: schedulerConfig.quantile,
+      seed: sweep.seed,
     });
     const isIndependent = !sampler.learns && schedulerConfig.name === 'none';
     return new Planner({
@@ -191,7 +194,9 @@ export class SweepState {
       seeds: sweep.seeds.length,
       stopOnFlags: schedulerConfig.stopOnFlags,
       plannedTime: (part, chosen) => this.trials.plannedTime(part, chosen),
-      trialsOf: (assignments) => this.trials.trialsOf(assignments),
+      seed: sweep.seed,
+      resample: schedulerConfig.resample,
+      trialsOf: (assignments, origin) => this.trials.trialsOf(assignments, origin),
       recorded,
     });
   }
@@ -216,8 +221,8 @@ function measurementsOf(events: readonly SweepEvent[]): Map<string, TrialMeasure
 function recordedChoices(events: readonly SweepEvent[]): readonly Chosen[] {
   return events.flatMap((event) => {
     if (event.type !== 'candidate-chosen') return [];
-    const { candidate, point, parameters, trials, refused } = event;
-    return [{ candidate, point, parameters: parameters as Chosen['parameters'], trials, refused }];
+    const { candidate, point, parameters, trials, refused, parent } = event;
+    return [{ candidate, point, parameters: parameters as Chosen['parameters'], trials, refused, parent }];
   });
 }
 

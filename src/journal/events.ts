@@ -39,6 +39,17 @@ export interface RunInitialised {
   readonly parametersSha256: string;
 }
 
+/** The run begins with the state of another one in place of parameters from the seed; its first step is `step`. */
+export interface RunForked {
+  readonly type: 'run-forked';
+  /** Run that the state is from; what that was trained with says its own journal. */
+  readonly fromRun: string;
+  /** Committed steps in the state; the first step of this run. */
+  readonly step: number;
+  /** SHA-256 of the flat parameter vector. */
+  readonly parametersSha256: string;
+}
+
 /** The coordinator was started again from a checkpoint. Steps from `fromStep` on that were committed before this event are void. */
 export interface RunResumed {
   readonly type: 'run-resumed';
@@ -160,6 +171,7 @@ export interface RunFinished {
 export type JournalEvent =
   | RunStarted
   | RunInitialised
+  | RunForked
   | RunResumed
   | WorkerJoined
   | WorkerLeft

@@ -17,6 +17,7 @@ export {
   type JournalEvent,
   type LeaseExpired,
   type RunFinished,
+  type RunForked,
   type RunInitialised,
   type RunResumed,
   type RunStarted,

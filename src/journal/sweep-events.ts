@@ -34,6 +34,8 @@ export interface CandidateChosen {
   readonly trials: readonly string[];
   /** Suggestions refused in the sweep so far. */
   readonly refused: number;
+  /** Of a fork: the candidate whose weights of this rung it goes on with. */
+  readonly parent?: { readonly candidate: number; readonly rung: number };
 }
 
 /** A trial was measured on a rung, or has failed for good. */

@@ -18,4 +18,4 @@ export type { Scheduler } from './scheduler.ts';
 export { SearchSpace } from './space.ts';
 export type { CandidateRecord, MeasurementRecord, ObjectiveRecord, ParameterValue, SweepRecord } from './sweep-record.ts';
 export { trainingPasses } from './training-passes.ts';
-export { canonicalJson, detailName, type Measuring, type PartWork, Trials } from './trials.ts';
+export { canonicalJson, detailName, type Measuring, type PartWork, type TrialOrigin, Trials } from './trials.ts';

@@ -14,25 +14,27 @@ export function weightName(layer: string): string {
 /** @throws DeepDefenseError CONFIG_INVALID where the vector's settings contradict each other. */
 export function layerWeightCoordinates(vector: LayerWeights): readonly Coordinate[] {
   checkVector(vector);
-  const { layers, form, points } = vector;
-  const unit = (name: string, gridPoints?: number): Coordinate => ({
+  const { layers, form, points: gridPoints, low, high, log } = vector;
+  const weight = (name: string): Coordinate => ({
     kind: 'unit',
     name: `${LAYER_WEIGHTS_KEY}.${name}`,
-    gridPoints: gridPoints,
+    gridPoints,
+    scale: { low, high, log },
   });
+  const share = (name: string): Coordinate => ({ kind: 'unit', name: `${LAYER_WEIGHTS_KEY}.${name}`, gridPoints: undefined });
   switch (form) {
     case 'free':
-      return layers.map((layer) => unit(layer, points));
+      return layers.map((layer) => weight(layer));
     case 'tied':
-      return (vector.groups ?? []).map((group) => unit(group.join('+'), points));
+      return (vector.groups ?? []).map((group) => weight(group.join('+')));
     case 'simplex':
-      return layers.slice(0, -1).map((layer) => unit(layer));
+      return layers.slice(0, -1).map((layer) => share(layer));
     case 'monotone':
-      return layers.map((layer) => unit(layer));
+      return layers.map((layer) => share(layer));
     case 'sparse':
       return layers.flatMap((layer): Coordinate[] => [
         { kind: 'choice', name: `${LAYER_WEIGHTS_KEY}.${layer}.on`, choices: 2 },
-        unit(layer, points),
+        weight(layer),
       ]);
     case 'ablation':
       return [{ kind: 'choice', name: `${LAYER_WEIGHTS_KEY}.ablation`, choices: ablations(vector).length }];

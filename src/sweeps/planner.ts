@@ -6,10 +6,11 @@
  */
 import type { SweepConfig } from '../config/index.ts';
 import { createHash } from 'node:crypto';
-import { DeepDefenseError } from '../core/index.ts';
+import { DeepDefenseError, Random } from '../core/index.ts';
+import { perturbPoint } from './perturb.ts';
 import type { Point } from './point.ts';
 import type { Observation, Sampler } from './sampler.ts';
-import type { Scheduler } from './scheduler.ts';
+import type { Decision, Scheduler } from './scheduler.ts';
 import type { SearchSpace } from './space.ts';
 import type { ParameterValue } from './sweep-record.ts';
 
@@ -32,6 +33,8 @@ export interface Chosen {
   readonly trials: readonly string[];
   /** Suggestions that were refused before it, as duplicates or by constraints. */
   readonly refused: number;
+  /** It goes on with the weights of this candidate as they were on this rung; undefined where it begins with its own. */
+  readonly parent?: { readonly candidate: number; readonly rung: number } | undefined;
 }
 
 /** What came of a part. */
@@ -64,9 +67,14 @@ export interface PlannerOptions {
   readonly stopOnFlags: boolean;
   /** Planned time of a part in any unit, > 0; a function of the part and its candidate alone. */
   readonly plannedTime: (part: Part, chosen: Chosen) => number;
+  /** Seed of forks. */
+  readonly seed: number;
+  /** Probability that a fork draws a parameter anew. */
+  readonly resample: number;
   /** Ids of a candidate's trials by seed, or why it can't be one. */
   readonly trialsOf: (
     assignments: readonly { readonly path: string; readonly value: unknown }[],
+    origin?: { readonly trials: readonly string[]; readonly rung: number },
   ) => readonly string[] | { readonly refused: string };
   /** Candidates chosen before, which are not asked of the sampler again. */
   readonly recorded?: readonly Chosen[];
@@ -91,6 +99,10 @@ interface Candidate {
 
 /** Suggestions in a row that may be refused before the space counts as exhausted. */
 const MOST_ATTEMPTS = 2_000;
+/** Points near a parent's that may be refused before it gets no fork. */
+const MOST_FORK_ATTEMPTS = 200;
+/** Keeps the draws of forks apart from those of samplers with the same seed. */
+const PERTURBATIONS = 0x70657274;
 
 /** See the file's header. */
 export class Planner {
@@ -226,21 +238,48 @@ export class Planner {
   /** Asks the scheduler what to do with a free lane. */
   #decide(chosen: Chosen[]): void {
     const { scheduler } = this.#options;
-    let mayStart = this.#candidates.length < this.#budget && !this.#exhausted;
-    let decision = scheduler.next(mayStart);
-    if (decision.kind === 'new') {
-      const next = this.#choose();
+    let [mayStart, mayFork] = [!this.limited && !this.#exhausted, !this.limited];
+    for (;;) {
+      const decision = scheduler.next(mayStart, mayFork);
+      if (decision.kind === 'wait') return;
+      if (decision.kind === 'promote') {
+        this.#send(decision.candidate, decision.rung);
+        return;
+      }
+      const next = decision.kind === 'new' ? this.#choose() : this.#fork(decision);
       if (next !== undefined) {
         chosen.push(next);
         scheduler.started(next.candidate, decision.rung);
         this.#send(next.candidate, decision.rung);
         return;
       }
-      this.#exhausted = true;
-      mayStart = false;
-      decision = scheduler.next(mayStart);
+      if (decision.kind === 'new') [this.#exhausted, mayStart] = [true, false];
+      else mayFork = false;
     }
-    if (decision.kind === 'promote') this.#send(decision.candidate, decision.rung);
+  }
+
+  /** A candidate with the weights of another one and parameters near its, in place of a third; undefined when no such point is new and valid. */
+  #fork({ parent, rung, replaces }: Extract<Decision, { kind: 'fork' }>): Chosen | undefined {
+    const { space, seed, resample, trialsOf, recorded } = this.#options;
+    const candidate = this.#candidates.length;
+    const before = this.#candidate(parent).chosen;
+    const origin = { trials: before.trials, rung: rung - 1 };
+    let found = recorded?.[candidate];
+    for (let attempt = 0; attempt < MOST_FORK_ATTEMPTS && found === undefined; attempt++) {
+      const point = perturbPoint(space.coordinates, before.point, new Random('sweep', seed, PERTURBATIONS, candidate, attempt), resample);
+      const decoded = space.decode(point);
+      if ('refused' in decoded) continue;
+      const trials = trialsOf(decoded.assignments, origin);
+      if ('refused' in trials || trials.some((trial) => this.#trials.has(trial))) continue;
+      const { parameters } = decoded;
+      found = { candidate, point, parameters, trials, refused: this.#refused, parent: { candidate: parent, rung: rung - 1 } };
+    }
+    if (found === undefined) return undefined;
+    const replaced = this.#candidate(replaces);
+    if (replaced.state === 'paused')
+      [replaced.state, replaced.reason] = ['stopped', `replaced by candidate ${candidate}, a fork of candidate ${parent}`];
+    this.#note('replaced', replaces, candidate);
+    return this.#add(found);
   }
 
   /** A candidate that is new and inside the constraints. */
@@ -276,7 +315,8 @@ export class Planner {
 
   #add(chosen: Chosen): Chosen {
     for (const trial of chosen.trials) this.#trials.add(trial);
-    this.#candidates.push({ chosen, state: 'running', reason: '', rung: -1, measuredRung: -1, outcomes: [], open: 0 });
+    const measuredRung = chosen.parent?.rung ?? -1;
+    this.#candidates.push({ chosen, state: 'running', reason: '', rung: -1, measuredRung, outcomes: [], open: 0 });
     this.#note('chosen', chosen.candidate, chosen.trials);
     return chosen;
   }

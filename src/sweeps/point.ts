@@ -7,8 +7,11 @@
 export type Coordinate =
   | {
       readonly kind: 'unit';
-      readonly name: string /** Values of the grid; undefined where it has none. */;
+      readonly name: string;
+      /** Values of the grid; undefined where it has none. */
       readonly gridPoints: number | undefined;
+      /** Values at 0 and 1, and whether equal distances are equal ratios; undefined where the coordinate alone has no value. */
+      readonly scale?: { readonly low: number; readonly high: number; readonly log: boolean };
     }
   | { readonly kind: 'choice'; readonly name: string /** Number of choices, >= 1. */; readonly choices: number };
 

@@ -155,15 +155,17 @@ function coordinatesOf(key: string, parameter: SpaceParameter): readonly Coordin
     case 'layer-weights':
       return layerWeightCoordinates(parameter);
     case 'float': {
-      const { points, step } = parameter;
-      return [{ kind: 'unit', name: key, gridPoints: points ?? (step === undefined ? undefined : steps(parameter)) }];
+      const { points, step, low, high } = parameter;
+      const gridPoints = points ?? (step === undefined ? undefined : steps(parameter));
+      return [{ kind: 'unit', name: key, gridPoints, scale: { low, high, log: false } }];
     }
     case 'int': {
-      const count = parameter.high - parameter.low + 1;
-      return [{ kind: 'unit', name: key, gridPoints: parameter.points ?? (parameter.log ? undefined : count) }];
+      const { low, high, log, points } = parameter;
+      const gridPoints = points ?? (log ? undefined : high - low + 1);
+      return [{ kind: 'unit', name: key, gridPoints, scale: { low, high: high + 1, log } }];
     }
     case 'log-float':
-      return [{ kind: 'unit', name: key, gridPoints: parameter.points }];
+      return [{ kind: 'unit', name: key, gridPoints: parameter.points, scale: { low: parameter.low, high: parameter.high, log: true } }];
     default:
       return parameter satisfies never;
   }

@@ -52,8 +52,10 @@ export interface CandidateRecord {
   /** Why it was stopped or failed. */
   readonly reason: string;
   readonly measurements: readonly MeasurementRecord[];
-  /** Ids of its trials, by seed: SHA-256 of resolved config and seed. */
+  /** Ids of its trials, by seed: SHA-256 of resolved config and seed, and of the trial that it goes on from. */
   readonly trials: readonly string[];
+  /** Of a fork: the candidate whose weights of this rung it goes on with. */
+  readonly parent?: { readonly candidate: number; readonly rung: number };
 }
 
 /** A whole sweep, finished or not. */

@@ -14,6 +14,7 @@ import {
   type SweepSource,
 } from '../config/index.ts';
 import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { checkForks } from './forks.ts';
 import type { Chosen, Part } from './planner.ts';
 import { invalid, type SearchSpace } from './space.ts';
 import type { ObjectiveRecord, SweepRecord } from './sweep-record.ts';
@@ -36,6 +37,10 @@ export type PartWork =
       /** The resolved training config, of the whole trial. */
       readonly config: Config;
       readonly measuring: Measuring;
+      /** Where its first weights come from; undefined = from the seed. */
+      readonly origin?: TrialOrigin | undefined;
+      /** The weights of each rung are kept, because forks may begin with them. */
+      readonly forkable: boolean;
     }
   | {
       readonly kind: 'function';
@@ -46,6 +51,16 @@ export type PartWork =
       readonly x: readonly number[];
       readonly seconds: number;
     };
+
+/** A trial that another one goes on from, and where that has come from in its turn. */
+export interface TrialOrigin {
+  readonly trial: string;
+  readonly rung: number;
+  /** Epochs that it has trained on this rung. */
+  readonly epochs: number;
+  readonly config: Config;
+  readonly origin?: TrialOrigin | undefined;
+}
 
 /** What a worker has measured. */
 export interface Measured {
@@ -84,6 +99,11 @@ export class Trials {
     const { sweep, base } = source;
     this.rungs = rungsOf(source);
     if (sweep.function !== undefined) checkFunctionSpace(space);
+    if (sweep.scheduler.name === 'pbt')
+      checkForks(
+        source,
+        this.rungs.map(({ epochs }) => epochs),
+      );
     const config = sweep.function === undefined ? resolveConfig(base) : undefined;
     this.#objectives = sweep.objectives.map((wish, index) => this.#objective(wish, index, config));
   }
@@ -107,17 +127,22 @@ export class Trials {
   }
 
   /**
-   * Ids of a candidate's trials, one per seed: SHA-256 of what its training depends on, the seed included, and of how it is measured.
+   * Ids of a candidate's trials, one per seed: SHA-256 of what its training depends on, the seed and the trial that it goes on from
+   * included, and of how it is measured.
    * @returns `refused` where the assignments make no valid config.
    * @throws DeepDefenseError CONFIG_UNKNOWN_KEY where a parameter is no key of the config
    */
-  trialsOf(assignments: readonly { readonly path: string; readonly value: unknown }[]): readonly string[] | { readonly refused: string } {
+  trialsOf(
+    assignments: readonly { readonly path: string; readonly value: unknown }[],
+    origin?: { readonly trials: readonly string[]; readonly rung: number },
+  ): readonly string[] | { readonly refused: string } {
     const { sweep } = this.#source;
     try {
-      return sweep.seeds.map((seed) => {
+      return sweep.seeds.map((seed, seedIndex) => {
+        const before = origin === undefined ? [] : [{ trial: origin.trials[seedIndex], rung: origin.rung }];
         const what = sweep.function === undefined ? this.#determining(assignments, seed) : [sweep.function, assignments, seed];
         return createHash('sha256')
-          .update(canonicalJson([what, this.rungs]))
+          .update(canonicalJson([what, this.rungs, ...before]))
           .digest('hex');
       });
     } catch (error) {
@@ -127,19 +152,33 @@ export class Trials {
     }
   }
 
-  /** What a worker is to do for a part. */
-  workOf(part: Part, { point, trials }: Chosen): PartWork {
+  /**
+   * What a worker is to do for a part.
+   * @param byNumber the candidates, for those that others go on from
+   */
+  workOf({ seedIndex, rung }: Part, chosen: Chosen, byNumber: (candidate: number) => Chosen): PartWork {
     const { sweep } = this.#source;
+    const trial = chosen.trials[seedIndex] as string;
+    if (sweep.function !== undefined) {
+      const x = this.#assignmentsOf(chosen).map(({ value }) => Number(value));
+      return { kind: 'function', trial, rung, name: sweep.function, x, seconds: sweep.functionSeconds };
+    }
+    const configOf = (each: Chosen) => this.#config(this.#assignmentsOf(each), sweep.seeds[seedIndex] as number);
+    const originOf = ({ parent }: Chosen): TrialOrigin | undefined => {
+      if (parent === undefined) return undefined;
+      const before = byNumber(parent.candidate);
+      const { epochs } = this.rungs[parent.rung] as Measuring;
+      return { trial: before.trials[seedIndex] as string, rung: parent.rung, epochs, config: configOf(before), origin: originOf(before) };
+    };
+    const [config, measuring] = [configOf(chosen), this.rungs[rung] as Measuring];
+    return { kind: 'training', trial, rung, config, measuring, origin: originOf(chosen), forkable: sweep.scheduler.name === 'pbt' };
+  }
+
+  #assignmentsOf({ candidate, point }: Chosen) {
     const decoded = this.#space.decode(point);
     if ('refused' in decoded)
-      throw new DeepDefenseError('INTERNAL', { what: `candidate ${part.candidate} is outside its space: ${decoded.refused}` });
-    const trial = trials[part.seedIndex] as string;
-    if (sweep.function !== undefined) {
-      const x = decoded.assignments.map(({ value }) => Number(value));
-      return { kind: 'function', trial, rung: part.rung, name: sweep.function, x, seconds: sweep.functionSeconds };
-    }
-    const config = this.#config(decoded.assignments, sweep.seeds[part.seedIndex] as number);
-    return { kind: 'training', trial, rung: part.rung, config, measuring: this.rungs[part.rung] as Measuring };
+      throw new DeepDefenseError('INTERNAL', { what: `candidate ${candidate} is outside its space: ${decoded.refused}` });
+    return decoded.assignments;
   }
 
   /**

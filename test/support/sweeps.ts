@@ -117,12 +117,13 @@ export function startedOf({ sweep, base }: SweepSource): SweepEvent {
 }
 
 function choicesOf(state: SweepState, from: number): SweepEvent[] {
-  return state.planner.candidates.slice(from).map(({ candidate, point, parameters, trials, refused }) => ({
+  return state.planner.candidates.slice(from).map(({ candidate, point, parameters, trials, refused, parent }) => ({
     type: 'candidate-chosen',
     candidate,
     point,
     parameters,
     trials,
     refused,
+    ...(parent !== undefined && { parent }),
   }));
 }

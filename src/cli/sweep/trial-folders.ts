@@ -5,8 +5,8 @@
 import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Config } from '../../config/index.ts';
-import { type Checkpoint, findResumePoint } from '../../coordinator/index.ts';
-import { isDeepDefenseError } from '../../core/index.ts';
+import { type Checkpoint, checkpointFiles, findResumePoint } from '../../coordinator/index.ts';
+import { DeepDefenseError, isDeepDefenseError } from '../../core/index.ts';
 
 export interface TrialFolder {
   readonly runFolder: string;
@@ -30,6 +30,8 @@ export interface TrialFolderRequest {
 }
 
 const ATTEMPT = /^attempt-(\d+)$/;
+/** All that a claim leaves, also when it is killed. */
+const REMAINS = /attempt-(\d+)(?:\.|$)/;
 /** Characters of a trial's id that name its folder. */
 const ID_LENGTH = 16;
 /** What a run needs to go on, besides its checkpoint. The journal last: it must know of the checkpoint. */
@@ -40,13 +42,29 @@ export function folderOfTrial(root: string, trial: string): string {
   return join(root, trial.slice(0, ID_LENGTH));
 }
 
+/** Where the weights of a trial on a rung are kept for its forks. */
+export function rungFile(root: string, trial: string, rung: number): string {
+  return join(folderOfTrial(root, trial), `rung-${rung}.safetensors`);
+}
+
+/** Keeps the newest checkpoint of a run for forks. Whoever does it for the same trial and rung writes the same weights. */
+export async function keepRung(runFolder: string, file: string): Promise<void> {
+  const newest = (await checkpointFiles(join(runFolder, 'checkpoints'))).at(-1);
+  if (newest === undefined) throw new DeepDefenseError('INTERNAL', { what: `the trial in "${runFolder}" has left no checkpoint` });
+  const temporary = `${file}.tmp-${basename(runFolder)}`;
+  await copyFile(newest.path, temporary);
+  await rename(temporary, file);
+}
+
 /** Makes the folder of a claim, with the furthest checkpoint of the claims before it. */
 export async function openTrialFolder(request: TrialFolderRequest): Promise<TrialFolder> {
   const { root, trial, epoch, config, fromScratch } = request;
   const folder = folderOfTrial(root, trial);
   await mkdir(folder, { recursive: true });
   const runFolder = join(folder, `attempt-${epoch}`);
-  const earlier = (await readdir(folder)).filter((name) => Number(ATTEMPT.exec(name)?.[1] ?? Number.POSITIVE_INFINITY) < epoch);
+  const names = await readdir(folder);
+  const earlierOnes = (pattern: RegExp) => names.filter((name) => Number(pattern.exec(name)?.[1] ?? Number.POSITIVE_INFINITY) < epoch);
+  const earlier = earlierOnes(ATTEMPT);
   const best = fromScratch
     ? undefined
     : await furthest(
@@ -55,7 +73,7 @@ export async function openTrialFolder(request: TrialFolderRequest): Promise<Tria
       );
   if (best !== undefined) await copyRun(best.folder, best.path, runFolder);
   // Only what is older: a claim that is newer than this one has the trial now.
-  for (const name of earlier) await rm(join(folder, name), { recursive: true, force: true });
+  for (const name of earlierOnes(REMAINS)) await rm(join(folder, name), { recursive: true, force: true });
   if (best === undefined) return { runFolder, resume: undefined, resumePath: undefined };
   const { checkpoint, path } = await findResumePoint(runFolder, config);
   return { runFolder, resume: checkpoint, resumePath: path };

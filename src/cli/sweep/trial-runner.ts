@@ -1,14 +1,23 @@
 /** @file Does the tasks of a sweep: trains a trial up to its rung and measures it, in this process, or computes a test function. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startCoordinator, type RunResult, untilSteps } from '../../coordinator/index.ts';
+import type { Config } from '../../config/index.ts';
+import {
+  type Checkpoint,
+  loadCheckpoint,
+  loadNewestCheckpoint,
+  type RunResult,
+  startCoordinator,
+  untilSteps,
+} from '../../coordinator/index.ts';
 import { DeepDefenseError, isDeepDefenseError } from '../../core/index.ts';
 import { type Dataset, openDataset } from '../../data/index.ts';
 import type { Claim } from '../../queue/index.ts';
-import { detailName, evaluateFunction, type PartWork } from '../../sweeps/index.ts';
+import { detailName, evaluateFunction, type PartWork, type TrialOrigin } from '../../sweeps/index.ts';
 import { type CoordinatorMetrics, createMetrics, type Logger, type WorkerMetrics } from '../../telemetry/index.ts';
 import { runWorker, type WorkerPlacement } from '../../worker/index.ts';
-import { openTrialFolder } from './trial-folders.ts';
+import { keepRung, openTrialFolder, rungFile } from './trial-folders.ts';
 
 export interface TrialRunnerOptions {
   /** CIFAR-10 archive or folder, in place of the config's. */
@@ -27,6 +36,17 @@ interface TrialResult {
   readonly seconds: number;
   readonly engine: string;
   readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** How a part of a trial begins. */
+interface TrialStart {
+  readonly config: Config;
+  readonly trial: string;
+  readonly runFolder: string;
+  readonly resume: Checkpoint | undefined;
+  readonly resumePath: string | undefined;
+  /** State of another trial that it begins with. */
+  readonly fork: Checkpoint | undefined;
 }
 
 /** Errors that are a trial's own doing: the same steps end the same way everywhere. */
@@ -67,40 +87,67 @@ export class TrialRunner {
     }
   }
 
+  /** Trains a trial up to its rung and measures it there. */
   async #train(work: Extract<Payload, { kind: 'training' }>, epoch: number, signal: AbortSignal): Promise<RunResult> {
-    const { logger, dataPath, trialsFolder = work.folder, placement } = this.#options;
-    const { trial, measuring } = work;
+    const { logger, trialsFolder: root = work.folder } = this.#options;
+    const { trial, rung, measuring, fromScratch, origin, forkable } = work;
     const { attacks, robustSamples, epochs } = measuring;
-    const path = dataPath ?? work.config.data.path;
-    const config = {
-      ...work.config,
-      data: { ...work.config.data, path },
-      evaluation: { ...work.config.evaluation, attacks: [...attacks], robustSamples },
-    };
+    const config = this.#here({ ...work.config, evaluation: { ...work.config.evaluation, attacks: [...attacks], robustSamples } });
     const dataset = await this.#open(config.data);
-    await mkdir(trialsFolder, { recursive: true });
+    await mkdir(root, { recursive: true });
     const { runFolder, resume, resumePath } = await openTrialFolder({
-      root: trialsFolder,
+      root,
       trial,
       epoch,
       config,
       mostSteps: untilSteps(config, dataset.train.count, epochs),
-      fromScratch: work.fromScratch,
+      fromScratch,
       note: (text) => logger.warn({ trial }, text),
     });
+    const fork = resume === undefined && origin !== undefined ? await this.#stateOf(origin, root, runFolder, signal) : undefined;
+    const result = await this.#runUntil(epochs, { config, trial, runFolder, resume, resumePath, fork }, signal);
+    if (forkable) await keepRung(runFolder, rungFile(root, trial, rung));
+    return result;
+  }
+
+  /** The state that a trial goes on from, as its origin left it; where that isn't at hand, it is trained once more. */
+  async #stateOf(origin: TrialOrigin, root: string, runFolder: string, signal: AbortSignal): Promise<Checkpoint> {
+    const { trial, rung, epochs } = origin;
+    const config = this.#here({ ...origin.config, evaluation: { ...origin.config.evaluation, attacks: [] } });
+    const { contentHash: datasetHash } = await this.#open(config.data);
+    try {
+      return await loadCheckpoint(rungFile(root, trial, rung), { config, datasetHash });
+    } catch (error) {
+      if (!isDeepDefenseError(error) || error.code === 'STORAGE_FAILED') throw error;
+      // The same steps lead to the same weights.
+      const why = `the weights that it goes on from are not here (${error.parts.what}); they are computed once more`;
+      this.#options.logger.warn({ trial, rung }, why);
+    }
+    const temporary = `${runFolder}.origin`;
+    await rm(temporary, { recursive: true, force: true });
+    const fork = origin.origin === undefined ? undefined : await this.#stateOf(origin.origin, root, temporary, signal);
+    await this.#runUntil(epochs, { config, trial, runFolder: temporary, resume: undefined, resumePath: undefined, fork }, signal);
+    const { checkpoint } = await loadNewestCheckpoint(join(temporary, 'checkpoints'), { config, datasetHash });
+    await rm(temporary, { recursive: true, force: true });
+    return checkpoint;
+  }
+
+  /** Trains until so many epochs with one worker in this process. */
+  async #runUntil(epochs: number, { config, trial, ...start }: TrialStart, signal: AbortSignal): Promise<RunResult> {
+    const { logger, placement } = this.#options;
     signal.throwIfAborted();
     const handle = await startCoordinator({
+      ...start,
       config: { ...config, cluster: { ...config.cluster, host: '127.0.0.1', port: 0, httpPort: 0, minWorkers: 1 } },
-      runFolder,
       runId: `trial-${trial.slice(0, 16)}`,
-      dataset,
-      ...(resume !== undefined && { resume, resumePath }),
+      dataset: await this.#open(config.data),
       untilEpochs: epochs,
       logger,
       metrics: this.#metrics.coordinator,
       signal,
     });
     const leave = new AbortController();
+    const { path } = config.data;
     const worker = runWorker({
       coordinatorAddress: handle.grpcAddress,
       dataOptions: path === undefined ? {} : { path },
@@ -126,6 +173,12 @@ export class TrialRunner {
       leave.abort();
       await worker.catch(() => {}); // Its error has ended the race above.
     }
+  }
+
+  /** The config with the data where this machine has them. */
+  #here(config: Config): Config {
+    const { dataPath = config.data.path } = this.#options;
+    return { ...config, data: { ...config.data, path: dataPath } };
   }
 
   /** The dataset, opened once for all trials that use the same. */

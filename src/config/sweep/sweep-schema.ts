@@ -10,7 +10,7 @@ const positiveInt = z.int().min(1);
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
 export const SAMPLER_NAMES = ['grid', 'random', 'sobol', 'tpe', 'gp', 'cma-es', 'nsga2'] as const;
-export const SCHEDULER_NAMES = ['none', 'median', 'successive-halving', 'asha', 'hyperband'] as const;
+export const SCHEDULER_NAMES = ['none', 'median', 'successive-halving', 'asha', 'hyperband', 'pbt'] as const;
 export const OBJECTIVE_NAMES = ['clean-accuracy', 'robust-accuracy', 'training-cost', 'value', 'value2'] as const;
 export const WEIGHT_FORMS = ['free', 'simplex', 'monotone', 'tied', 'sparse', 'ablation'] as const;
 
@@ -127,6 +127,25 @@ export const schedulerSchema = z.strictObject({
   name: z.enum(SCHEDULER_NAMES).default('none').describe('Which candidates go on to the next rung; see docs/sweeps.md.'),
   reduction: z.number().gt(1).default(3).describe('successive-halving, asha, hyperband: one of so many goes on.'),
   grace: positiveInt.default(3).describe('median: results of other candidates that a rung needs before anything is stopped there.'),
+  population: z
+    .int()
+    .min(2)
+    .default(8)
+    .describe(
+      'pbt: candidates that train side by side. Forks of the best take the places of the worst; budget.candidates counts them, too.',
+    ),
+  quantile: z
+    .number()
+    .positive()
+    .max(0.5)
+    .default(0.25)
+    .describe('pbt: share of the population that is replaced on each rung, and share that it is replaced from; one candidate at least.'),
+  resample: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.25)
+    .describe("pbt: probability that a fork draws a parameter anew, in place of 0.8 or 1.2 times its parent's."),
   stopOnFlags: z
     .boolean()
     .default(false)

@@ -33,7 +33,9 @@ function candidateTable(record: SweepRecord, pareto: ParetoFront | undefined): H
     const name = onFront.has(candidate.candidate)
       ? html`<strong>#${candidate.candidate}</strong><span class="detail">on the front</span>`
       : html`#${candidate.candidate}`;
-    return html`<tr><th scope="row">${name}<span class="detail">${candidate.state}</span></th><td>${write(candidate)}</td><td>${where}${missing}</td>${estimateCells(record, result?.estimates ?? [])}</tr>`;
+    const { parent } = candidate;
+    const origin = parent === undefined ? raw('') : html`<span class="detail">fork of #${parent.candidate} on rung ${parent.rung}</span>`;
+    return html`<tr><th scope="row">${name}<span class="detail">${candidate.state}</span>${origin}</th><td>${write(candidate)}</td><td>${where}${missing}</td>${estimateCells(record, result?.estimates ?? [])}</tr>`;
   });
   return html`<details${raw(rows.length <= MOST_OPEN ? ' open' : '')}><summary>All ${rows.length} candidates</summary>${table(head, rows, 3)}</details>
 <p class="detail">Of each candidate the highest rung on which all of its seeds were measured, or any, where there is none. Rows of different rungs can't be compared. Mean over seeds, 95 % t interval, standard deviation, n = number of seeds.</p>`;

@@ -64,7 +64,9 @@ function resultTable(record: SweepRecord, rows: readonly Row[]): string {
   for (const { candidate, result } of rows)
     table.push([
       String(candidate.candidate),
-      candidate.state,
+      candidate.parent === undefined
+        ? candidate.state
+        : `${candidate.state}\nfork of #${candidate.parent.candidate} on rung ${candidate.parent.rung}`,
       result === undefined ? '-' : String(result.rung),
       ...record.objectives.map((objective, index) => {
         const estimate = result?.estimates[index];

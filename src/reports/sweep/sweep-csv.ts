@@ -4,13 +4,14 @@ import { csvText } from '../evaluation/csv-text.ts';
 
 /**
  * Columns are prefixed where their names come from the sweep, since those may be equal: `objective.`, `parameter.`, `detail.`. Cells are
- * empty where there is nothing: values of a failed trial, parameters that a condition leaves out. A candidate without measurements has no row.
+ * empty where there is nothing: values of a failed trial, parameters that a condition leaves out, the
+ * parent of a candidate that is no fork. A candidate without measurements has no row.
  */
 export function sweepCsv({ sweepId, objectives, parameters, candidates, rungs }: SweepRecord): string {
   const measurements = candidates.flatMap((candidate) => candidate.measurements.map((measurement) => ({ candidate, measurement })));
   const details = [...new Set(measurements.flatMap(({ measurement }) => Object.keys(measurement.details)))].sort();
   const head = [
-    ...['sweep', 'candidate', 'state', 'seed', 'rung', 'epochs', 'attacks'],
+    ...['sweep', 'candidate', 'state', 'parent', 'parent_rung', 'seed', 'rung', 'epochs', 'attacks'],
     ...objectives.map(({ name }) => `objective.${name}`),
     ...parameters.map(({ name }) => `parameter.${name}`),
     ...details.map((name) => `detail.${name}`),
@@ -22,6 +23,8 @@ export function sweepCsv({ sweepId, objectives, parameters, candidates, rungs }:
       sweepId,
       candidate.candidate,
       candidate.state,
+      candidate.parent?.candidate ?? '',
+      candidate.parent?.rung ?? '',
       seed,
       rung,
       epochs,

@@ -57,6 +57,9 @@ function notes(record: SweepRecord, front: ParetoFront | undefined): SweepWarnin
       : '',
     partial.length > 0 ? `Seeds are missing of ${candidatesText(partial)}; they aren't compared with the others.` : '',
     flagged > 0 ? `${counted(flagged, 'candidate')} of ${candidates.length} showed signs of masked gradients.` : '',
+    candidates.some(({ parent }) => parent !== undefined)
+      ? "Forks were trained with their ancestors' parameters up to the rung that they begin on: their figures are those of the whole schedule, not of their own parameters alone."
+      : '',
     mode === 'throughput'
       ? 'In throughput mode decisions depend on which worker was faster; another run of the sweep can choose other candidates.'
       : '',

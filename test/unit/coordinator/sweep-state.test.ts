@@ -14,7 +14,10 @@ describe('sweep in timing-invariant mode', () => {
   it.each(SAMPLER_NAMES.flatMap((sampler) => SCHEDULER_NAMES.map((scheduler) => [sampler, scheduler] as const)))(
     '%s with %s: makes the same decisions with any number of workers, whoever finishes first',
     (sampler, scheduler) => {
-      const source = functionSweep({ sampler: { name: sampler, startup: 6, population: 6 }, scheduler: { name: scheduler } });
+      const source = functionSweep({
+        sampler: { name: sampler, startup: 6, population: 6 },
+        scheduler: { name: scheduler, population: 20 },
+      });
       const expected = outcomeOf(runSweep(source, 1, 0).state);
       expect(expected.candidates.length).toBeGreaterThanOrEqual(25);
       for (const [workers, order] of [
