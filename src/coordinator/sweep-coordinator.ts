@@ -286,7 +286,8 @@ export class SweepCoordinator {
     const { state } = this.#opened;
     const work = state.trials.workOf(part, chosen, (candidate) => state.chosen(candidate));
     const folder = join(this.#options.folder, TRIALS_FOLDER);
-    await this.#queue.publish({ id: task, payload: JSON.stringify({ ...work, folder, fromScratch: state.isFromScratch(key) }) });
+    const { gang } = state.source.sweep;
+    await this.#queue.publish({ id: task, payload: JSON.stringify({ ...work, folder, fromScratch: state.isFromScratch(key), gang }) });
   }
 
   #limitByTime(): void {

@@ -1,6 +1,6 @@
 /** @file What a sweep is, as its journal's first event says, and whether it is the one that was asked for. */
 import { hash } from 'node:crypto';
-import type { SweepSource } from '../config/index.ts';
+import { resolveSweep, type SweepSource } from '../config/index.ts';
 import { DeepDefenseError, PACKAGE_VERSION } from '../core/index.ts';
 import type { SweepStarted } from '../journal/index.ts';
 import { canonicalJson } from '../sweeps/index.ts';
@@ -38,7 +38,7 @@ export function startedEvent({ source, sweepId, dataset, folder }: DefinedSweep)
 }
 
 /** Keys of a sweep file that may change from one process to the next. */
-const FREE_SWEEP_KEYS = ['sweepsFolder', 'maxParallel', 'errors', 'preemptions', 'leaseMs'];
+const FREE_SWEEP_KEYS = ['sweepsFolder', 'gang', 'maxParallel', 'errors', 'preemptions', 'leaseMs'];
 
 /** Base without the place of the data, which differs from machine to machine; what they are says their hash. */
 function lastingBase(base: SweepSource['base']): unknown {
@@ -50,7 +50,8 @@ function lastingBase(base: SweepSource['base']): unknown {
 /** @throws DeepDefenseError SWEEP_OTHER when the sweep was begun with another definition */
 export function checkSame({ sweep, base }: SweepSource, started: SweepStarted, folder: string): void {
   const [before, now] = [
-    { sweep: started.sweep, base: lastingBase(started.base as SweepSource['base']) },
+    // With the defaults of keys that are younger than the journal.
+    { sweep: JSON.parse(JSON.stringify(resolveSweep(started.sweep))) as unknown, base: lastingBase(started.base as SweepSource['base']) },
     JSON.parse(JSON.stringify({ sweep, base: lastingBase(base) })) as unknown,
   ];
   const differences = differingLeaves(before, now).filter(({ key }) => !FREE_SWEEP_KEYS.some((free) => key === `sweep.${free}`));

@@ -2,7 +2,7 @@
  * @file The state of a sweep as a fold over its journal: the definition, the measurements so far, and the planner that has counted them.
  * Opening a sweep, showing one that is over and checking one all begin here.
  */
-import type { SweepConfig, SweepSource } from '../config/index.ts';
+import { resolveSweep, type SweepSource } from '../config/index.ts';
 import { DeepDefenseError } from '../core/index.ts';
 import type { JournalRecord, SweepEvent, SweepStarted, TrialMeasured } from '../journal/index.ts';
 import { type Chosen, createSampler, createScheduler, type Part, Planner, SearchSpace, Trials } from '../sweeps/index.ts';
@@ -86,7 +86,8 @@ export class SweepState {
         todo: 'give the folder of a sweep',
       });
     }
-    return { state: new SweepState({ sweep: started.sweep as unknown as SweepConfig, base: started.base }, events), started };
+    // With the defaults of keys that are younger than the journal.
+    return { state: new SweepState({ sweep: resolveSweep(started.sweep, 'the journal'), base: started.base }, events), started };
   }
 
   /** Measurements that count, by name. */

@@ -14,6 +14,7 @@ export {
   takeLeadership,
   type TakeOptions,
 } from './jetstream/index.ts';
+export { FairSource, type FairSourceOptions, type SharedSource } from './fair-source.ts';
 export { claimLost, MemoryQueue, type MemoryQueueOptions } from './memory-queue.ts';
 export { createQueueService, type QueueService, type QueueServiceOptions } from './queue-service.ts';
 export { openRemoteSource, type RemoteSourceOptions } from './remote-source.ts';

@@ -105,6 +105,14 @@ export class Trials {
         this.rungs.map(({ epochs }) => epochs),
       );
     const config = sweep.function === undefined ? resolveConfig(base) : undefined;
+    if (config !== undefined && sweep.gang > config.train.shards)
+      throw invalid(
+        'gang',
+        'gang has more workers than a step has shards',
+        `at most train.shards = ${config.train.shards}`,
+        String(sweep.gang),
+        'lower gang, or raise train.shards in the training config',
+      );
     this.#objectives = sweep.objectives.map((wish, index) => this.#objective(wish, index, config));
   }
 

@@ -1,5 +1,8 @@
 /** @file Sweeps by the command line, with real worker processes that are killed, frozen and stopped. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readJournal } from '../../src/journal/index.ts';
 import { CommandFolder } from './support/command.ts';
 import { freePort } from './support/processes.ts';
 import { essence, expectEachMeasuredOnce, FUNCTION_SWEEP, readEvents, readRecord, workersOf, writeSweep } from './support/sweeps.ts';
@@ -62,7 +65,7 @@ describe('sweep', () => {
     await expectEachMeasuredOnce(folder, 'rough');
   });
 
-  it('trains trials in parts, and the same ones when a worker is killed in the middle of a trial', async () => {
+  it('trains trials in parts, and the same ones in gangs of which one is killed in the middle of a trial', async () => {
     const file = await sweepFile(TRAINING_SWEEP);
     const calm = await folder.run('sweep', '-c', file, '--out', 'calm', '--workers', '2');
     expect(calm).toMatchObject({ code: 0 });
@@ -73,7 +76,7 @@ describe('sweep', () => {
     expect(expected.candidates.filter(({ state }) => state === 'completed').length).toBeGreaterThanOrEqual(2);
     expect(expected.engines).toHaveLength(1);
 
-    const rough = folder.start('sweep', '-c', file, '--out', 'rough', '--workers', '1');
+    const rough = folder.start('sweep', '-c', file, '--out', 'rough', '--workers', '1', '--set', 'gang=2');
     await rough.seen('| 1 measurements');
     await new Promise((resolve) => setTimeout(resolve, 1500));
     const [worker = 0] = await workersOf(rough);
@@ -84,6 +87,11 @@ describe('sweep', () => {
     expect((await folder.run('sweep', 'resume', 'rough', '--workers', '2')).code).toBe(0);
     expect(essence(await recordOf('rough'))).toEqual(essence(expected));
     await expectEachMeasuredOnce(folder, 'rough');
+    const trial = join(folder.path, 'rough', 'trials', (expected.candidates[3]?.trials[0] ?? '').slice(0, 16));
+    const [attempt = ''] = (await readdir(trial)).filter((name) => /^attempt-\d+$/.test(name));
+    const { records } = await readJournal(join(trial, attempt, 'journal.jsonl'));
+    const joined = records.flatMap(({ event }) => (event.type === 'worker-joined' ? [event.workerId] : []));
+    expect(new Set(joined).size).toBeGreaterThanOrEqual(2);
   });
 
   it('is paused, says how far it is, is extended and goes on', async () => {
@@ -129,6 +137,35 @@ describe('sweep', () => {
     expect(await worker.done).toMatchObject({ code: 0 });
     expect((await eventsOf('one')).filter(({ type }) => type === 'sweep-opened')).toHaveLength(2);
     await expectEachMeasuredOnce(folder, 'one');
+  });
+
+  it('share a worker, and it stays until both are over', async () => {
+    const [one, two] = await Promise.all([
+      sweepFile(FUNCTION_SWEEP, 'one.yaml'),
+      sweepFile(FUNCTION_SWEEP.replace('name: branin', 'name: other').replace('candidates: 24', 'candidates: 12'), 'two.yaml'),
+    ]);
+    const ports = [await freePort(), await freePort()];
+    const sweeps = [one, two].map((file, i) =>
+      folder.start('sweep', '-c', file, '--out', `out${i}`, '--workers', '0', '--port', String(ports[i])),
+    );
+    await Promise.all(sweeps.map((sweep) => sweep.seen('start workers with')));
+    const addresses = [`127.0.0.1:${ports[0]}`, `127.0.0.1:${ports[1]}=3`];
+    const worker = folder.start('worker', ...addresses.flatMap((address) => ['--sweep', address]), '--json');
+    const done = await worker.done;
+    expect(done).toMatchObject({ code: 0 });
+    for (const sweep of sweeps) expect(await sweep.done).toMatchObject({ code: 0 });
+    const measured = (await Promise.all([0, 1].map((i) => eventsOf(`out${i}`)))).map(
+      (events) => events.filter(({ type }) => type === 'trial-measured').length,
+    );
+    expect(JSON.parse(done.stdout)).toMatchObject({ tasks: (measured[0] ?? 0) + (measured[1] ?? 0) });
+    for (const [bad, message] of [
+      ['127.0.0.1:1=0', '=WEIGHT above 0'],
+      ['nowhere', 'bad --sweep'],
+    ] as const) {
+      const refused = await folder.run('worker', '--sweep', bad);
+      expect(refused).toMatchObject({ code: 2 });
+      expect(refused.stderr).toContain(message);
+    }
   });
 
   it('refuses a second coordinator, another sweep in its folder, and files that are wrong', async () => {

@@ -1,14 +1,15 @@
 /** @file `worker`: computes for a coordinator. */
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { DeepDefenseError, EXIT_CODES, type EngineWish } from '../../core/index.ts';
 import type { CommandDefinition } from '../command-definition.ts';
 import { engineOption, natsCredentialsOption, natsOption } from '../config-options.ts';
 import { hostAndPort, integerIn, isHostAndPort } from '../option-parsers.ts';
 import { type NatsFlags, natsArguments, passOnLogin } from '../sweep/nats-options.ts';
+import type { SweepShare } from '../sweep/sweep-worker.ts';
 
 interface WorkerOptions extends NatsFlags {
   readonly coordinator?: string;
-  readonly sweep?: string;
+  readonly sweep?: readonly SweepShare[];
   readonly trialsFolder?: string;
   readonly data?: string;
   readonly httpPort: number;
@@ -24,7 +25,11 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
     .command('worker')
     .description('compute for a coordinator; start any number, on any machine, at any time of the run')
     .option('--coordinator <host:port>', 'address of the coordinator of a run or an evaluation', hostAndPort)
-    .option('--sweep <host:port>', 'address of the coordinator of a sweep, in place of --coordinator; with --nats the id of the sweep')
+    .option(
+      '--sweep <host:port[=weight]>',
+      "address of the coordinator of a sweep, in place of --coordinator; with --nats the sweep's id. Given several times, the worker's time is shared by weight (default 1)",
+      sweepShare,
+    )
     .addOption(natsOption())
     .addOption(natsCredentialsOption())
     .option('--trials-folder <folder>', 'with --sweep: folder of the trials here, where the one of the coordinator is not to be reached')
@@ -54,9 +59,9 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         // Only a sweep is kept on NATS.
         const nats = sweep === undefined ? undefined : servers;
         const flags = { ...(nats !== undefined && { nats }), ...(natsCredentials !== undefined && { natsCredentials }) };
-        const address = sweep ?? coordinator;
-        if (address === undefined || (sweep !== undefined && coordinator !== undefined)) throw oneAddress();
-        if (sweep !== undefined && nats === undefined && !isHostAndPort(sweep)) throw noAddress(sweep);
+        if ((sweep === undefined) === (coordinator === undefined)) throw oneAddress();
+        const noHost = sweep?.find((each) => nats === undefined && !isHostAndPort(each.sweep));
+        if (noHost !== undefined) throw noAddress(noHost.sweep);
         const { runWorker } = await import('../../worker/index.ts');
         const { createMetrics } = await import('../../telemetry/index.ts');
         const surroundings = context();
@@ -82,7 +87,9 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
             const places = placesOf(devices, engine ?? 'auto', listDevices);
             passOnLogin(flags);
             const common = [
-              ...[sweep === undefined ? '--coordinator' : '--sweep', address, '--http-host', httpHost],
+              ...(coordinator === undefined ? [] : ['--coordinator', coordinator]),
+              ...(sweep ?? []).flatMap((each) => ['--sweep', `${each.sweep}=${each.weight}`]),
+              ...['--http-host', httpHost],
               ...natsArguments(flags),
               ...(data === undefined ? [] : ['--data', data]),
               ...(trialsFolder === undefined ? [] : ['--trials-folder', trialsFolder]),
@@ -109,7 +116,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
             const { runSweepWorker } = await import('../sweep/sweep-worker.ts');
             const placement = { engine, device };
             const tasks = await runSweepWorker({
-              sweep: address,
+              sweeps: sweep,
               ...flags,
               dataPath: data,
               trialsFolder,
@@ -121,7 +128,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
             return;
           }
           const exitReason = await runWorker({
-            coordinatorAddress: address,
+            coordinatorAddress: coordinator as string,
             dataOptions: data === undefined ? {} : { path: data },
             placement: { engine, device },
             logger,
@@ -139,6 +146,15 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
       },
     );
 };
+
+/** `ADDRESS` or `ADDRESS=WEIGHT`, collected. */
+function sweepShare(text: string, before: readonly SweepShare[] = []): readonly SweepShare[] {
+  const [sweep = '', weight = '1', ...rest] = text.split('=');
+  if (sweep === '' || !(Number(weight) > 0 && Number.isFinite(Number(weight))) || weight.trim() === '' || rest.length > 0)
+    throw new InvalidArgumentError(`expected HOST:PORT or an id, with or without =WEIGHT above 0, got "${text}"`);
+  if (before.some((each) => each.sweep === sweep)) throw new InvalidArgumentError(`"${sweep}" is named twice`);
+  return [...before, { sweep, weight: Number(weight) }];
+}
 
 function noAddress(sweep: string): DeepDefenseError {
   return new DeepDefenseError('USAGE', {

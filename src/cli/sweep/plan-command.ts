@@ -3,12 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { loadSweep, resolveConfig, type SweepSource } from '../../config/index.ts';
-import { planSweep, startCoordinator, type SweepPlan } from '../../coordinator/index.ts';
+import { planSweep, type SweepPlan } from '../../coordinator/index.ts';
 import { openDataset } from '../../data/index.ts';
 import { trainingPasses } from '../../sweeps/index.ts';
 import { createMetrics, type Logger } from '../../telemetry/index.ts';
-import { runWorker } from '../../worker/index.ts';
 import type { CommandTools } from '../command-definition.ts';
+import { runGang } from './gang-run.ts';
 import { duration } from './show-sweep.ts';
 
 export interface SweepPlanCommandOptions {
@@ -33,7 +33,10 @@ export async function runSweepPlan(
 ): Promise<void> {
   const surroundings = context();
   const source = await loadSweep({ file, assignments: set, options: data === undefined ? undefined : { data: { path: resolve(data) } } });
-  if (source.sweep.function === undefined) surroundings.notice(`timing ${TIMED_STEPS} training steps of the base config on one worker`);
+  if (source.sweep.function === undefined)
+    surroundings.notice(
+      `timing ${TIMED_STEPS} training steps of the base config on ${source.sweep.gang === 1 ? 'one worker' : `a gang of ${source.sweep.gang} workers`}`,
+    );
   const pace = await paceOf(source, await surroundings.logger());
   const counts = [...new Set([1, workers, 2 * workers, 4 * workers])].filter((count) => count > 0).sort((a, b) => a - b);
   const plan = planSweep(source, { workers: counts, ...pace });
@@ -50,7 +53,6 @@ async function paceOf({ sweep, base }: SweepSource, logger: Logger): Promise<Pac
     data: { ...wanted.data, testSamples: TESTED },
     train: { ...wanted.train, maxSteps: TIMED_STEPS },
     evaluation: { ...wanted.evaluation, attacks: [] },
-    cluster: { ...wanted.cluster, host: '127.0.0.1', port: 0, httpPort: 0, minWorkers: 1 },
   };
   const { source, path, label } = config.data;
   const dataset = await openDataset({ source, path, label });
@@ -58,22 +60,17 @@ async function paceOf({ sweep, base }: SweepSource, logger: Logger): Promise<Pac
   try {
     const startedMs = performance.now();
     const quiet = Object.assign(Object.create(logger) as Logger, { info: () => {}, warn: () => {} });
-    const handle = await startCoordinator({
+    const { samplesPerSecond } = await runGang({
+      gang: sweep.gang,
       config,
       runFolder: join(folder, 'run'),
       runId: 'plan',
       dataset,
+      placement: {},
       logger: quiet,
       metrics: createMetrics('coordinator', { processMetrics: false }),
+      workerMetrics: createMetrics('worker', { processMetrics: false }),
     });
-    const worker = runWorker({
-      coordinatorAddress: handle.grpcAddress,
-      dataOptions: path === undefined ? {} : { path },
-      logger: quiet,
-      metrics: createMetrics('worker', { processMetrics: false }),
-    });
-    const { samplesPerSecond } = await Promise.race([handle.result, worker.then(() => handle.result)]);
-    await worker;
     const seconds = (performance.now() - startedMs) / 1000;
     return {
       secondsPerMillionPasses: 1e6 / (samplesPerSecond * trainingPasses(config)),

@@ -2,15 +2,23 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { openNatsLink } from '../../journal/index.ts';
-import { openJetStreamSource, openRemoteSource, type TaskSource } from '../../queue/index.ts';
+import { FairSource, openJetStreamSource, openRemoteSource, type SharedSource, type TaskSource } from '../../queue/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
 import { runClaimLoop, type WorkerPlacement } from '../../worker/index.ts';
 import { type NatsFlags, natsOptionsOf } from './nats-options.ts';
 import { TrialRunner } from './trial-runner.ts';
 
-export interface SweepWorkerOptions extends NatsFlags {
+/** A sweep, and its share of the worker's time. */
+export interface SweepShare {
   /** host:port of the sweep's coordinator; with NATS servers the sweep's id. */
   readonly sweep: string;
+  /** Relative to the others'; > 0. */
+  readonly weight: number;
+}
+
+export interface SweepWorkerOptions extends NatsFlags {
+  /** Sweeps to work for, by turns. */
+  readonly sweeps: readonly SweepShare[];
   readonly dataPath: string | undefined;
   readonly trialsFolder: string | undefined;
   readonly placement: WorkerPlacement;
@@ -20,24 +28,45 @@ export interface SweepWorkerOptions extends NatsFlags {
 }
 
 /**
- * Works until the sweep is over.
+ * Works until all the sweeps are over.
  * @returns tasks done here
  * @throws DeepDefenseError CONNECT_FAILED, PROTOCOL_VERSION, USAGE
  */
 export async function runSweepWorker(options: SweepWorkerOptions): Promise<number> {
-  const { dataPath, trialsFolder, placement, logger, signal } = options;
-  const source = await openSource(options);
+  const { sweeps, dataPath, trialsFolder, placement, logger, signal } = options;
+  const source = await openSources(options);
   try {
     const runner = new TrialRunner({ dataPath, trialsFolder, placement, logger });
     const worker = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
-    logger.info({ worker, sweep: source.sweepId }, 'at work for a sweep');
+    logger.info({ worker, sweeps: sweeps.map(({ sweep }) => sweep) }, 'at work for sweeps');
     return await runClaimLoop({ source, worker, run: (claim, stop) => runner.run(claim, stop), logger, signal });
   } finally {
     await source.close();
   }
 }
 
-async function openSource({ sweep, logger, ...flags }: SweepWorkerOptions): Promise<TaskSource & { readonly sweepId: string }> {
+/** One source of all sweeps; those that are out of reach at the start are an error, later ones are not while others go on. */
+async function openSources(options: SweepWorkerOptions): Promise<TaskSource> {
+  const { sweeps, logger } = options;
+  const [only] = sweeps;
+  if (sweeps.length === 1 && only !== undefined) return openSource(only.sweep, options);
+  const sources: SharedSource[] = [];
+  try {
+    for (const { sweep, weight } of sweeps) sources.push({ name: sweep, weight, source: await openSource(sweep, options) });
+  } catch (error) {
+    await Promise.all(sources.map(({ source }) => source.close()));
+    throw error;
+  }
+  return new FairSource({
+    sources,
+    onEnd: (sweep, error) =>
+      error === undefined
+        ? logger.info({ sweep }, 'a sweep is over')
+        : logger.warn({ sweep, err: error }, 'a sweep is out of reach; going on with the others'),
+  });
+}
+
+async function openSource(sweep: string, { logger, ...flags }: NatsFlags & { readonly logger: Logger }): Promise<TaskSource> {
   const nats = natsOptionsOf(flags, (reason) => logger.info({ reason }, 'no connection to NATS; trying again'));
   if (nats === undefined)
     return openRemoteSource({
@@ -48,7 +77,6 @@ async function openSource({ sweep, logger, ...flags }: SweepWorkerOptions): Prom
   try {
     const source = await openJetStreamSource({ link, sweepId: sweep });
     return {
-      sweepId: sweep,
       claim: (worker, stop) => source.claim(worker, stop),
       close: async () => {
         await source.close();

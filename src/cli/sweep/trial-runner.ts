@@ -3,20 +3,14 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/index.ts';
-import {
-  type Checkpoint,
-  loadCheckpoint,
-  loadNewestCheckpoint,
-  type RunResult,
-  startCoordinator,
-  untilSteps,
-} from '../../coordinator/index.ts';
+import { type Checkpoint, loadCheckpoint, loadNewestCheckpoint, type RunResult, untilSteps } from '../../coordinator/index.ts';
 import { DeepDefenseError, isDeepDefenseError } from '../../core/index.ts';
 import { type Dataset, openDataset } from '../../data/index.ts';
 import type { Claim } from '../../queue/index.ts';
 import { detailName, evaluateFunction, type PartWork, type TrialOrigin } from '../../sweeps/index.ts';
 import { type CoordinatorMetrics, createMetrics, type Logger, type WorkerMetrics } from '../../telemetry/index.ts';
-import { runWorker, type WorkerPlacement } from '../../worker/index.ts';
+import type { WorkerPlacement } from '../../worker/index.ts';
+import { runGang } from './gang-run.ts';
 import { keepRung, openTrialFolder, rungFile } from './trial-folders.ts';
 
 export interface TrialRunnerOptions {
@@ -29,7 +23,7 @@ export interface TrialRunnerOptions {
 }
 
 /** A task's payload. */
-type Payload = PartWork & { readonly folder: string; readonly fromScratch: boolean };
+type Payload = PartWork & { readonly folder: string; readonly fromScratch: boolean; readonly gang: number };
 
 interface TrialResult {
   readonly details: Readonly<Record<string, number>>;
@@ -40,6 +34,8 @@ interface TrialResult {
 
 /** How a part of a trial begins. */
 interface TrialStart {
+  /** Workers that train it together. */
+  readonly gang: number;
   readonly config: Config;
   readonly trial: string;
   readonly runFolder: string;
@@ -90,7 +86,7 @@ export class TrialRunner {
   /** Trains a trial up to its rung and measures it there. */
   async #train(work: Extract<Payload, { kind: 'training' }>, epoch: number, signal: AbortSignal): Promise<RunResult> {
     const { logger, trialsFolder: root = work.folder } = this.#options;
-    const { trial, rung, measuring, fromScratch, origin, forkable } = work;
+    const { trial, rung, measuring, fromScratch, origin, forkable, gang } = work;
     const { attacks, robustSamples, epochs } = measuring;
     const config = this.#here({ ...work.config, evaluation: { ...work.config.evaluation, attacks: [...attacks], robustSamples } });
     const dataset = await this.#open(config.data);
@@ -104,14 +100,18 @@ export class TrialRunner {
       fromScratch,
       note: (text) => logger.warn({ trial }, text),
     });
-    const fork = resume === undefined && origin !== undefined ? await this.#stateOf(origin, root, runFolder, signal) : undefined;
-    const result = await this.#runUntil(epochs, { config, trial, runFolder, resume, resumePath, fork }, signal);
+    const fork = resume === undefined && origin !== undefined ? await this.#stateOf(origin, { root, runFolder, gang }, signal) : undefined;
+    const result = await this.#runUntil(epochs, { gang, config, trial, runFolder, resume, resumePath, fork }, signal);
     if (forkable) await keepRung(runFolder, rungFile(root, trial, rung));
     return result;
   }
 
   /** The state that a trial goes on from, as its origin left it; where that isn't at hand, it is trained once more. */
-  async #stateOf(origin: TrialOrigin, root: string, runFolder: string, signal: AbortSignal): Promise<Checkpoint> {
+  async #stateOf(
+    origin: TrialOrigin,
+    { root, runFolder, gang }: { readonly root: string; readonly runFolder: string; readonly gang: number },
+    signal: AbortSignal,
+  ): Promise<Checkpoint> {
     const { trial, rung, epochs } = origin;
     const config = this.#here({ ...origin.config, evaluation: { ...origin.config.evaluation, attacks: [] } });
     const { contentHash: datasetHash } = await this.#open(config.data);
@@ -125,54 +125,31 @@ export class TrialRunner {
     }
     const temporary = `${runFolder}.origin`;
     await rm(temporary, { recursive: true, force: true });
-    const fork = origin.origin === undefined ? undefined : await this.#stateOf(origin.origin, root, temporary, signal);
-    await this.#runUntil(epochs, { config, trial, runFolder: temporary, resume: undefined, resumePath: undefined, fork }, signal);
+    const fork = origin.origin === undefined ? undefined : await this.#stateOf(origin.origin, { root, runFolder: temporary, gang }, signal);
+    await this.#runUntil(epochs, { gang, config, trial, runFolder: temporary, resume: undefined, resumePath: undefined, fork }, signal);
     const { checkpoint } = await loadNewestCheckpoint(join(temporary, 'checkpoints'), { config, datasetHash });
     await rm(temporary, { recursive: true, force: true });
     return checkpoint;
   }
 
-  /** Trains until so many epochs with one worker in this process. */
-  async #runUntil(epochs: number, { config, trial, ...start }: TrialStart, signal: AbortSignal): Promise<RunResult> {
+  /** Trains until so many epochs with the workers of a gang in this process. */
+  async #runUntil(epochs: number, { trial, ...start }: TrialStart, signal: AbortSignal): Promise<RunResult> {
     const { logger, placement } = this.#options;
     signal.throwIfAborted();
-    const handle = await startCoordinator({
+    const result = await runGang({
       ...start,
-      config: { ...config, cluster: { ...config.cluster, host: '127.0.0.1', port: 0, httpPort: 0, minWorkers: 1 } },
       runId: `trial-${trial.slice(0, 16)}`,
-      dataset: await this.#open(config.data),
+      dataset: await this.#open(start.config.data),
       untilEpochs: epochs,
-      logger,
-      metrics: this.#metrics.coordinator,
-      signal,
-    });
-    const leave = new AbortController();
-    const { path } = config.data;
-    const worker = runWorker({
-      coordinatorAddress: handle.grpcAddress,
-      dataOptions: path === undefined ? {} : { path },
       placement,
       logger,
-      metrics: this.#metrics.worker,
-      signal: leave.signal,
+      metrics: this.#metrics.coordinator,
+      workerMetrics: this.#metrics.worker,
+      signal,
     });
-    let ended = false;
-    try {
-      // A worker that can't work says why; the coordinator would only miss it.
-      const failed = worker.then(
-        () => new Promise<never>(() => {}),
-        (error: unknown) => Promise.reject(error instanceof Error ? error : new Error(String(error))),
-      );
-      const result = await Promise.race([handle.result, failed]);
-      ended = true;
-      if (signal.aborted)
-        throw new DeepDefenseError('INTERRUPTED', { what: `trial ${trial.slice(0, 16)} was stopped after step ${result.steps}` });
-      return result;
-    } finally {
-      if (!ended) await handle.stop('the trial is over');
-      leave.abort();
-      await worker.catch(() => {}); // Its error has ended the race above.
-    }
+    if (signal.aborted)
+      throw new DeepDefenseError('INTERRUPTED', { what: `trial ${trial.slice(0, 16)} was stopped after step ${result.steps}` });
+    return result;
   }
 
   /** The config with the data where this machine has them. */

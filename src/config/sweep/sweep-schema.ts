@@ -210,6 +210,11 @@ export const sweepSchema = z.strictObject({
   lanes: positiveInt
     .default(8)
     .describe('Trials under way at a time, in the order that decides. Results depend on it; it should be at least the number of workers.'),
+  gang: positiveInt
+    .default(1)
+    .describe(
+      'Compute workers that train one trial together, on the machine of the worker that has it: on devices of their own where it has several, else as threads. Results do not depend on it.',
+    ),
   maxParallel: positiveInt.optional().describe('Trials computed at a time at most; results do not depend on it.'),
   errors: z.int().min(0).default(2).describe('Times that a trial is tried again after an error before it is given up.'),
   leaseMs: z.int().min(500).default(10_000).describe('A worker that gives no sign for so long loses its trial to another.'),
