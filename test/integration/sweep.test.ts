@@ -1,7 +1,7 @@
 /** @file Sweeps by the command line, with real worker processes that are killed, frozen and stopped. */
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readJournal } from '../../src/journal/index.ts';
 import { CommandFolder } from './support/command.ts';
 import { freePort } from './support/processes.ts';
@@ -136,6 +136,25 @@ describe('sweep', () => {
     expect(second.code).toBe(0);
     expect(await worker.done).toMatchObject({ code: 0 });
     expect((await eventsOf('one')).filter(({ type }) => type === 'sweep-opened')).toHaveLength(2);
+    await expectEachMeasuredOnce(folder, 'one');
+  });
+
+  it('ends when its disk is full, and goes on without a loss when there is room again', async () => {
+    const file = await sweepFile(FUNCTION_SWEEP);
+    const faults = join(folder.path, 'faults.json');
+    vi.stubEnv('DEEPDEFENSE_DISK_FAULTS', faults);
+    const sweep = folder.start('sweep', '-c', file, '--out', 'one', '--workers', '2');
+    vi.unstubAllEnvs();
+    await sweep.seen('| 6 measurements');
+    await writeFile(faults, JSON.stringify({ full: true }));
+    const ended = await sweep.done;
+    expect(ended).toMatchObject({ code: 10 });
+    expect(ended.stderr).toContain('ENOSPC');
+    const known = (await eventsOf('one')).filter(({ type }) => type === 'trial-measured').length;
+    expect(known).toBeGreaterThanOrEqual(6);
+    expect((await folder.run('sweep', 'resume', 'one', '--workers', '2')).code).toBe(0);
+    expect((await folder.run('sweep', '-c', file, '--out', 'calm', '--workers', '2')).code).toBe(0);
+    expect(essence(await recordOf('one'))).toEqual(essence(await recordOf('calm')));
     await expectEachMeasuredOnce(folder, 'one');
   });
 
