@@ -1,6 +1,7 @@
 /** Checks the direction of imports. The order of folders is the one in docs/architecture.md. */
 const FOLDERS = [
   'core',
+  'security',
   'config',
   'optimizers',
   'engine',
@@ -30,6 +31,8 @@ const OWNED_PACKAGES = {
   'pino/': 'telemetry',
   'cli-progress': 'telemetry',
   echarts: 'reports',
+  '@peculiar/x509': 'security',
+  'reflect-metadata': 'security',
   commander: 'cli',
 };
 

@@ -1,4 +1,5 @@
 /** @file What every command gets: where to write, and the global options. */
+import type { TlsFiles } from '../security/index.ts';
 import type { Logger } from '../telemetry/index.ts';
 
 /** Options that every command takes. */
@@ -6,7 +7,14 @@ export interface GlobalOptions {
   /** One JSON document on stdout, logs on stderr as JSON lines. */
   readonly json: boolean;
   readonly logLevel: LogLevel;
+  /** Folder with the certificates of this process; undefined = plain text. */
+  readonly certs?: string | undefined;
+  /** Plain text also where other machines can listen. */
+  readonly insecure?: boolean | undefined;
 }
+
+/** Environment variable in place of `--certs`. */
+export const CERTS_VARIABLE = 'DEEPDEFENSE_CERTS';
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -37,6 +45,32 @@ export class CommandContext {
     if (logLevel === 'silent') return;
     const line = { level: 'info', time: new Date().toISOString(), name: 'deepdefense', msg: text };
     this.#stderr(ensureNewline(json ? JSON.stringify(line) : text));
+  }
+
+  /**
+   * The certificates of this process; worker processes that it starts have the same ones.
+   * @returns undefined where none were given
+   * @throws DeepDefenseError CERTIFICATE_INVALID
+   */
+  async tls(): Promise<TlsFiles | undefined> {
+    const { certs } = this.global;
+    if (certs === undefined) return undefined;
+    process.env[CERTS_VARIABLE] = certs;
+    const { loadTlsFiles } = await import('../security/index.ts');
+    return loadTlsFiles(certs);
+  }
+
+  /**
+   * The certificates of a listener.
+   * @throws DeepDefenseError CERTIFICATE_INVALID; USAGE for plain text on an address that others can reach, unless that is asked for;
+   * IDENTITY_REFUSED for certificates of another role
+   */
+  async listenerTls(host: string): Promise<TlsFiles | undefined> {
+    const tls = await this.tls();
+    const { authorise, checkExposure } = await import('../security/index.ts');
+    checkExposure(host, tls, this.global.insecure === true);
+    if (tls !== undefined) authorise(tls.identity, ['coordinator'], 'coordinate');
+    return tls;
   }
 
   /** A logger that writes to stderr. */

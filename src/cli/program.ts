@@ -4,6 +4,7 @@ import { PACKAGE_VERSION } from '../core/index.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import { auditCommand } from './commands/audit.ts';
 import { benchCommand } from './commands/bench.ts';
+import { certsCommand } from './commands/certs.ts';
 import { chaosCommand } from './commands/chaos.ts';
 import { configCommand } from './commands/config.ts';
 import { coordinatorCommand } from './commands/coordinator.ts';
@@ -16,7 +17,7 @@ import { reportCommand } from './commands/report.ts';
 import { sweepCommand } from './commands/sweep.ts';
 import { trainCommand } from './commands/train.ts';
 import { workerCommand } from './commands/worker.ts';
-import { CommandContext, type GlobalOptions, LOG_LEVELS, type Write } from './context.ts';
+import { CERTS_VARIABLE, CommandContext, type GlobalOptions, LOG_LEVELS, type Write } from './context.ts';
 
 const COMMANDS: readonly CommandDefinition[] = [
   quickstartCommand,
@@ -32,6 +33,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   configCommand,
   chaosCommand,
   benchCommand,
+  certsCommand,
   doctorCommand,
 ];
 
@@ -45,6 +47,8 @@ export function createProgram(streams: { stdout: Write; stderr: Write }, setExit
     .version(PACKAGE_VERSION, '-V, --version', 'print the version')
     .option('--json', 'print one JSON document on stdout; logs go to stderr', false)
     .addOption(new Option('--log-level <level>', 'what is logged on stderr').choices(LOG_LEVELS).default('info'))
+    .addOption(new Option('--certs <folder>', 'certificates of this process, for mutual TLS; see `deepdefense certs`').env(CERTS_VARIABLE))
+    .option('--insecure', 'listen in plain text also where other machines reach it')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help of a command')
     .showSuggestionAfterError(true)

@@ -55,8 +55,10 @@ export async function trainHere(options: TrainingOptions): Promise<TrainingOutco
     destination: progress.log,
     name: 'coordinator',
   });
+  const tls = await context.listenerTls(config.cluster.host);
   const handle = await startCoordinator({
     config,
+    tls,
     runFolder,
     runId,
     dataset,

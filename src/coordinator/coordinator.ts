@@ -16,6 +16,7 @@ import {
 } from '../core/index.ts';
 import { type Dataset, hashSamples } from '../data/index.ts';
 import { createRunOptimizer, vectorLength, weightsToUse } from '../optimizers/index.ts';
+import type { TlsFiles } from '../security/index.ts';
 import { FileJournal, type JournalRecord } from '../journal/index.ts';
 import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
@@ -43,6 +44,8 @@ export interface CoordinatorOptions {
   readonly runId: string;
   /** The whole dataset: `data.trainSamples` and `data.testSamples` are applied inside, and workers can fetch all of it. */
   readonly dataset: Dataset;
+  /** Certificates of the coordinator; undefined = plain text. */
+  readonly tls?: TlsFiles | undefined;
   /** Go on from this state; it must fit the config (see loadCheckpoint). */
   readonly resume?: Checkpoint | undefined;
   /** File that `resume` was read from, for messages. */
@@ -176,6 +179,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     server = await startServer({
       host: config.cluster.host,
       port: config.cluster.port,
+      tls: options.tls,
       pool,
       vectorLength: length,
       vectors,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Config, type EvaluationPlan, evaluationSpecs, evaluationVectorLength } from '../config/index.ts';
 import { isDeepDefenseError, plainVectorMath, sha256, systemClock, takeFileLock } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
+import type { TlsFiles } from '../security/index.ts';
 import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
 import { AttackQueue } from './attack-queue.ts';
@@ -28,6 +29,8 @@ export interface EvaluationOptions {
   /** Made when missing; what it holds of the same question isn't computed again. */
   readonly folder: string;
   readonly dataset: Dataset;
+  /** Certificates of the coordinator; undefined = plain text. */
+  readonly tls?: TlsFiles | undefined;
   readonly logger: Logger;
   readonly metrics: CoordinatorMetrics;
 }
@@ -123,6 +126,7 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
     opened.server = await startServer({
       host: config.cluster.host,
       port: config.cluster.port,
+      tls: options.tls,
       pool,
       vectorLength: length,
       vectors: new VectorPool(length),

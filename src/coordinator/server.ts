@@ -1,6 +1,7 @@
 /** @file The coordinator's gRPC server: worker streams go to the pool, dataset requests to the dataset service. */
 import type { SumPrecision, VectorMath } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
+import type { TlsFiles } from '../security/index.ts';
 import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
 import { bindServer, closeServer, createCoordinatorServer, type VectorPool } from '../wire/index.ts';
 import { createDatasetHandler } from './dataset-service.ts';
@@ -10,6 +11,8 @@ import { serveWorkerStream } from './worker-stream.ts';
 
 export interface CoordinatorServerOptions {
   readonly host: string;
+  /** Certificates of the coordinator; undefined = plain text. */
+  readonly tls?: TlsFiles | undefined;
   /** 0 = any free port. */
   readonly port: number;
   readonly pool: WorkerPool<ParameterSnapshot>;
@@ -40,6 +43,7 @@ export interface RunningServer {
 export async function startServer({
   host,
   port,
+  tls,
   pool,
   vectorLength,
   vectors,
@@ -49,11 +53,14 @@ export async function startServer({
   metrics,
   logger,
 }: CoordinatorServerOptions): Promise<RunningServer> {
-  const server = createCoordinatorServer({
-    work: (stream) => serveWorkerStream({ stream, pool, vectorLength, vectors, math, precision, metrics, logger }),
-    fetchDataset: createDatasetHandler({ dataset, metrics, logger }),
-  });
-  const bound = await bindServer(server, host, port);
+  const server = createCoordinatorServer(
+    {
+      work: (stream) => serveWorkerStream({ stream, pool, vectorLength, vectors, math, precision, metrics, logger }),
+      fetchDataset: createDatasetHandler({ dataset, metrics, logger }),
+    },
+    tls,
+  );
+  const bound = await bindServer(server, host, port, tls);
   return {
     address: `${host.includes(':') ? `[${host}]` : host}:${bound}`,
     port: bound,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Clock, DeepDefenseError, type ErrorCode, isDeepDefenseError, systemClock, writeFileAtomic } from '../core/index.ts';
 import type { SweepStarted, TrialMeasured } from '../journal/index.ts';
 import type { TaskEnd } from '../queue/index.ts';
+import type { TlsFiles } from '../security/index.ts';
 import type { ObjectiveRecord, SweepRecord } from '../sweeps/index.ts';
 import { type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
 import { bindServer, closeServer, createSweepServer, type GrpcServer, type SweepCalls } from '../wire/index.ts';
@@ -24,6 +25,8 @@ export interface SweepOptions {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
+  /** Certificates of the coordinator; undefined = plain text. */
+  readonly tls?: TlsFiles | undefined;
   /** Of /metrics, /livez and /readyz; 0 = any free port. */
   readonly httpPort: number;
   readonly logger: Logger;
@@ -102,7 +105,7 @@ export class SweepCoordinator {
 
   async #open(): Promise<SweepHandle> {
     const { backend, state, started } = this.#opened;
-    const { host, port, folder } = this.#options;
+    const { host, port, tls, folder } = this.#options;
     const { sweep } = state.source;
     const generation = state.generation + 1;
     await backend.journal.append({ type: 'sweep-opened', generation });
@@ -127,11 +130,9 @@ export class SweepCoordinator {
     await this.#follow({ chosen: this.#unrecorded(), due: [...state.due] });
     await backend.journal.sync();
     // Only now: a worker of before that asks for its task must find it here.
-    const server = createSweepServer({
-      ...this.#queue.service.handlers,
-      control: (request) => this.#control(request),
-    });
-    const bound = await bindServer(server, host, port);
+    const control = (request: SweepCalls['control']['request']) => this.#control(request);
+    const server = createSweepServer({ ...this.#queue.service.handlers, control }, tls);
+    const bound = await bindServer(server, host, port, tls);
     this.#server = server;
     this.#http = await this.#serveMetrics();
     const address = `${host.includes(':') ? `[${host}]` : host}:${bound}`;

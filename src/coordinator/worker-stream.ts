@@ -1,7 +1,15 @@
 /** @file One worker's gRPC stream as the worker pool sees it: chunks are put together, messages become reports. */
 import { BYTES_PER_VALUE, DeepDefenseError, type SumPrecision, type VectorMath } from '../core/index.ts';
 import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
-import { type CoordinatorMessage, TensorReceiver, type VectorPool, type WorkerMessage, type WorkerStream } from '../wire/index.ts';
+import {
+  checkWorkerName,
+  type CoordinatorMessage,
+  peerOf,
+  TensorReceiver,
+  type VectorPool,
+  type WorkerMessage,
+  type WorkerStream,
+} from '../wire/index.ts';
 import type { ParameterSnapshot } from './parameter-snapshot.ts';
 import type { WorkerLink, WorkerReport } from './worker-link.ts';
 import type { WorkerPool } from './worker-pool.ts';
@@ -30,9 +38,11 @@ export function serveWorkerStream(options: WorkerStreamOptions): void {
     widen: (vector) => math.widen(vector),
     recycle: (vector) => vectors.give(vector),
   });
+  const peer = peerOf(stream);
   const id = pool.connect(new StreamLink(stream, metrics));
   stream.on('data', (message: WorkerMessage) => {
     try {
+      if (message.body === 'hello') checkWorkerName(peer, message.hello.workerId);
       const report = toReport(message, receiver, metrics);
       pool.receive(id, report);
       // Whoever counts the answer has adopted its vector by now; that of a refused answer is free again.

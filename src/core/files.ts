@@ -6,12 +6,16 @@ import { diskFault } from './disk-faults.ts';
 import { DeepDefenseError } from './errors.ts';
 
 /** Writes `content` to `path` through a temporary file, fsync and rename; makes the folder where missing. */
-export async function writeFileAtomic(path: string, content: string | Uint8Array | readonly Uint8Array[]): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array | readonly Uint8Array[],
+  { mode = 0o666 }: { readonly mode?: number } = {},
+): Promise<void> {
   const temporary = `${path}.tmp-${process.pid}-${Date.now().toString(36)}`;
   try {
     await mkdir(dirname(path), { recursive: true });
     await diskFault();
-    const handle = await open(temporary, 'wx');
+    const handle = await open(temporary, 'wx', mode);
     try {
       for (const part of isParts(content) ? content : [content]) await handle.writeFile(part);
       await handle.sync();

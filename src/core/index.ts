@@ -29,3 +29,4 @@ export {
 } from './vector-math.ts';
 export { WasmVectorMath, type WasmVectorMathOptions } from './vector-math-wasm.ts';
 export { ENGINE_NAMES, type EngineName, type EngineWish } from './engine-names.ts';
+export { type Role, ROLES } from './roles.ts';

@@ -38,6 +38,8 @@ interface Waiter {
   readonly resolve: (claim: Claim | undefined) => void;
 }
 
+const EARLIER_WORKER = 'a worker of before';
+
 /** See the file's header. */
 export class MemoryQueue implements TaskQueue, TaskSource {
   readonly #options: MemoryQueueOptions;
@@ -147,6 +149,12 @@ export class MemoryQueue implements TaskQueue, TaskSource {
     else this.#giveBack(entry);
   }
 
+  /** The worker that has this claim; undefined where nobody has, or a worker of an earlier process, whose name isn't known. */
+  holderOf(id: string, epoch: number): string | undefined {
+    const entry = this.#entries.get(id);
+    return entry?.state !== 'waiting' && entry?.epoch === epoch && entry.worker !== EARLIER_WORKER ? entry.worker : undefined;
+  }
+
   release(id: string, epoch: number): void {
     this.#giveBack(this.#held(id, epoch));
   }
@@ -167,7 +175,7 @@ export class MemoryQueue implements TaskQueue, TaskSource {
     const { clock, leaseMs } = this.#options;
     entry.state = 'claimed';
     entry.epoch = epoch;
-    entry.worker = 'a worker of before';
+    entry.worker = EARLIER_WORKER;
     entry.deadlineMs = clock.nowMs() + leaseMs;
     this.#claimed += 1;
     return entry;

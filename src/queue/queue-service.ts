@@ -1,7 +1,8 @@
 /** @file The embedded queue as handlers of the gRPC service, for workers in other processes. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION } from '../core/index.ts';
-import type { ClaimVerdict, SweepHandlers } from '../wire/index.ts';
+import type { Identity } from '../security/index.ts';
+import { type ClaimReference, type ClaimVerdict, checkWorkerName, type SweepHandlers } from '../wire/index.ts';
 import type { MemoryQueue } from './memory-queue.ts';
 
 export interface QueueServiceOptions {
@@ -29,7 +30,8 @@ export function createQueueService(queue: MemoryQueue, { sweepId, leaseMs, isOve
   const workers = new Set<string>();
   const handlers: QueueService['handlers'] = {
     describe: async () => ({ protocolVersion: PROTOCOL_VERSION, packageVersion: PACKAGE_VERSION, sweepId, leaseMs }),
-    claim: async ({ worker, waitMs }, signal) => {
+    claim: async ({ worker, waitMs }, signal, peer) => {
+      checkWorkerName(peer, worker);
       workers.add(worker);
       // A worker that has gone away must not be given a task: its call is cancelled then.
       const claim = await queue.claim(worker, AbortSignal.any([signal, AbortSignal.timeout(Math.min(waitMs, MOST_WAIT_MS))]));
@@ -39,10 +41,11 @@ export function createQueueService(queue: MemoryQueue, { sweepId, leaseMs, isOve
       }
       return { kind: 'task', task: claim.task.id, payload: claim.task.payload, epoch: claim.epoch };
     },
-    extend: ({ task, epoch }) => verdict(() => queue.extend(task, epoch)),
-    commit: ({ task, epoch, result }) => verdict(() => queue.commit(task, epoch, result)),
-    fail: ({ task, epoch, code, message, lasting }) => verdict(() => queue.fail(task, epoch, { code, message }, lasting)),
-    release: ({ task, epoch }) => verdict(() => queue.release(task, epoch)),
+    extend: (claim, _, peer) => verdict(queue, claim, peer, ({ task, epoch }) => queue.extend(task, epoch)),
+    commit: (claim, _, peer) => verdict(queue, claim, peer, ({ task, epoch, result }) => queue.commit(task, epoch, result)),
+    fail: (claim, _, peer) =>
+      verdict(queue, claim, peer, ({ task, epoch, code, message, lasting }) => queue.fail(task, epoch, { code, message }, lasting)),
+    release: (claim, _, peer) => verdict(queue, claim, peer, ({ task, epoch }) => queue.release(task, epoch)),
   };
   return {
     handlers,
@@ -53,9 +56,16 @@ export function createQueueService(queue: MemoryQueue, { sweepId, leaseMs, isOve
   };
 }
 
-async function verdict(action: () => void | Promise<void>): Promise<ClaimVerdict> {
+async function verdict<Request extends ClaimReference>(
+  queue: MemoryQueue,
+  claim: Request,
+  peer: Identity | undefined,
+  action: (claim: Request) => void | Promise<void>,
+): Promise<ClaimVerdict> {
   try {
-    await action();
+    const holder = queue.holderOf(claim.task, claim.epoch);
+    if (holder !== undefined) checkWorkerName(peer, holder);
+    await action(claim);
     return { code: '', message: '' };
   } catch (error) {
     if (isDeepDefenseError(error)) return { code: error.code, message: error.parts.what };

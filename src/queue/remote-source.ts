@@ -1,5 +1,6 @@
 /** @file The queue of a sweep's coordinator, seen from a worker over gRPC. Lost connections are waited out: a coordinator may be started again. */
 import { DeepDefenseError, errorCodeOr, isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION } from '../core/index.ts';
+import type { TlsFiles } from '../security/index.ts';
 import {
   type ClaimReference,
   type ClaimVerdict,
@@ -14,6 +15,8 @@ import type { Claim, Task, TaskSource } from './task-queue.ts';
 export interface RemoteSourceOptions {
   /** host:port */
   readonly address: string;
+  /** Certificates of the worker; undefined = plain text. */
+  readonly tls?: TlsFiles | undefined;
   /** How long a coordinator may be away before the worker gives up, in milliseconds. Default 60 000. */
   readonly patienceMs?: number | undefined;
   /** Told once per loss of the connection. */
@@ -32,7 +35,7 @@ const RETRY_SPREAD_MS = 500;
  * @throws DeepDefenseError CONNECT_FAILED, PROTOCOL_VERSION, USAGE when something else answers
  */
 export async function openRemoteSource(options: RemoteSourceOptions): Promise<TaskSource & { readonly sweepId: string }> {
-  const client = createSweepClient(options.address);
+  const client = createSweepClient(options.address, options.tls);
   const source = new RemoteSource(client, options);
   try {
     const { protocolVersion, packageVersion, sweepId, leaseMs } = await source.ask(

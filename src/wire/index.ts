@@ -1,3 +1,4 @@
+export { checkWorkerName, peerOf } from './credentials.ts';
 export { loadProto, PROTO_PATH } from './load-proto.ts';
 export {
   type AnswerRefused,

@@ -4,19 +4,20 @@ import {
   Client,
   type ClientDuplexStream,
   type ClientReadableStream,
-  credentials,
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
   logVerbosity,
   Server,
-  ServerCredentials,
   type ServerDuplexStream,
+  type ServerWritableStream,
   type ServiceDefinition,
   type ServiceError,
   setLogVerbosity,
   status,
 } from '@grpc/grpc-js';
-import { DeepDefenseError } from '../core/index.ts';
+import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import type { TlsFiles } from '../security/index.ts';
+import { authorisePeer, channelOptions, clientCredentials, peerOf, serverCredentials } from './credentials.ts';
 import { loadProto } from './load-proto.ts';
 import type { CoordinatorMessage, DatasetChunk, DatasetRequest, WorkerMessage } from './messages.ts';
 import { widenReceiveWindow } from './receive-window.ts';
@@ -86,10 +87,10 @@ export interface CoordinatorClient {
   close(): void;
 }
 
-/** A client of the coordinator at `address` (host:port). Insecure: for one machine or a network that is trusted. */
-export function createCoordinatorClient(address: string): CoordinatorClient {
+/** A client of the coordinator at `address` (host:port). Without certificates in plain text: for one machine or a network that is trusted. */
+export function createCoordinatorClient(address: string, tls?: TlsFiles): CoordinatorClient {
   const { Work, FetchDataset } = loadProto();
-  const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  const client = new Client(address, clientCredentials(tls), { ...CHANNEL_OPTIONS, ...channelOptions(tls) });
   return {
     address,
     work: () => client.makeBidiStreamRequest<WorkerMessage, CoordinatorMessage>(Work.path, Work.requestSerialize, Work.responseDeserialize),
@@ -122,8 +123,11 @@ export function createCoordinatorClient(address: string): CoordinatorClient {
   };
 }
 
-/** A server with the handlers; listen with {@link bindServer}. */
-export function createCoordinatorServer(handlers: CoordinatorHandlers): GrpcServer {
+/**
+ * A server with the handlers; listen with {@link bindServer}, and the same certificates.
+ * @param tls with them only workers are served
+ */
+export function createCoordinatorServer(handlers: CoordinatorHandlers, tls?: TlsFiles): GrpcServer {
   const { Work, FetchDataset } = loadProto();
   const server = new Server(SERVER_OPTIONS);
   widenReceiveWindow(server, WINDOW_BYTES);
@@ -133,10 +137,28 @@ export function createCoordinatorServer(handlers: CoordinatorHandlers): GrpcServ
     fetchDataset: FetchDataset,
   } as unknown as ServiceDefinition;
   server.addService(definition, {
-    work: handlers.work,
-    fetchDataset: handlers.fetchDataset,
+    work: guarded<WorkerStream>(handlers.work, tls, 'work for a run'),
+    fetchDataset: guarded<ServerWritableStream<DatasetRequest, DatasetChunk>>(handlers.fetchDataset, tls, 'fetch the dataset'),
   });
   return server;
+}
+
+/** The handler, for those who may call it. */
+function guarded<Call extends ServerDuplexStream<WorkerMessage, CoordinatorMessage> | ServerWritableStream<DatasetRequest, DatasetChunk>>(
+  handler: (call: Call) => void,
+  tls: TlsFiles | undefined,
+  what: string,
+): (call: Call) => void {
+  return (call) => {
+    try {
+      authorisePeer(tls, peerOf(call), ['worker'], what);
+    } catch (error) {
+      if (!isDeepDefenseError(error)) throw error;
+      call.emit('error', { code: grpcStatus.PERMISSION_DENIED, details: error.message });
+      return;
+    }
+    handler(call);
+  };
 }
 
 /**
@@ -144,10 +166,10 @@ export function createCoordinatorServer(handlers: CoordinatorHandlers): GrpcServ
  * @returns the port.
  * @throws DeepDefenseError PORT_IN_USE when another process has it; CONNECT_FAILED when the address can't be listened on.
  */
-export function bindServer(server: GrpcServer, host: string, port: number): Promise<number> {
+export function bindServer(server: GrpcServer, host: string, port: number, tls?: TlsFiles): Promise<number> {
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (cause, bound) => {
+    server.bindAsync(address, serverCredentials(tls), (cause, bound) => {
       if (cause === null) return resolve(bound);
       const inUse = cause.message.includes('EADDRINUSE');
       reject(

@@ -1,6 +1,8 @@
 /** @file The gRPC service of a sweep as both sides use it: messages, a client with promises, a server. */
-import { Client, credentials, type handleUnaryCall, Server, type ServiceDefinition } from '@grpc/grpc-js';
-import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { Client, type handleUnaryCall, Server, type ServiceDefinition, type status } from '@grpc/grpc-js';
+import { DeepDefenseError, isDeepDefenseError, type Role } from '../core/index.ts';
+import type { Identity, TlsFiles } from '../security/index.ts';
+import { authorisePeer, channelOptions, clientCredentials, peerOf } from './credentials.ts';
 import { loadSweepProto, SWEEP_METHODS } from './load-proto.ts';
 import { CHANNEL_OPTIONS, type GrpcServer, grpcStatus, isServiceError, SERVER_OPTIONS } from './service.ts';
 
@@ -33,7 +35,12 @@ export type SweepCall = keyof SweepCalls;
 
 /** What a sweep's coordinator implements. */
 export type SweepHandlers = {
-  readonly [Call in SweepCall]: (request: SweepCalls[Call]['request'], signal: AbortSignal) => Promise<SweepCalls[Call]['reply']>;
+  readonly [Call in SweepCall]: (
+    request: SweepCalls[Call]['request'],
+    signal: AbortSignal,
+    /** Who calls; undefined over plain text. */
+    peer?: Identity,
+  ) => Promise<SweepCalls[Call]['reply']>;
 };
 
 export interface SweepClient {
@@ -51,10 +58,10 @@ const METHODS = Object.fromEntries(SWEEP_METHODS.map((method) => [method.toLower
   (typeof SWEEP_METHODS)[number]
 >;
 
-/** A client of the sweep's coordinator at `address` (host:port). Insecure: for one machine or a network that is trusted. */
-export function createSweepClient(address: string): SweepClient {
+/** A client of the sweep's coordinator at `address` (host:port). Without certificates in plain text: for one machine or a network that is trusted. */
+export function createSweepClient(address: string, tls?: TlsFiles): SweepClient {
   const proto = loadSweepProto();
-  const client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+  const client = new Client(address, clientCredentials(tls), { ...CHANNEL_OPTIONS, ...channelOptions(tls) });
   return {
     address,
     call: (name, request, timeoutMs) =>
@@ -76,29 +83,58 @@ export function createSweepClient(address: string): SweepClient {
   };
 }
 
-/** A server with the handlers; listen with `bindServer`. A handler's error ends the call with it. */
-export function createSweepServer(handlers: SweepHandlers): GrpcServer {
+/** What a call is for, in messages, and who may make it. */
+const WORK = { roles: ['worker'], what: 'work for a sweep' } as const;
+const RIGHTS: Readonly<Record<SweepCall, { readonly roles: readonly Role[]; readonly what: string }>> = {
+  describe: { roles: ['worker', 'operator'], what: 'look at a sweep' },
+  claim: WORK,
+  extend: WORK,
+  commit: WORK,
+  fail: WORK,
+  release: WORK,
+  control: { roles: ['operator'], what: 'control a sweep' },
+};
+
+/** A server with the handlers; listen with `bindServer`, and the same certificates. A handler's error ends the call with it. */
+export function createSweepServer(handlers: SweepHandlers, tls?: TlsFiles): GrpcServer {
   const proto = loadSweepProto();
   const server = new Server(SERVER_OPTIONS);
   const names = Object.keys(METHODS) as SweepCall[];
   const definition = Object.fromEntries(names.map((name) => [name, proto[METHODS[name]]])) as unknown as ServiceDefinition;
-  server.addService(definition, Object.fromEntries(names.map((name) => [name, unary(handlers[name] as SweepHandlers['describe'])])));
+  server.addService(
+    definition,
+    Object.fromEntries(names.map((name) => [name, unary(handlers[name] as SweepHandlers['describe'], RIGHTS[name], tls)])),
+  );
   return server;
 }
 
-function unary(handler: SweepHandlers['describe']): handleUnaryCall<SweepCalls['describe']['request'], SweepCalls['describe']['reply']> {
+function unary(
+  handler: SweepHandlers['describe'],
+  { roles, what }: (typeof RIGHTS)[SweepCall],
+  tls: TlsFiles | undefined,
+): handleUnaryCall<SweepCalls['describe']['request'], SweepCalls['describe']['reply']> {
   return (call, callback) => {
     const cancelled = new AbortController();
     call.on('cancelled', () => cancelled.abort());
-    handler(call.request, cancelled.signal).then(
+    const peer = peerOf(call);
+    const answer = async () => {
+      authorisePeer(tls, peer, roles, what);
+      return handler(call.request, cancelled.signal, peer);
+    };
+    answer().then(
       (reply) => callback(null, reply),
       (error: unknown) => {
-        const refused = isDeepDefenseError(error) && error.code === 'USAGE';
         const details = error instanceof Error ? error.message : String(error);
-        callback({ code: refused ? grpcStatus.FAILED_PRECONDITION : grpcStatus.INTERNAL, details });
+        callback({ code: statusOf(error), details });
       },
     );
   };
+}
+
+function statusOf(error: unknown): status {
+  if (!isDeepDefenseError(error)) return grpcStatus.INTERNAL;
+  if (error.code === 'IDENTITY_REFUSED') return grpcStatus.PERMISSION_DENIED;
+  return error.code === 'USAGE' ? grpcStatus.FAILED_PRECONDITION : grpcStatus.INTERNAL;
 }
 
 function callFailed(address: string, name: SweepCall, cause: Error): DeepDefenseError {
@@ -108,6 +144,13 @@ function callFailed(address: string, name: SweepCall, cause: Error): DeepDefense
       expected: 'the address that `deepdefense sweep` prints',
       got: 'a coordinator of a single run, or of another version',
       todo: 'give the address of a run to --coordinator, and that of a sweep to --sweep',
+      fields: { address },
+    });
+  if (isServiceError(cause) && cause.code === grpcStatus.PERMISSION_DENIED)
+    return new DeepDefenseError('IDENTITY_REFUSED', {
+      what: `the sweep's coordinator at "${address}" refused (${name})`,
+      got: cause.details,
+      todo: 'use a certificate of the role that is needed',
       fields: { address },
     });
   if (isServiceError(cause) && cause.code === grpcStatus.FAILED_PRECONDITION)

@@ -8,6 +8,7 @@ import {
   type CoordinatorClient,
   type CoordinatorMessage,
   type CoordinatorStream,
+  grpcStatus,
   isServiceError,
   schemaHash,
   TensorReceiver,
@@ -82,7 +83,7 @@ class Session {
         this.#fail(error);
       }
     });
-    this.#stream.on('error', (error) => this.#end({ kind: 'lost', reason: isServiceError(error) ? error.details : error.message }));
+    this.#stream.on('error', (error) => this.#end(endOf(error)));
     this.#stream.on('end', () => this.#end({ kind: 'lost', reason: 'the coordinator closed the stream' }));
     this.#say(
       workerMessage('hello', {
@@ -268,4 +269,15 @@ function parseConfig(json: string): Config {
     got: parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '),
     todo: 'install the same version of deepdefense on both sides',
   });
+}
+
+/** What the end of a stream with an error means: a certificate that is refused stays refused. */
+function endOf(error: Error): SessionEnd {
+  const reason = isServiceError(error) ? error.details : error.message;
+  if (!isServiceError(error) || error.code !== grpcStatus.PERMISSION_DENIED) return { kind: 'lost', reason };
+  const what = 'the coordinator refused the certificate of this worker';
+  return {
+    kind: 'failed',
+    error: new DeepDefenseError('IDENTITY_REFUSED', { what, got: reason, todo: 'give --certs the certificate of a worker' }),
+  };
 }

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type Config, parseEvaluationPlan } from '../config/index.ts';
 import { DeepDefenseError, type EngineWish, isDeepDefenseError } from '../core/index.ts';
+import type { TlsFiles } from '../security/index.ts';
 import { type Logger, startHttpServer, type WorkerMetrics } from '../telemetry/index.ts';
 import { type CoordinatorClient, createCoordinatorClient, type Welcome } from '../wire/index.ts';
 import { Backoff, sleep } from './backoff.ts';
@@ -33,6 +34,8 @@ export interface WorkerPlacement {
 export interface RunWorkerOptions {
   /** host:port */
   readonly coordinatorAddress: string;
+  /** Certificates of the worker, read for each connection so that renewed ones count; undefined = plain text. */
+  readonly loadTls?: (() => Promise<TlsFiles | undefined>) | undefined;
   readonly dataOptions?: WorkerDataOptions;
   /** Where this worker computes. */
   readonly placement?: WorkerPlacement;
@@ -86,7 +89,8 @@ interface Workshop {
 
 class Supervisor {
   readonly #options: RunWorkerOptions;
-  readonly #workerId = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
+  readonly #suffix = `${process.pid}-${randomBytes(3).toString('hex')}`;
+  #workerId = `${hostname()}-${this.#suffix}`;
   readonly #signal: AbortSignal;
   readonly #backoff = new Backoff();
   #client: CoordinatorClient | undefined;
@@ -105,7 +109,7 @@ class Supervisor {
   }
 
   async run(): Promise<WorkerExitReason> {
-    const { coordinatorAddress, logger, metrics } = this.#options;
+    const { coordinatorAddress, loadTls, logger, metrics } = this.#options;
     let aloneSinceMs = performance.now();
     let lastReason = 'no answer';
     let failedTransfers = 0;
@@ -113,7 +117,9 @@ class Supervisor {
       const leftMs = aloneSinceMs + this.#patienceMs - performance.now();
       if (leftMs <= 0) throw notReached(coordinatorAddress, this.#patienceMs, lastReason);
       this.#state = 'connecting';
-      const client = createCoordinatorClient(coordinatorAddress);
+      const tls = await loadTls?.();
+      if (tls !== undefined) this.#workerId = `${tls.identity.name}-${this.#suffix}`;
+      const client = createCoordinatorClient(coordinatorAddress, tls);
       this.#client = client;
       try {
         const end = await this.#attempt(client, leftMs, () => {

@@ -11,7 +11,7 @@ export const coordinatorCommand: CommandDefinition = (program, tools) => {
       'after',
       `
 Example, in two terminals:
-  $ deepdefense coordinator -c examples/cluster.yaml --min-workers 1
+  $ deepdefense coordinator -c examples/cluster.yaml --set cluster.host=127.0.0.1 --min-workers 1
   $ deepdefense worker --coordinator 127.0.0.1:50051
 
 cluster.host, cluster.port and cluster.httpPort say where it listens.`,

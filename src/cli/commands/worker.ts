@@ -66,6 +66,8 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         const { createMetrics } = await import('../../telemetry/index.ts');
         const surroundings = context();
         const logger = await surroundings.logger();
+        // Also for the processes of --devices.
+        const tls = await surroundings.tls();
         const stop = new AbortController();
         const onSignal = (signal: NodeJS.Signals): void => {
           if (stop.signal.aborted) process.exit(EXIT_CODES.INTERRUPTED);
@@ -117,6 +119,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
             const placement = { engine, device };
             const tasks = await runSweepWorker({
               sweeps: sweep,
+              tls,
               ...flags,
               dataPath: data,
               trialsFolder,
@@ -129,6 +132,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
           }
           const exitReason = await runWorker({
             coordinatorAddress: coordinator as string,
+            loadTls: () => surroundings.tls(),
             dataOptions: data === undefined ? {} : { path: data },
             placement: { engine, device },
             logger,
