@@ -36,6 +36,7 @@ export {
   type JournalRecord,
   readJournal,
 } from './file-journal.ts';
+export type { JournalMetrics } from './journal-metrics.ts';
 export type { EventLog, OpenedLog } from './event-log.ts';
 export { type JetStreamJournalOptions, openJetStreamJournal } from './jetstream-journal.ts';
 export {
@@ -49,6 +50,7 @@ export {
   isConflict,
   isSecure,
   isTransient,
+  type LinkMetrics,
   JS_ERROR,
   jetStreamCode,
   LEADERS_BUCKET,
@@ -62,6 +64,8 @@ export {
   SWEEPS_BUCKET,
   type SweepNames,
   sweepNames,
+  watchLink,
+  watchStreams,
 } from './nats/index.ts';
 export { tooLarge } from './too-large.ts';
 export { lineOf } from './seal.ts';

@@ -1,7 +1,7 @@
 /** @file A worker process of a sweep. */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { type NatsLink, type NatsOptions, openNatsLink } from '../../journal/index.ts';
+import { type NatsLink, type NatsOptions, openNatsLink, watchLink } from '../../journal/index.ts';
 import {
   FairSource,
   openJetStreamSource,
@@ -12,8 +12,15 @@ import {
   type TaskSource,
 } from '../../queue/index.ts';
 import type { TlsFiles } from '../../security/index.ts';
-import type { Logger, Readiness } from '../../telemetry/index.ts';
-import { runClaimLoop, type WorkerPlacement } from '../../worker/index.ts';
+import {
+  createSweepWorkerMetrics,
+  type Logger,
+  type Readiness,
+  startHttpServer,
+  type SweepWorkerMetrics,
+  withContext,
+} from '../../telemetry/index.ts';
+import { runClaimLoop, WorkClock, type WorkerPlacement } from '../../worker/index.ts';
 import { type NatsFlags, natsOptionsOf, type SecurityFlags } from './nats-options.ts';
 import { TrialRunner } from './trial-runner.ts';
 
@@ -35,10 +42,19 @@ export interface SweepWorkerOptions extends NatsFlags {
   /** Certificates of the worker; undefined = plain text. */
   readonly tls: TlsFiles | undefined;
   readonly logger: Logger;
-  /** Told whenever it changes whether the worker can do its work. Default: nobody. */
-  readonly onReadiness?: ((readiness: Readiness) => void) | undefined;
+  /** Of /metrics, /livez and /readyz. */
+  readonly httpHost: string;
+  /** 0 = any free port. */
+  readonly httpPort: number;
   /** Aborting asks the worker to give its task back and leave. */
   readonly signal: AbortSignal;
+}
+
+/** With what the HTTP side shows of the worker. */
+interface WatchedOptions extends SweepWorkerOptions {
+  readonly metrics: SweepWorkerMetrics;
+  /** Told whenever it changes whether the worker can do its work. */
+  readonly onReadiness: (readiness: Readiness) => void;
 }
 
 const CONNECTED: Readiness = { ready: true, reason: 'connected' };
@@ -49,22 +65,48 @@ const CONNECTED: Readiness = { ready: true, reason: 'connected' };
  * @throws DeepDefenseError CONNECT_FAILED, PROTOCOL_VERSION, USAGE
  */
 export async function runSweepWorker(options: SweepWorkerOptions): Promise<number> {
-  const { sweeps, dataPath, trialsFolder, placement, logger, signal } = options;
-  const source = await openSources(options);
+  const { sweeps, dataPath, trialsFolder, placement, signal } = options;
+  const metrics = createSweepWorkerMetrics();
+  const clock = new WorkClock(metrics);
+  let readiness: Readiness = { ready: false, reason: 'looks for its sweeps' };
+  const http = await startHttpServer({
+    host: options.httpHost,
+    port: options.httpPort,
+    scrape: (accept) => {
+      clock.update();
+      return metrics.scrape(accept);
+    },
+    readiness: () => readiness,
+  });
+  const watched: WatchedOptions = {
+    ...options,
+    metrics,
+    onReadiness: (now) => {
+      readiness = now;
+    },
+  };
+  let source: TaskSource | undefined;
   try {
-    const runner = new TrialRunner({ dataPath, trialsFolder, placement, logger });
+    options.logger.info({ url: http.url }, 'metrics are served');
+    source = await openSources(watched);
     const worker = `${options.tls?.identity.name ?? hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
-    logger.info({ worker, sweeps: sweeps.map(({ sweep }) => sweep) }, 'at work for sweeps');
-    return await runClaimLoop({ source, worker, run: (claim, stop) => runner.run(claim, stop), logger, signal });
+    const [only] = sweeps;
+    const sweep = sweeps.length === 1 && only !== undefined && !isPattern(only.sweep) ? only.sweep : undefined;
+    const logger = withContext(options.logger, () => ({ sweep, worker }));
+    const runner = new TrialRunner({ dataPath, trialsFolder, placement, logger, metrics, clock });
+    logger.info({ sweeps: sweeps.map((each) => each.sweep) }, 'at work for sweeps');
+    return await runClaimLoop({ source, worker, run: (claim, stop, about) => runner.run(claim, stop, about), logger, clock, signal });
   } finally {
-    await source.close();
+    await source?.close();
+    await http.close();
   }
 }
 
 /** One source of all sweeps; those that are out of reach at the start are an error, later ones are not while others go on. */
-async function openSources(options: SweepWorkerOptions): Promise<TaskSource> {
-  const { sweeps, logger } = options;
+async function openSources(options: WatchedOptions): Promise<TaskSource> {
+  const { sweeps, logger, metrics } = options;
   if (sweeps.some(({ sweep }) => isPattern(sweep))) return openPool(options);
+  metrics.sweepWorkerSweeps.set(sweeps.length);
   const [only] = sweeps;
   if (sweeps.length === 1 && only !== undefined) return (await openSource(only, options)).source;
   const sources: SharedSource[] = [];
@@ -76,10 +118,11 @@ async function openSources(options: SweepWorkerOptions): Promise<TaskSource> {
   }
   return new FairSource({
     sources,
-    onEnd: (sweep, error) =>
-      error === undefined
-        ? logger.info({ sweep }, 'a sweep is over')
-        : logger.warn({ sweep, err: error }, 'a sweep is out of reach; going on with the others'),
+    onEnd: (sweep, error) => {
+      metrics.sweepWorkerSweeps.dec();
+      if (error === undefined) logger.info({ sweep }, 'a sweep is over');
+      else logger.warn({ sweep, err: error }, 'a sweep is out of reach; going on with the others');
+    },
   });
 }
 
@@ -89,17 +132,21 @@ export function isPattern(sweep: string): boolean {
 }
 
 /** All sweeps of some names that are on NATS, now and later. */
-async function openPool(options: SweepWorkerOptions): Promise<TaskSource> {
-  const { sweeps, logger, onReadiness } = options;
+async function openPool(options: WatchedOptions): Promise<TaskSource> {
+  const { sweeps, logger, metrics, onReadiness } = options;
   const link = await openLink(options);
-  const stopListening = link.onReconnect(() => onReadiness?.(CONNECTED));
+  const stopListening = link.onReconnect(() => onReadiness(CONNECTED));
+  const served = new Set<string>();
   const pool = new SweepPool({
     link,
     patterns: sweeps.map(({ sweep, weight }) => ({ pattern: sweep, weight })),
-    onChange: (sweep, change, error) =>
-      error === undefined
-        ? logger.info({ sweep }, change === 'joined' ? 'a sweep joins' : 'a sweep is over, paused or stopped')
-        : logger.warn({ sweep, err: error }, 'a sweep is out of reach; trying again'),
+    onChange: (sweep, change, error) => {
+      if (change === 'joined') served.add(sweep);
+      else served.delete(sweep);
+      metrics.sweepWorkerSweeps.set(served.size);
+      if (error !== undefined) logger.warn({ sweep, err: error }, 'a sweep is out of reach; trying again');
+      else logger.info({ sweep }, change === 'joined' ? 'a sweep joins' : 'a sweep is over, paused or stopped');
+    },
   });
   return closing(pool, async () => {
     stopListening();
@@ -107,7 +154,7 @@ async function openPool(options: SweepWorkerOptions): Promise<TaskSource> {
   });
 }
 
-async function openSource({ sweep, weight }: SweepShare, options: SweepWorkerOptions): Promise<SharedSource> {
+async function openSource({ sweep, weight }: SweepShare, options: WatchedOptions): Promise<SharedSource> {
   const { logger, tls, nats, onReadiness } = options;
   if (nats === undefined) {
     const source = await openRemoteSource({
@@ -115,11 +162,11 @@ async function openSource({ sweep, weight }: SweepShare, options: SweepWorkerOpt
       tls,
       onLost: (reason) => logger.info({ address: sweep, reason }, "no connection to the sweep's coordinator; trying again"),
     });
-    onReadiness?.(CONNECTED);
+    onReadiness(CONNECTED);
     return { name: sweep, weight: weight ?? (() => source.priority), source };
   }
   const link = await openLink(options);
-  const stopListening = link.onReconnect(() => onReadiness?.(CONNECTED));
+  const stopListening = link.onReconnect(() => onReadiness(CONNECTED));
   try {
     // Waits for the coordinator.
     const source = await openJetStreamSource({ link, sweepId: sweep });
@@ -139,13 +186,14 @@ async function openSource({ sweep, weight }: SweepShare, options: SweepWorkerOpt
   }
 }
 
-async function openLink({ logger, security, onReadiness, ...flags }: SweepWorkerOptions): Promise<NatsLink> {
+async function openLink({ logger, security, metrics, onReadiness, ...flags }: WatchedOptions): Promise<NatsLink> {
   const onLost = (reason: string) => {
     logger.info({ reason }, 'no connection to NATS; trying again');
-    onReadiness?.({ ready: false, reason: 'no connection to NATS' });
+    onReadiness({ ready: false, reason: 'no connection to NATS' });
   };
   const link = await openNatsLink(natsOptionsOf(flags, security, onLost) as NatsOptions);
-  onReadiness?.(CONNECTED);
+  watchLink(link, metrics);
+  onReadiness(CONNECTED);
   return link;
 }
 

@@ -3,4 +3,5 @@ export { isConflict, isTransient, JS_ERROR, jetStreamCode, natsError } from './e
 export { type NatsLink, type NatsOptions, openNatsLink } from './link.ts';
 export { findSharedBucket, openSharedBucket } from './shared-bucket.ts';
 export { isSecure } from './tls.ts';
+export { type LinkMetrics, watchLink, watchStreams } from './watch-link.ts';
 export { checkConfig, describeStream, ensureStream, findDefinition, findStream, type StreamWish } from './streams.ts';
