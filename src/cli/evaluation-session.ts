@@ -39,8 +39,8 @@ export async function evaluateHere(
   const { context, question, config, dataset, folder, labels, workers } = options;
   const { json, logLevel } = context.global;
   const logger = createLogger({ level: logLevel === 'info' && !json ? 'warn' : logLevel, json, name: 'coordinator' });
-  const tls = await context.listenerTls(config.cluster.host);
-  const handle = await startEvaluation({ question, config, folder, dataset, tls, logger, metrics: createMetrics('coordinator') });
+  const admission = await context.admission(config.cluster.host);
+  const handle = await startEvaluation({ question, config, folder, dataset, ...admission, logger, metrics: createMetrics('coordinator') });
   const note = (text: string) => context.notice(text);
   const shown = showEvaluation(handle.progress, { labels, attacks: question.attacks, note });
   note(`coordinator on ${handle.grpcAddress}, metrics on ${handle.httpUrl}/metrics`);

@@ -15,9 +15,10 @@ import { exportCommand } from './commands/export.ts';
 import { quickstartCommand } from './commands/quickstart.ts';
 import { reportCommand } from './commands/report.ts';
 import { sweepCommand } from './commands/sweep.ts';
+import { tokensCommand } from './commands/tokens.ts';
 import { trainCommand } from './commands/train.ts';
 import { workerCommand } from './commands/worker.ts';
-import { CERTS_VARIABLE, CommandContext, type GlobalOptions, LOG_LEVELS, type Write } from './context.ts';
+import { CERTS_VARIABLE, CommandContext, type GlobalOptions, LOG_LEVELS, TOKEN_VARIABLE, type Write } from './context.ts';
 
 const COMMANDS: readonly CommandDefinition[] = [
   quickstartCommand,
@@ -34,6 +35,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   chaosCommand,
   benchCommand,
   certsCommand,
+  tokensCommand,
   doctorCommand,
 ];
 
@@ -48,6 +50,14 @@ export function createProgram(streams: { stdout: Write; stderr: Write }, setExit
     .option('--json', 'print one JSON document on stdout; logs go to stderr', false)
     .addOption(new Option('--log-level <level>', 'what is logged on stderr').choices(LOG_LEVELS).default('info'))
     .addOption(new Option('--certs <folder>', 'certificates of this process, for mutual TLS; see `deepdefense certs`').env(CERTS_VARIABLE))
+    .addOption(
+      new Option('--token-file <file>', 'token of a worker or operator, in place of --certs; see `deepdefense tokens`').env(TOKEN_VARIABLE),
+    )
+    .addOption(
+      new Option('--accept-tokens', 'let in workers and operators that show a token in place of a certificate').env(
+        'DEEPDEFENSE_ACCEPT_TOKENS',
+      ),
+    )
     .option('--insecure', 'listen in plain text also where other machines reach it')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help of a command')

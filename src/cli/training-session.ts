@@ -55,10 +55,10 @@ export async function trainHere(options: TrainingOptions): Promise<TrainingOutco
     destination: progress.log,
     name: 'coordinator',
   });
-  const tls = await context.listenerTls(config.cluster.host);
+  const admission = await context.admission(config.cluster.host);
   const handle = await startCoordinator({
     config,
-    tls,
+    ...admission,
     runFolder,
     runId,
     dataset,

@@ -5,7 +5,7 @@ import { type Config, type EvaluationPlan, evaluationSpecs, evaluationVectorLeng
 import { isDeepDefenseError, plainVectorMath, sha256, systemClock, takeFileLock } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import type { TlsFiles } from '../security/index.ts';
-import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
+import { type CoordinatorMetrics, createSecurityReport, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
 import { AttackQueue } from './attack-queue.ts';
 import { EventChannel } from './event-channel.ts';
@@ -31,6 +31,8 @@ export interface EvaluationOptions {
   readonly dataset: Dataset;
   /** Certificates of the coordinator; undefined = plain text. */
   readonly tls?: TlsFiles | undefined;
+  /** Let in workers that have a token in place of a certificate. */
+  readonly acceptTokens?: boolean | undefined;
   readonly logger: Logger;
   readonly metrics: CoordinatorMetrics;
 }
@@ -81,9 +83,12 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
     };
     const channel = new EventChannel<EvaluationEvent>();
     let engine = lines.find((line) => line.kind === 'engine')?.fingerprint;
+    const runId = `evaluation-${sha256(folder).slice(0, 12)}`;
+    const report = createSecurityReport(metrics, logger);
     const { observer, tally } = watchPool({
       metrics,
       logger,
+      report,
       ledger: {
         record: (event) => {
           if (event.type !== 'worker-joined' || engine !== undefined) return;
@@ -109,7 +114,7 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
       maxWorkers: config.cluster.maxWorkers,
       identity: { schemaHash: schema, datasetHash: dataset.contentHash, engineFingerprint: engine },
       welcome: {
-        runId: `evaluation-${sha256(folder).slice(0, 12)}`,
+        runId,
         configJson: JSON.stringify(config),
         schemaHash: schema,
         datasetHash: dataset.contentHash,
@@ -127,6 +132,10 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
       host: config.cluster.host,
       port: config.cluster.port,
       tls: options.tls,
+      acceptTokens: options.acceptTokens,
+      runId,
+      limits: config.cluster.limits,
+      report,
       pool,
       vectorLength: length,
       vectors: new VectorPool(length),

@@ -77,11 +77,12 @@ async function refuseNats(folder: string): Promise<void> {
 }
 
 function embeddedQueue(
-  { sweepId, generation, leaseMs, retries, mostClaims, isOver, onEnd, onLost }: SweepQueueOptions,
+  { sweepId, generation, leaseMs, retries, mostClaims, isOver, onEnd, onLost, onRefused }: SweepQueueOptions,
   clock: Clock,
 ): SweepQueue {
   const firstEpoch = generation * EPOCHS_PER_GENERATION;
-  const queue = new MemoryQueue({ clock, leaseMs, retries, firstEpoch, mostClaims, onEnd, onLost });
+  const earliestEpoch = EPOCHS_PER_GENERATION;
+  const queue = new MemoryQueue({ clock, leaseMs, retries, firstEpoch, earliestEpoch, mostClaims, onEnd, onLost });
   return {
     publish: (task) => queue.publish(task),
     ended: () => queue.ends(),
@@ -89,6 +90,6 @@ function embeddedQueue(
     hold: async (held) => queue.hold(held),
     finish: async () => queue.finish(),
     close: () => queue.close(),
-    service: createQueueService(queue, { sweepId, leaseMs, isOver }),
+    service: createQueueService(queue, { sweepId, leaseMs, isOver, onRefused }),
   };
 }

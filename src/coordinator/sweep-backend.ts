@@ -3,7 +3,7 @@
  * (folder-backend.ts) and NATS JetStream (nats-backend.ts).
  */
 import type { EventLog, JournalRecord, SweepEvent } from '../journal/index.ts';
-import type { QueueCounts, QueueService, Retries, SweepEvents, Task, TaskEnd } from '../queue/index.ts';
+import type { QueueCounts, QueueService, QueueServiceOptions, Retries, SweepEvents, Task, TaskEnd } from '../queue/index.ts';
 
 /** Files in the folder of a sweep. */
 export const SWEEP_JOURNAL = 'sweep.jsonl';
@@ -38,6 +38,8 @@ export interface SweepQueueOptions {
   readonly isOver: () => boolean;
   /** Writes an end down; called once per end and process. */
   readonly onEnd: (end: TaskEnd) => Promise<void>;
+  /** What a worker said of a claim was not taken. */
+  readonly onRefused?: QueueServiceOptions['onRefused'];
   /** A worker fell silent. */
   readonly onLost: (task: string, worker: string) => void;
   /** This process must not go on. */

@@ -2,13 +2,14 @@
 import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { limitsOf } from '../config/index.ts';
 import { type Clock, DeepDefenseError, type ErrorCode, isDeepDefenseError, systemClock, writeFileAtomic } from '../core/index.ts';
 import type { SweepStarted, TrialMeasured } from '../journal/index.ts';
 import type { TaskEnd } from '../queue/index.ts';
 import type { TlsFiles } from '../security/index.ts';
 import type { ObjectiveRecord, SweepRecord } from '../sweeps/index.ts';
 import { type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
-import { bindServer, closeServer, createSweepServer, type GrpcServer, type SweepCalls } from '../wire/index.ts';
+import { bindServer, closeServer, createSweepServer, type GrpcServer, type ServerOptions, type SweepCalls } from '../wire/index.ts';
 import { EventChannel } from './event-channel.ts';
 import { SWEEP_ADDRESS, SWEEP_RECORD, type SweepBackend, type SweepQueue, TRIALS_FOLDER } from './sweep-backend.ts';
 import { checkExtension } from './sweep-definition.ts';
@@ -27,6 +28,8 @@ export interface SweepOptions {
   readonly port: number;
   /** Certificates of the coordinator; undefined = plain text. */
   readonly tls?: TlsFiles | undefined;
+  /** Let in workers and operators that have a token in place of a certificate. */
+  readonly acceptTokens?: boolean | undefined;
   /** Of /metrics, /livez and /readyz; 0 = any free port. */
   readonly httpPort: number;
   readonly logger: Logger;
@@ -89,7 +92,7 @@ export class SweepCoordinator {
     this.#clock = options.clock ?? systemClock;
     this.#paused = opened.state.paused;
     this.#eta = new SweepEta(opened.state, this.#clock);
-    this.#observer = new SweepObserver(opened.started.sweepId, opened.state);
+    this.#observer = new SweepObserver(opened.started.sweepId, opened.state, options.logger);
   }
 
   async start(): Promise<SweepHandle> {
@@ -105,7 +108,7 @@ export class SweepCoordinator {
 
   async #open(): Promise<SweepHandle> {
     const { backend, state, started } = this.#opened;
-    const { host, port, tls, folder } = this.#options;
+    const { host, port, tls, acceptTokens, folder } = this.#options;
     const { sweep } = state.source;
     const generation = state.generation + 1;
     await backend.journal.append({ type: 'sweep-opened', generation });
@@ -117,6 +120,7 @@ export class SweepCoordinator {
       mostClaims: sweep.maxParallel,
       isOver: () => this.#over,
       onEnd: (end) => this.#record(end),
+      onRefused: (error, task, peer) => this.#observer.refused(error, task, peer),
       onLost: (task, worker) => {
         this.#observer.workerLost();
         this.#channel.push({ kind: 'worker-lost', task, worker });
@@ -131,8 +135,15 @@ export class SweepCoordinator {
     await backend.journal.sync();
     // Only now: a worker of before that asks for its task must find it here.
     const control = (request: SweepCalls['control']['request']) => this.#control(request);
-    const server = createSweepServer({ ...this.#queue.service.handlers, control }, tls);
-    const bound = await bindServer(server, host, port, tls);
+    const admission: ServerOptions = {
+      tls,
+      acceptTokens,
+      place: { kind: 'sweep', id: started.sweepId },
+      limits: limitsOf(state.source.base),
+      report: this.#observer.report,
+    };
+    const server = createSweepServer({ ...this.#queue.service.handlers, control }, admission);
+    const bound = await bindServer(server, host, port, admission);
     this.#server = server;
     this.#http = await this.#serveMetrics();
     const address = `${host.includes(':') ? `[${host}]` : host}:${bound}`;

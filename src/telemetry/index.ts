@@ -10,6 +10,8 @@ export {
   type WorkerMetrics,
 } from './metrics.ts';
 export { metricsDocs } from './metrics-docs.ts';
+export { LogThrottle } from './log-throttle.ts';
+export { createSecurityReport } from './security-report.ts';
 export {
   createProgress,
   type GfaProgress,

@@ -2,6 +2,8 @@
  * @file Every Prometheus metric, declared once in {@link METRICS}; docs/metrics.md is generated from it. Names follow
  * https://prometheus.io/docs/practices/naming/: prefix `deepdefense_`, base units, `_total` on counters only. No label is unbounded.
  */
+import { SECURITY_EVENTS } from '../security/index.ts';
+
 export type MetricsRole = 'coordinator' | 'worker' | 'sweep';
 
 /** One metric of the table. */
@@ -32,6 +34,7 @@ const WORKER = ['worker'] as const;
 const BOTH = ['coordinator', 'worker'] as const;
 const SWEEP = ['sweep'] as const;
 const ALL = ['coordinator', 'worker', 'sweep'] as const;
+const LISTENERS = ['coordinator', 'sweep'] as const;
 
 /** The table of all metrics, by the name of their handle in {@link Metrics}. */
 export const METRICS = {
@@ -258,9 +261,18 @@ export const METRICS = {
   refusals: {
     name: 'deepdefense_refusals_total',
     type: 'counter',
-    help: 'Messages and workers refused, by error code.',
+    help: 'Messages, workers and claims refused, by error code.',
     labels: ['code'],
-    roles: COORDINATOR,
+    roles: LISTENERS,
+  },
+  securityEvents: {
+    name: 'deepdefense_security_events_total',
+    type: 'counter',
+    help: `What no honest peer does, by kind: ${Object.entries(SECURITY_EVENTS)
+      .map(([kind, meaning]) => `${kind} (${meaning})`)
+      .join('; ')}.`,
+    labels: ['kind'],
+    roles: LISTENERS,
   },
   heartbeats: {
     name: 'deepdefense_heartbeats_total',

@@ -164,6 +164,7 @@ export class CoordinatorLife {
     const { observer } = watchPool({
       metrics,
       logger,
+      report: noop,
       ledger,
       emit: noop,
       readyWorkers: () => pool.membership.ready().length,

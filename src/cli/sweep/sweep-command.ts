@@ -72,7 +72,7 @@ export async function runSweepResume(sweep: string, options: SweepResumeOptions,
   if (found === undefined) return resumeFromServers(sweep, options, tools);
   const folder = found;
   const surroundings = tools.context();
-  const status = options.standby === true ? undefined : await askCoordinator(folder, 'resume', await surroundings.tls());
+  const status = options.standby === true ? undefined : await askCoordinator(folder, 'resume', await surroundings.login());
   if (status !== undefined) {
     if (options.failed !== undefined)
       throw new DeepDefenseError('USAGE', {
@@ -153,7 +153,7 @@ async function datasetOf(
 /** `status`, `pause` and `stop`, which a running coordinator answers. */
 export async function runSweepControl(sweep: string, action: 'status' | 'pause' | 'stop', { context }: CommandTools): Promise<void> {
   const folder = await findSweepFolder(sweep);
-  const status = await askCoordinator(folder, action, await context().tls());
+  const status = await askCoordinator(folder, action, await context().login());
   if (status === undefined && action !== 'status')
     throw new DeepDefenseError('CONNECT_FAILED', {
       what: `no coordinator runs the sweep in "${folder}"`,
@@ -171,7 +171,7 @@ export async function runSweepControl(sweep: string, action: 'status' | 'pause' 
 /** More candidates: asked of the running coordinator, or written down for the next one. */
 export async function runSweepExtend(sweep: string, candidates: number, { context }: CommandTools): Promise<void> {
   const folder = await findSweepFolder(sweep);
-  const status = await askCoordinator(folder, 'extend', await context().tls(), candidates);
+  const status = await askCoordinator(folder, 'extend', await context().login(), candidates);
   if (status === undefined) {
     const { extendSweep } = await import('../../coordinator/index.ts');
     const mark = await readNatsMark(folder);

@@ -47,7 +47,7 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
   const { json, logLevel } = context.global;
   const logger = createLogger({ level: logLevel === 'info' && !json ? 'warn' : logLevel, json, name: 'sweep' });
   const note = (text: string) => context.notice(text);
-  const tls = await context.listenerTls(host);
+  const admission = await context.admission(host);
   const nats = natsOptionsOf(options, (reason) => note(`NATS: ${reason}; trying again`));
   const waiting = new AbortController();
   const standby = {
@@ -72,7 +72,7 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
   let shown: Promise<void> | undefined;
   try {
     handle = await startSweep({
-      ...{ source, folder, sweepId, dataset, retryFailed, host, port, tls, httpPort, logger, nats },
+      ...{ source, folder, sweepId, dataset, retryFailed, host, port, ...admission, httpPort, logger, nats },
       standby: options.standby === true ? standby : undefined,
     });
     shown = showSweep(handle.progress, { objectives: handle.objectives, secondsLeft: handle.secondsLeft, note });

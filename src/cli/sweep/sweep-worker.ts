@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { openNatsLink } from '../../journal/index.ts';
 import { FairSource, openJetStreamSource, openRemoteSource, type SharedSource, type TaskSource } from '../../queue/index.ts';
-import type { TlsFiles } from '../../security/index.ts';
+import type { Login } from '../../security/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
 import { runClaimLoop, type WorkerPlacement } from '../../worker/index.ts';
 import { type NatsFlags, natsOptionsOf } from './nats-options.ts';
@@ -23,8 +23,8 @@ export interface SweepWorkerOptions extends NatsFlags {
   readonly dataPath: string | undefined;
   readonly trialsFolder: string | undefined;
   readonly placement: WorkerPlacement;
-  /** Certificates of the worker; undefined = plain text. */
-  readonly tls: TlsFiles | undefined;
+  /** Certificates or token of the worker, read again for new connections; undefined = plain text. */
+  readonly loadLogin: () => Promise<Login | undefined>;
   readonly logger: Logger;
   /** Aborting asks the worker to give its task back and leave. */
   readonly signal: AbortSignal;
@@ -40,7 +40,8 @@ export async function runSweepWorker(options: SweepWorkerOptions): Promise<numbe
   const source = await openSources(options);
   try {
     const runner = new TrialRunner({ dataPath, trialsFolder, placement, logger });
-    const worker = `${options.tls?.identity.name ?? hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
+    const login = await options.loadLogin();
+    const worker = `${login?.identity.name ?? hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
     logger.info({ worker, sweeps: sweeps.map(({ sweep }) => sweep) }, 'at work for sweeps');
     return await runClaimLoop({ source, worker, run: (claim, stop) => runner.run(claim, stop), logger, signal });
   } finally {
@@ -69,12 +70,12 @@ async function openSources(options: SweepWorkerOptions): Promise<TaskSource> {
   });
 }
 
-async function openSource(sweep: string, { logger, tls, ...flags }: SweepWorkerOptions): Promise<TaskSource> {
+async function openSource(sweep: string, { logger, loadLogin, ...flags }: SweepWorkerOptions): Promise<TaskSource> {
   const nats = natsOptionsOf(flags, (reason) => logger.info({ reason }, 'no connection to NATS; trying again'));
   if (nats === undefined)
     return openRemoteSource({
       address: sweep,
-      tls,
+      loadLogin,
       onLost: (reason) => logger.info({ address: sweep, reason }, "no connection to the sweep's coordinator; trying again"),
     });
   const link = await openNatsLink(nats);
