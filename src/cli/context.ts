@@ -1,5 +1,6 @@
 /** @file What every command gets: where to write, and the global options. */
-import type { TlsFiles } from '../security/index.ts';
+import { DeepDefenseError } from '../core/index.ts';
+import type { Login, TlsFiles } from '../security/index.ts';
 import type { Logger } from '../telemetry/index.ts';
 
 /** Options that every command takes. */
@@ -11,6 +12,10 @@ export interface GlobalOptions {
   readonly logFormat?: LogFormat | undefined;
   /** Folder with the certificates of this process; undefined = plain text. */
   readonly certs?: string | undefined;
+  /** File with the token of this process, in place of certificates. */
+  readonly tokenFile?: string | undefined;
+  /** Listen for those with tokens, too. */
+  readonly acceptTokens?: boolean | undefined;
   /** Plain text also where other machines can listen. */
   readonly insecure?: boolean | undefined;
 }
@@ -22,6 +27,9 @@ export type LogFormat = (typeof LOG_FORMATS)[number];
 
 /** Environment variable in place of `--certs`. */
 export const CERTS_VARIABLE = 'DEEPDEFENSE_CERTS';
+
+/** Environment variable in place of `--token-file`. */
+export const TOKEN_VARIABLE = 'DEEPDEFENSE_TOKEN_FILE';
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -62,11 +70,25 @@ export class CommandContext {
   }
 
   /**
-   * The certificates of this process; worker processes that it starts have the same ones.
+   * What this process shows to coordinators: its certificates or its token. Worker processes that it starts have the same.
    * @returns undefined where none were given
-   * @throws DeepDefenseError CERTIFICATE_INVALID
+   * @throws DeepDefenseError CERTIFICATE_INVALID, TOKEN_INVALID; USAGE where both are given
    */
-  async tls(): Promise<TlsFiles | undefined> {
+  async login(): Promise<Login | undefined> {
+    const { certs, tokenFile } = this.global;
+    if (certs !== undefined && tokenFile !== undefined)
+      throw new DeepDefenseError('USAGE', {
+        what: 'a process shows certificates or a token',
+        expected: `--certs or --token-file (${CERTS_VARIABLE} or ${TOKEN_VARIABLE})`,
+        got: 'both',
+      });
+    if (tokenFile === undefined) return this.#tls();
+    process.env[TOKEN_VARIABLE] = tokenFile;
+    const { loadTokenFile } = await import('../security/index.ts');
+    return loadTokenFile(tokenFile);
+  }
+
+  async #tls(): Promise<TlsFiles | undefined> {
     const { certs } = this.global;
     if (certs === undefined) return undefined;
     process.env[CERTS_VARIABLE] = certs;
@@ -75,16 +97,23 @@ export class CommandContext {
   }
 
   /**
-   * The certificates of a listener.
-   * @throws DeepDefenseError CERTIFICATE_INVALID; USAGE for plain text on an address that others can reach, unless that is asked for;
-   * IDENTITY_REFUSED for certificates of another role
+   * The certificates of a listener, and whether it takes tokens of its callers.
+   * @throws DeepDefenseError CERTIFICATE_INVALID; USAGE for plain text on an address that others can reach, unless that is asked for, and
+   * for tokens without certificates; IDENTITY_REFUSED for certificates of another role
    */
-  async listenerTls(host: string): Promise<TlsFiles | undefined> {
-    const tls = await this.tls();
+  async admission(host: string): Promise<{ readonly tls: TlsFiles | undefined; readonly acceptTokens: boolean }> {
+    const { tokenFile, acceptTokens = false, insecure = false } = this.global;
+    const tls = await this.#tls();
     const { authorise, checkExposure } = await import('../security/index.ts');
-    checkExposure(host, tls, this.global.insecure === true);
+    checkExposure(host, tls, insecure);
     if (tls !== undefined) authorise(tls.identity, ['coordinator'], 'coordinate');
-    return tls;
+    if (tls === undefined && (acceptTokens || tokenFile !== undefined))
+      throw new DeepDefenseError('USAGE', {
+        what: 'tokens must not travel in plain text',
+        expected: 'a coordinator with certificates (--certs FOLDER); its workers may have tokens',
+        got: acceptTokens ? '--accept-tokens without --certs' : '--token-file, which is for workers and operators',
+      });
+    return { tls, acceptTokens };
   }
 
   /** A logger that writes to stderr. @param name of the part that speaks */

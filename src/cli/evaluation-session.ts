@@ -40,8 +40,8 @@ export async function evaluateHere(
   const { logLevel } = context.global;
   const { logsJson } = context;
   const logger = createLogger({ level: logLevel === 'info' && !logsJson ? 'warn' : logLevel, json: logsJson, name: 'coordinator' });
-  const tls = await context.listenerTls(config.cluster.host);
-  const handle = await startEvaluation({ question, config, folder, dataset, tls, logger, metrics: createMetrics('coordinator') });
+  const admission = await context.admission(config.cluster.host);
+  const handle = await startEvaluation({ question, config, folder, dataset, ...admission, logger, metrics: createMetrics('coordinator') });
   const note = (text: string) => context.notice(text);
   const shown = showEvaluation(handle.progress, { labels, attacks: question.attacks, note });
   note(`coordinator on ${handle.grpcAddress}, metrics on ${handle.httpUrl}/metrics`);

@@ -16,9 +16,19 @@ import { quotaCommand } from './commands/quota.ts';
 import { quickstartCommand } from './commands/quickstart.ts';
 import { reportCommand } from './commands/report.ts';
 import { sweepCommand } from './commands/sweep.ts';
+import { tokensCommand } from './commands/tokens.ts';
 import { trainCommand } from './commands/train.ts';
 import { workerCommand } from './commands/worker.ts';
-import { CERTS_VARIABLE, CommandContext, type GlobalOptions, LOG_FORMAT_VARIABLE, LOG_FORMATS, LOG_LEVELS, type Write } from './context.ts';
+import {
+  CERTS_VARIABLE,
+  CommandContext,
+  type GlobalOptions,
+  LOG_FORMAT_VARIABLE,
+  LOG_FORMATS,
+  LOG_LEVELS,
+  TOKEN_VARIABLE,
+  type Write,
+} from './context.ts';
 
 const COMMANDS: readonly CommandDefinition[] = [
   quickstartCommand,
@@ -36,6 +46,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   chaosCommand,
   benchCommand,
   certsCommand,
+  tokensCommand,
   doctorCommand,
 ];
 
@@ -55,6 +66,14 @@ export function createProgram(streams: { stdout: Write; stderr: Write }, setExit
         .env(LOG_FORMAT_VARIABLE),
     )
     .addOption(new Option('--certs <folder>', 'certificates of this process, for mutual TLS; see `deepdefense certs`').env(CERTS_VARIABLE))
+    .addOption(
+      new Option('--token-file <file>', 'token of a worker or operator, in place of --certs; see `deepdefense tokens`').env(TOKEN_VARIABLE),
+    )
+    .addOption(
+      new Option('--accept-tokens', 'let in workers and operators that show a token in place of a certificate').env(
+        'DEEPDEFENSE_ACCEPT_TOKENS',
+      ),
+    )
     .option('--insecure', 'plain text also to NATS servers and on addresses that other machines reach')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help of a command')

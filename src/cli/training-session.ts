@@ -57,10 +57,10 @@ export async function trainHere(options: TrainingOptions): Promise<TrainingOutco
     name: 'coordinator',
   });
   const progress = logsJson ? logProgress(withContext(logger, () => ({ run: runId }))) : display;
-  const tls = await context.listenerTls(config.cluster.host);
+  const admission = await context.admission(config.cluster.host);
   const handle = await startCoordinator({
     config,
-    tls,
+    ...admission,
     runFolder,
     runId,
     dataset,

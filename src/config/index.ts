@@ -47,9 +47,10 @@ export type { LayerWeights, SamplerName, SchedulerName, SpaceParameter, SweepCon
 export { applyAssignments } from './yaml-source.ts';
 export { FREE_KEYS } from './free-keys.ts';
 export { type Preset, presetConfig, PRESETS } from './presets.ts';
-export { resolveConfig } from './resolve-config.ts';
+export { limitsOf, resolveConfig } from './resolve-config.ts';
 export { resolveGfa } from './resolve-gfa.ts';
 export {
+  type ClusterLimits,
   type Config,
   type ConfigInput,
   configSchema,

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { type ConfigProblem, configError } from './config-problem.ts';
 import { crossCheck } from './cross-checks.ts';
 import { TRAINING_FIELDS } from './field-table.ts';
-import { type Config, configSchema } from './schema.ts';
+import { type ClusterLimits, type Config, configSchema } from './schema.ts';
 import { schemaProblems } from './schema-problems.ts';
 
 /**
@@ -40,4 +40,13 @@ export function deepFreeze<T>(value: T): T {
     for (const child of Object.values(value)) deepFreeze(child);
   }
   return value;
+}
+
+/**
+ * The limits in a training config that may not be complete, such as that of a sweep.
+ * @throws DeepDefenseError CONFIG_*
+ */
+export function limitsOf(base: unknown): ClusterLimits {
+  const cluster = isRecord(base) ? base.cluster : undefined;
+  return resolveConfig({ cluster: { limits: isRecord(cluster) ? cluster.limits : undefined } }).cluster.limits;
 }

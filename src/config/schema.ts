@@ -304,6 +304,44 @@ export const evaluationSchema = z.strictObject({
     .describe('L-infinity radii in [0,1] pixel units.'),
 });
 
+export const limitsSchema = z.strictObject({
+  connections: positiveInt.default(4096).describe('Open connections in all; further ones are cut.'),
+  connectionsPerPeer: positiveInt.default(1024).describe('Open connections from one address; further ones are cut.'),
+  calls: positiveInt.default(4096).describe('Open calls (worker streams and others) in all; further ones are refused.'),
+  callsPerPeer: positiveInt
+    .default(1024)
+    .describe('Open calls of one name in certificates or tokens, or from one address over plain text; further ones are refused.'),
+  firstCallMs: positiveInt
+    .default(20_000)
+    .describe('A new connection must have made its first call by then (TLS handshake included), or it is cut.'),
+  firstMessageMs: positiveInt
+    .default(20_000)
+    .describe('A new call must have said what it wants by then (a worker its Hello), or it is refused.'),
+  messageBytes: z
+    .int()
+    .min(2 * 2 ** 20)
+    .default(4 * 2 ** 20)
+    .describe('Largest message of a worker in a run or evaluation; vectors come in pieces of 1 MiB.'),
+  resultBytes: z
+    .int()
+    .min(1024)
+    .default(2 ** 20)
+    .describe('Largest message with the result of a trial of a sweep.'),
+  requestBytes: z
+    .int()
+    .min(1024)
+    .default(64 * 2 ** 10)
+    .describe('Largest message of all other calls.'),
+  messagesPerSecond: positiveInt
+    .default(10_000)
+    .describe(
+      'Messages of one worker stream, or calls over one connection, on average; twice as many at once. A worker above it is refused.',
+    ),
+  vectorsPerWorker: positiveInt
+    .default(2)
+    .describe('Vectors (gradients) that a worker may have announced and not finished; each takes the memory of all parameters.'),
+});
+
 export const clusterSchema = z.strictObject({
   host: z.string().default('127.0.0.1').describe('Address that the coordinator listens on.'),
   port: z.int().min(0).max(65535).default(0).describe('gRPC port of the coordinator; 0 = any free port.'),
@@ -333,6 +371,9 @@ export const clusterSchema = z.strictObject({
     .describe(
       'Once a worker has joined: with none for this long the run stops with a checkpoint. A worker waits as long for a lost coordinator.',
     ),
+  limits: limitsSchema
+    .prefault({})
+    .describe('What peers may ask of a coordinator, see docs/security.md. Those of a sweep stand in its training config.'),
 });
 
 export const engineSchema = z.strictObject({
@@ -378,5 +419,7 @@ export type ConfigInput = z.input<typeof configSchema>;
 export type EvaluationName = 'clean' | (typeof IN_TRAINING_ATTACKS)[number];
 /** All keys resolved except those that stay optional; what is printed, stored and sent. */
 export type Config = z.output<typeof configSchema>;
+/** What peers may ask of a coordinator. */
+export type ClusterLimits = Config['cluster']['limits'];
 /** GFA after resolution: layers, weights and gradient source are always present. */
 export type ResolvedGfa = { readonly [Key in keyof Config['strategy']['gfa']]-?: NonNullable<Config['strategy']['gfa'][Key]> };

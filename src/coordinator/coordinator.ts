@@ -18,7 +18,14 @@ import { type Dataset, hashSamples } from '../data/index.ts';
 import { createRunOptimizer, vectorLength, weightsToUse } from '../optimizers/index.ts';
 import type { TlsFiles } from '../security/index.ts';
 import { FileJournal, type JournalRecord } from '../journal/index.ts';
-import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer, withContext } from '../telemetry/index.ts';
+import {
+  type CoordinatorMetrics,
+  createSecurityReport,
+  type HttpEndpoint,
+  type Logger,
+  startHttpServer,
+  withContext,
+} from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
 import { type Checkpoint, parametersHash } from './checkpoint.ts';
 import { CheckpointFolder } from './checkpoint-folder.ts';
@@ -48,6 +55,8 @@ export interface CoordinatorOptions {
   readonly dataset: Dataset;
   /** Certificates of the coordinator; undefined = plain text. */
   readonly tls?: TlsFiles | undefined;
+  /** Let in workers that have a token in place of a certificate. */
+  readonly acceptTokens?: boolean | undefined;
   /** Go on from this state; it must fit the config (see loadCheckpoint). */
   readonly resume?: Checkpoint | undefined;
   /** File that `resume` was read from, for messages. */
@@ -145,6 +154,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     if (times > 1 || kind !== 'train' || pool.membership.ready().length === 0) pool.abandon(reason);
     else deadline ??= setTimeout(() => pool.abandon(reason), config.cluster.graceMs).unref();
   });
+  const report = createSecurityReport(metrics, logger);
   const { observer, tally } = watchPool({
     metrics,
     gauges,
@@ -155,6 +165,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
           ? answer.message.correct.length
           : 0,
     logger,
+    report,
     ledger,
     emit,
     readyWorkers: () => pool.membership.ready().length,
@@ -199,6 +210,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       host: config.cluster.host,
       port: config.cluster.port,
       tls: options.tls,
+      acceptTokens: options.acceptTokens,
+      runId,
+      limits: config.cluster.limits,
+      report,
       pool,
       vectorLength: length,
       vectors,

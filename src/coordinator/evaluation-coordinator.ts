@@ -5,7 +5,14 @@ import { type Config, type EvaluationPlan, evaluationSpecs, evaluationVectorLeng
 import { isDeepDefenseError, plainVectorMath, sha256, systemClock, takeFileLock } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import type { TlsFiles } from '../security/index.ts';
-import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer, withContext } from '../telemetry/index.ts';
+import {
+  type CoordinatorMetrics,
+  createSecurityReport,
+  type HttpEndpoint,
+  type Logger,
+  startHttpServer,
+  withContext,
+} from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
 import { AttackQueue } from './attack-queue.ts';
 import { EventChannel } from './event-channel.ts';
@@ -32,6 +39,8 @@ export interface EvaluationOptions {
   readonly dataset: Dataset;
   /** Certificates of the coordinator; undefined = plain text. */
   readonly tls?: TlsFiles | undefined;
+  /** Let in workers that have a token in place of a certificate. */
+  readonly acceptTokens?: boolean | undefined;
   readonly logger: Logger;
   readonly metrics: CoordinatorMetrics;
 }
@@ -97,11 +106,13 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
       1,
     );
     metrics.workersRequired.set(1);
+    const report = createSecurityReport(metrics, logger);
     const { observer, tally } = watchPool({
       metrics,
       gauges,
       samplesOf: (answer) => (answer.kind === 'attack' ? answer.message.correct.length : 0),
       logger,
+      report,
       ledger: {
         record: (event) => {
           if (event.type !== 'worker-joined' || engine !== undefined) return;
@@ -145,6 +156,10 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
       host: config.cluster.host,
       port: config.cluster.port,
       tls: options.tls,
+      acceptTokens: options.acceptTokens,
+      runId,
+      limits: config.cluster.limits,
+      report,
       pool,
       vectorLength: length,
       vectors: new VectorPool(length),

@@ -81,12 +81,13 @@ async function refuseNats(folder: string): Promise<void> {
 }
 
 function embeddedQueue(
-  { sweepId, generation, leaseMs, retries, mostClaims, isOver, priority, onEnd, onLost }: SweepQueueOptions,
+  { sweepId, generation, leaseMs, retries, mostClaims, isOver, priority, onEnd, onLost, onRefused }: SweepQueueOptions,
   clock: Clock,
   metrics: SweepMetrics | undefined,
 ): SweepQueue {
   const firstEpoch = generation * EPOCHS_PER_GENERATION;
-  const queue = new MemoryQueue({ clock, leaseMs, retries, firstEpoch, mostClaims, onEnd, onLost, metrics });
+  const earliestEpoch = EPOCHS_PER_GENERATION;
+  const queue = new MemoryQueue({ clock, leaseMs, retries, firstEpoch, earliestEpoch, mostClaims, onEnd, onLost, metrics });
   return {
     publish: (task) => queue.publish(task),
     ended: () => queue.ends(),
@@ -94,6 +95,6 @@ function embeddedQueue(
     hold: async (held) => queue.hold(held),
     finish: async () => queue.finish(),
     close: () => queue.close(),
-    service: createQueueService(queue, { sweepId, leaseMs, isOver, priority }),
+    service: createQueueService(queue, { sweepId, leaseMs, isOver, priority, onRefused }),
   };
 }

@@ -37,6 +37,8 @@ export interface Job {
    * @throws DeepDefenseError PROTOCOL_BAD_MESSAGE when the answer is of another kind or names no part of the task.
    */
   locate(answer: Answer, part: readonly ShardBlock[], taskEpoch: number): { readonly range: ShardBlock; readonly epoch: number };
+  /** False for an answer with NaN or infinity in its vector or figures; left out where such answers have nothing to spoil. */
+  isFinite?(answer: Answer): boolean;
   /**
    * Takes a valid answer.
    * @throws DeepDefenseError PROTOCOL_BAD_MESSAGE when its content has the wrong form; then nothing was taken.

@@ -43,6 +43,8 @@ export interface PoolObserver {
   deadlineTooShort?(job: Job, deadlineMs: number): void;
   answerAccepted?(member: Member, answer: Answer): void;
   answerDuplicate?(member: Member): void;
+  /** An answer that isn't finite was set aside: its units are computed by another worker first. */
+  answerDoubted?(member: Member, job: Job): void;
   /** Somebody else was faster with the same units; nothing is wrong with either. */
   answerSuperseded?(member: Member): void;
   answerRefused?(member: Member, code: ErrorCode, why: string): void;

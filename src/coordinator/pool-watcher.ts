@@ -1,5 +1,7 @@
 /** @file Turns what the worker pool reports into metrics, log lines, journal events and progress. */
-import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
+import type { ErrorCode } from '../core/index.ts';
+import type { ReportSecurityEvent, SecurityEvent } from '../security/index.ts';
+import { type CoordinatorMetrics, type Logger, LogThrottle } from '../telemetry/index.ts';
 import type { Answer, Job } from './job.ts';
 import type { Ledger } from './ledger.ts';
 import type { Member } from './membership.ts';
@@ -13,6 +15,7 @@ export interface PoolWatcherOptions {
   /** Samples that an answer is worth. */
   readonly samplesOf: (answer: Answer) => number;
   readonly logger: Logger;
+  readonly report: ReportSecurityEvent;
   /** Where the journal's events go; an evaluation has no journal. */
   readonly ledger: Pick<Ledger, 'record'>;
   readonly emit: (event: RunEvent) => void;
@@ -31,9 +34,16 @@ export interface PoolTally {
   answersRefused: number;
 }
 
+/** Refusals that no honest worker of the same version causes; those for LIMIT_EXCEEDED are reported where the limit is. */
+const REPORTED: Readonly<Partial<Record<ErrorCode, SecurityEvent>>> = {
+  PROTOCOL_BAD_MESSAGE: 'bad-message',
+  IDENTITY_REFUSED: 'identity-refused',
+};
+
 /** An observer and what it has counted. */
 export function watchPool(options: PoolWatcherOptions): { readonly observer: PoolObserver; readonly tally: Readonly<PoolTally> } {
-  const { metrics, gauges, samplesOf, logger, ledger } = options;
+  const { metrics, gauges, samplesOf, logger, report, ledger } = options;
+  const throttle = new LogThrottle<ErrorCode>();
   const tally: PoolTally = { joined: 0, left: 0, leasesExpired: 0, answersRefused: 0 };
   const ready = new Set<number>();
   let waits = 0;
@@ -66,7 +76,11 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
     },
     workerRefused: (member, error) => {
       metrics.refusals.inc({ code: error.code });
-      logger.warn({ worker: member.workerId, err: error }, 'a worker was refused');
+      const event = REPORTED[error.code];
+      if (event !== undefined)
+        report(event, { worker: member.workerId, reason: error.parts.what, expected: error.parts.expected, got: error.parts.got });
+      const more = throttle.line(error.code);
+      if (more !== undefined) logger.warn({ worker: member.workerId, err: error, ...more }, 'a worker was refused');
       emit('refused', member, `${error.code}: ${error.message}`);
     },
     workerLeft: (member, reason, detail) => {
@@ -103,7 +117,11 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
     answerRefused: (member, code, why) => {
       tally.answersRefused += 1;
       metrics.refusals.inc({ code });
-      logger.warn({ worker: member.workerId, code, why }, 'an answer was refused');
+      const more = throttle.line(code);
+      if (more !== undefined) logger.warn({ worker: member.workerId, code, why, ...more }, 'an answer was refused');
+    },
+    answerDoubted: (member, job) => {
+      report('doubtful-answer', { worker: member.workerId, job: job.kind, step: job.step });
     },
     waiting: (waiting) => {
       const message = describeWaiting(waiting, options.address());

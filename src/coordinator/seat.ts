@@ -24,6 +24,8 @@ export interface Task {
 /** A member's link and what it owes. */
 export interface Seat<Snapshot> {
   readonly link: WorkerLink<Snapshot>;
+  /** Whose worker it is, by certificate or token; undefined = not known. */
+  readonly owner: string | undefined;
   readonly tasks: Map<number, Task>;
   /** Parameters sent last. */
   version: number | undefined;
@@ -37,6 +39,8 @@ export interface RunningJob {
   granted: boolean;
   /** Members with a valid answer. */
   readonly answered: Set<number>;
+  /** Owners of workers whose answers were not finite. */
+  readonly doubted: Set<string>;
   /** Workers on which it failed. */
   failures: number;
   /** Doubled whenever leases were taken away for it: work that is longer than the deadline must not be handed round for ever. */

@@ -1,19 +1,22 @@
 /** @file The coordinator's gRPC server: worker streams go to the pool, dataset requests to the dataset service. */
+import type { ClusterLimits } from '../config/index.ts';
 import type { SumPrecision, VectorMath } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
-import type { TlsFiles } from '../security/index.ts';
+import type { ReportSecurityEvent } from '../security/index.ts';
 import { type CoordinatorMetrics, type Logger, observeCalls } from '../telemetry/index.ts';
-import { bindServer, closeServer, createCoordinatorServer, type VectorPool } from '../wire/index.ts';
+import { bindServer, closeServer, createCoordinatorServer, type ServerOptions, type VectorPool } from '../wire/index.ts';
 import { createDatasetHandler } from './dataset-service.ts';
 import type { ParameterSnapshot } from './parameter-snapshot.ts';
 import type { WorkerGauges } from './worker-gauges.ts';
 import type { WorkerPool } from './worker-pool.ts';
 import { serveWorkerStream } from './worker-stream.ts';
 
-export interface CoordinatorServerOptions {
+export interface CoordinatorServerOptions extends Pick<ServerOptions, 'tls' | 'acceptTokens'> {
   readonly host: string;
-  /** Certificates of the coordinator; undefined = plain text. */
-  readonly tls?: TlsFiles | undefined;
+  /** Id of the run or evaluation, for certificates and tokens that are for one alone. */
+  readonly runId: string;
+  readonly limits: ClusterLimits;
+  readonly report: ReportSecurityEvent;
   /** 0 = any free port. */
   readonly port: number;
   readonly pool: WorkerPool<ParameterSnapshot>;
@@ -46,6 +49,10 @@ export async function startServer({
   host,
   port,
   tls,
+  acceptTokens,
+  runId,
+  limits,
+  report,
   pool,
   vectorLength,
   vectors,
@@ -56,15 +63,16 @@ export async function startServer({
   gauges,
   logger,
 }: CoordinatorServerOptions): Promise<RunningServer> {
+  const options: ServerOptions = { tls, acceptTokens, place: { kind: 'run', id: runId }, limits, report, observer: observeCalls(metrics) };
+  const common = { pool, vectorLength, vectors, math, precision, metrics, gauges, logger, limits, report };
   const server = createCoordinatorServer(
     {
-      work: (stream) => serveWorkerStream({ stream, pool, vectorLength, vectors, math, precision, metrics, gauges, logger }),
+      work: (stream, { identity }) => serveWorkerStream({ ...common, stream, peer: identity }),
       fetchDataset: createDatasetHandler({ dataset, metrics, logger }),
     },
-    tls,
-    observeCalls(metrics),
+    options,
   );
-  const bound = await bindServer(server, host, port, tls);
+  const bound = await bindServer(server, host, port, options);
   return {
     address: `${host.includes(':') ? `[${host}]` : host}:${bound}`,
     port: bound,

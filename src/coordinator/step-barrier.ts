@@ -2,7 +2,7 @@
  * @file The barrier of one training step: it opens when every shard has been counted exactly once. Sums arrive as nodes of the fixed
  * reduction tree and are added as they come, so almost nothing is left to do when the last one is in.
  */
-import { DeepDefenseError, type SumPrecision, type VectorMath } from '../core/index.ts';
+import { DeepDefenseError, plainVectorMath, type SumPrecision, type VectorMath } from '../core/index.ts';
 import type { CountedBlock } from '../journal/index.ts';
 import { coordinatorMessage, type ShardBlock, type StepSettings, treeBlocks, TreeReducer, type TreeSum } from '../wire/index.ts';
 import { parametersHash } from './checkpoint.ts';
@@ -100,6 +100,12 @@ export class StepBarrier implements Job {
     if (part === undefined) throw badAnswer('a block of the task', `[${block.first}, ${block.first + block.count})`);
     if (step !== this.step) throw badAnswer(`step ${this.step}`, `step ${step}`);
     return { range: part, epoch: leaseEpoch };
+  }
+
+  isFinite(answer: Answer): boolean {
+    if (answer.kind !== 'block') return true;
+    const { math = plainVectorMath } = this.#options;
+    return answer.message.metricSums.every(Number.isFinite) && math.allFinite(answer.gradients);
   }
 
   accept(range: ShardBlock, answer: Answer, workerId: string): void {

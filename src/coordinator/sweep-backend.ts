@@ -3,7 +3,7 @@
  * (folder-backend.ts) and NATS JetStream (nats-backend.ts).
  */
 import type { EventLog, JournalRecord, SweepEvent } from '../journal/index.ts';
-import type { QueueCounts, QueueService, Retries, SweepEntry, SweepEvents, Task, TaskEnd } from '../queue/index.ts';
+import type { QueueCounts, QueueService, QueueServiceOptions, Retries, SweepEntry, SweepEvents, Task, TaskEnd } from '../queue/index.ts';
 import type { SweepHandlers } from '../wire/index.ts';
 
 /** Files in the folder of a sweep. */
@@ -47,6 +47,8 @@ export interface SweepQueueOptions {
   readonly priority: () => number;
   /** Writes an end down; called once per end and process. */
   readonly onEnd: (end: TaskEnd) => Promise<void>;
+  /** What a worker said of a claim was not taken. */
+  readonly onRefused?: QueueServiceOptions['onRefused'];
   /** A worker fell silent. */
   readonly onLost: (task: string, worker: string) => void;
   /** This process must not go on. */

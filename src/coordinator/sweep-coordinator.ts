@@ -3,13 +3,14 @@ import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { limitsOf } from '../config/index.ts';
 import { type Clock, DeepDefenseError, type ErrorCode, isDeepDefenseError, systemClock, writeFileAtomic } from '../core/index.ts';
 import type { SweepStarted, TrialMeasured } from '../journal/index.ts';
 import { DEFAULT_TENANT, type QueueCounts, type TaskEnd } from '../queue/index.ts';
 import type { TlsFiles } from '../security/index.ts';
 import type { ObjectiveRecord, SweepRecord } from '../sweeps/index.ts';
 import { type Logger, observeCalls } from '../telemetry/index.ts';
-import { bindServer, closeServer, createSweepServer, type GrpcServer, type SweepCalls } from '../wire/index.ts';
+import { bindServer, closeServer, createSweepServer, type GrpcServer, type ServerOptions, type SweepCalls } from '../wire/index.ts';
 import { EventChannel } from './event-channel.ts';
 import { SWEEP_ADDRESS, SWEEP_RECORD, type SweepBackend, type SweepQueue, type SweepStanding, TRIALS_FOLDER } from './sweep-backend.ts';
 import { checkExtension, checkPriority } from './sweep-definition.ts';
@@ -29,6 +30,8 @@ export interface SweepOptions {
   readonly port: number;
   /** Certificates of the coordinator; undefined = plain text. */
   readonly tls?: TlsFiles | undefined;
+  /** Let in workers and operators that have a token in place of a certificate. */
+  readonly acceptTokens?: boolean | undefined;
   /** Of /metrics, /livez and /readyz; 0 = any free port. */
   readonly httpPort: number;
   readonly logger: Logger;
@@ -100,7 +103,7 @@ export class SweepCoordinator {
     this.#paused = opened.state.paused;
     this.#priority = opened.state.priority;
     this.#eta = new SweepEta(opened.state, this.#clock);
-    this.#observer = new SweepObserver(opened.started.sweepId, opened.state, opened.status.metrics);
+    this.#observer = new SweepObserver(opened.started.sweepId, opened.state, opened.status.metrics, options.logger);
   }
 
   async start(): Promise<SweepHandle> {
@@ -115,7 +118,7 @@ export class SweepCoordinator {
 
   async #open(): Promise<SweepHandle> {
     const { backend, state, started, status } = this.#opened;
-    const { host, port, tls, folder } = this.#options;
+    const { host, port, tls, acceptTokens, folder } = this.#options;
     const { sweep } = state.source;
     const generation = state.generation + 1;
     await backend.journal.append({ type: 'sweep-opened', generation });
@@ -130,6 +133,7 @@ export class SweepCoordinator {
       isOver: () => this.#over,
       priority: () => this.#priority,
       onEnd: (end) => this.#record(end),
+      onRefused: (error, task, peer) => this.#observer.refused(error, task, peer),
       onLost: (task, worker) => {
         this.#observer.workerLost();
         this.#channel.push({ kind: 'worker-lost', task, worker });
@@ -145,8 +149,16 @@ export class SweepCoordinator {
     // Only now: a worker of before that asks for its task must find it here.
     const control = (request: SweepCalls['control']['request']) => this.#control(request);
     backend.serveControl(control);
-    const server = createSweepServer({ ...this.#queue.service.handlers, control }, tls, observeCalls(status.metrics));
-    const bound = await bindServer(server, host, port, tls);
+    const admission: ServerOptions = {
+      tls,
+      acceptTokens,
+      place: { kind: 'sweep', id: started.sweepId },
+      limits: limitsOf(state.source.base),
+      report: this.#observer.report,
+      observer: observeCalls(status.metrics),
+    };
+    const server = createSweepServer({ ...this.#queue.service.handlers, control }, admission);
+    const bound = await bindServer(server, host, port, admission);
     this.#server = server;
     status.metrics.sweepGeneration.set(generation);
     this.#showStatus();

@@ -1,7 +1,10 @@
 /** @file The metrics of a sweep: counted as it goes on, or read off its state when somebody asks for them. */
 import type { TrialMeasured } from '../journal/index.ts';
 import type { QueueCounts } from '../queue/index.ts';
-import type { MetricsText, SweepMetrics } from '../telemetry/index.ts';
+import type { DeepDefenseError } from '../core/index.ts';
+import type { Identity, ReportSecurityEvent } from '../security/index.ts';
+import { createSecurityReport, type Logger, type MetricsText, type SweepMetrics } from '../telemetry/index.ts';
+import { nameOf } from '../wire/index.ts';
 import type { SweepState } from './sweep-state.ts';
 
 export interface SweepNow {
@@ -14,14 +17,17 @@ export interface SweepNow {
 const STATES = ['running', 'paused', 'stopped', 'completed', 'failed'] as const;
 
 export class SweepObserver {
+  /** What the sweep's server reports. */
+  readonly report: ReportSecurityEvent;
   readonly #state: SweepState;
   readonly #metrics: SweepMetrics;
   /** By objective and rung. */
   readonly #best = new Map<string, number>();
 
-  constructor(sweepId: string, state: SweepState, metrics: SweepMetrics) {
+  constructor(sweepId: string, state: SweepState, metrics: SweepMetrics, logger: Logger) {
     this.#state = state;
     this.#metrics = metrics;
+    this.report = createSecurityReport(metrics, logger);
     const { sampler, scheduler, mode } = state.source.sweep;
     this.#metrics.sweepInfo.set({ sweep: sweepId, sampler: sampler.name, scheduler: scheduler.name, mode }, 1);
     for (const measured of state.measurements.values()) this.#count(measured);
@@ -31,6 +37,12 @@ export class SweepObserver {
   measured(measured: TrialMeasured): void {
     this.#count(measured);
     this.#metrics.sweepMeasurementSeconds.observe({ rung: measured.rung }, measured.seconds, { trial: measured.trial.slice(0, 16) });
+  }
+
+  /** What a worker said of a claim was not taken: it came too late, or the claim is somebody else's. */
+  refused({ code, parts }: DeepDefenseError, task: string, peer: Identity | undefined): void {
+    this.#metrics.refusals.inc({ code });
+    if (code === 'IDENTITY_REFUSED') this.report('identity-refused', { peer: nameOf(peer), task, reason: parts.what });
   }
 
   workerLost(): void {

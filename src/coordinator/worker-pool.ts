@@ -122,11 +122,15 @@ export class WorkerPool<Snapshot> {
     }
   }
 
-  /** A worker opened a stream. Returns the id to report under. */
-  connect(link: WorkerLink<Snapshot>): number {
+  /**
+   * A worker opened a stream.
+   * @param owner whose worker it is, by certificate or token
+   * @returns the id to report under
+   */
+  connect(link: WorkerLink<Snapshot>, owner?: string): number {
     if (this.#awakeAtMs === undefined && this.#farewell === undefined) this.#watchAwake();
     const { id } = this.membership.connect(this.#clock.nowMs());
-    this.#seats.set(id, { link, tasks: new Map(), version: undefined });
+    this.#seats.set(id, { link, owner, tasks: new Map(), version: undefined });
     if (this.#farewell !== undefined) this.#drop(id, this.#farewell.reason, 'the run is over', this.#farewell.word);
     else this.#wakeUp.at(this.#clock.nowMs() + this.#options.leaseMs + 1);
     return id;
@@ -171,6 +175,11 @@ export class WorkerPool<Snapshot> {
     this.#turnFor(id);
   }
 
+  /** True for a member that has a task to answer, also one that was cancelled since. */
+  owesAnswer(id: number): boolean {
+    return (this.#seats.get(id)?.tasks.size ?? 0) > 0;
+  }
+
   /** The member's stream is closed. */
   disconnect(id: number, reason: string): void {
     // A stream that breaks says so more than once.
@@ -208,7 +217,7 @@ export class WorkerPool<Snapshot> {
     pace.fade();
     return new Promise((resolve, reject) => {
       const deadlineMs = this.#options.stepDeadlineMs * (job.deadlineFactor ?? 1);
-      this.#running = { job, pace, granted: false, answered: new Set(), failures: 0, deadlineMs, resolve, reject };
+      this.#running = { job, pace, granted: false, answered: new Set(), doubted: new Set(), failures: 0, deadlineMs, resolve, reject };
       this.#turn();
     });
   }
@@ -254,12 +263,15 @@ export class WorkerPool<Snapshot> {
     const { range, epoch } = task.job.locate(answer, task.parts, task.epoch);
     const verdict = task.job.leases.judge(range, id, epoch);
     const committed = task.job !== running?.job;
-    const counts = verdict === 'valid' && !committed;
+    const isValid = verdict === 'valid' && !committed;
+    const isDoubtful = isValid && this.#isDoubtful(id, running, answer);
+    const counts = isValid && !isDoubtful;
     const rivals = counts ? this.#count(running, id, task, range, answer) : [];
     const computeMs = answer.kind === 'initial' ? 0 : answer.message.computeMs;
     this.#goodput.answered(id, computeMs, counts, nowMs);
     // An answer under an epoch that isn't the task's own is no answer to it: the task stays open.
     if (committed || epoch === task.epoch) this.#closePart(seat, task, range);
+    if (isDoubtful) this.#setAside(id, running);
     // What the coordinator does with the answer is its time.
     if (seat.tasks.size === 0) this.#goodput.turn(id, 'coordinator', nowMs);
     // The rest of its own task may have been done by others, too.
@@ -270,11 +282,30 @@ export class WorkerPool<Snapshot> {
     else if (verdict === 'stale') this.#refuseAnswer(id, answer, 'its lease has been given to another worker');
   }
 
+  /**
+   * True for an answer with NaN or infinity of which nobody knows yet whether the training diverges or the worker errs or lies: another
+   * owner's worker is asked first. Where two say so, or nobody else is there, it counts.
+   */
+  #isDoubtful(id: number, { job, doubted }: RunningJob, answer: Answer): boolean {
+    if (job.isFinite?.(answer) !== false) return false;
+    const ownerOf = (member: Member) => this.#seats.get(member.id)?.owner ?? member.workerId;
+    const owner = ownerOf(this.membership.get(id));
+    doubted.add(owner);
+    return doubted.size === 1 && this.membership.ready().some((member) => ownerOf(member) !== owner);
+  }
+
+  /** Its units go to others, and the worker gets none for a while. */
+  #setAside(id: number, running: RunningJob): void {
+    this.#observer.answerDoubted?.(this.membership.get(id), running.job);
+    this.#grants.revoke(id, running, 'failed');
+  }
+
   /** Takes a valid answer. Returns who else computes the same. */
   #count({ job, pace, answered }: RunningJob, id: number, task: Task, range: ShardBlock, answer: Answer): number[] {
     if (answer.kind === 'block' && answer.message.metricSums.length !== this.membership.metricNames?.length) {
       throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', { what: 'a block result has the wrong number of metrics' });
     }
+    if (answer.kind === 'block') this.#checkAccuracy(range, answer.message.metricSums);
     const member = this.membership.get(id);
     job.accept(range, answer, member.workerId);
     const rivals = job.leases.settle(range, id);
@@ -286,6 +317,17 @@ export class WorkerPool<Snapshot> {
     if (task.open.size === 1) this.#quarantine.answered(member.workerId);
     this.#observer.answerAccepted?.(member, answer);
     return rivals;
+  }
+
+  /** A share of correct answers per shard: no sum of them is above their number. */
+  #checkAccuracy({ count }: ShardBlock, metricSums: readonly number[]): void {
+    const accuracy = metricSums[this.membership.metricNames?.indexOf('accuracy') ?? -1];
+    if (accuracy === undefined || !(accuracy < 0 || accuracy > count * (1 + 1e-9))) return;
+    throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', {
+      what: `a worker reports an accuracy that ${count} shards can't have`,
+      expected: `a sum of shares, 0 to ${count}`,
+      got: String(accuracy),
+    });
   }
 
   #closePart(seat: Seat<Snapshot>, task: Task, { first }: Readonly<ShardBlock>): void {

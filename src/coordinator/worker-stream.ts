@@ -1,15 +1,20 @@
 /** @file One worker's gRPC stream as the worker pool sees it: chunks are put together, messages become reports. */
+import type { ClusterLimits } from '../config/index.ts';
 import { BYTES_PER_VALUE, DeepDefenseError, type SumPrecision, type VectorMath } from '../core/index.ts';
+import type { Identity, ReportSecurityEvent } from '../security/index.ts';
 import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
 import {
   checkWorkerName,
   type CoordinatorMessage,
-  peerOf,
+  nameOf,
+  RateLimit,
   TensorReceiver,
+  tooMuch,
   type VectorPool,
   type WorkerMessage,
   type WorkerStream,
 } from '../wire/index.ts';
+import { checkWorkerMessage } from './worker-message.ts';
 import type { ParameterSnapshot } from './parameter-snapshot.ts';
 import type { WorkerGauges } from './worker-gauges.ts';
 import type { WorkerLink, WorkerReport } from './worker-link.ts';
@@ -17,6 +22,10 @@ import type { WorkerPool } from './worker-pool.ts';
 
 export interface WorkerStreamOptions {
   readonly stream: WorkerStream;
+  /** Who speaks; undefined over plain text. */
+  readonly peer: Identity | undefined;
+  readonly limits: Pick<ClusterLimits, 'messagesPerSecond' | 'vectorsPerWorker'>;
+  readonly report: ReportSecurityEvent;
   readonly pool: WorkerPool<ParameterSnapshot>;
   /** Elements of the vectors that travel. */
   readonly vectorLength: number;
@@ -33,28 +42,36 @@ export interface WorkerStreamOptions {
 
 /** Takes part in the pool until the stream ends. */
 export function serveWorkerStream(options: WorkerStreamOptions): void {
-  const { stream, pool, vectorLength, vectors, math, precision, metrics, gauges, logger } = options;
+  const { stream, peer, limits, report, pool, vectorLength, vectors, math, precision, metrics, gauges, logger } = options;
   const receiver = new TensorReceiver({
     elements: vectorLength,
+    maxTransfers: limits.vectorsPerWorker,
     allocate: () => vectors.take(),
     widen: (vector) => math.widen(vector),
     recycle: (vector) => vectors.give(vector),
   });
-  const peer = peerOf(stream);
-  const id = pool.connect(new StreamLink(stream, metrics));
+  const rate = new RateLimit(limits.messagesPerSecond);
+  const id = pool.connect(new StreamLink(stream, metrics), peer === undefined ? undefined : nameOf(peer));
   stream.on('data', (message: WorkerMessage) => {
     try {
+      if (!rate.take()) {
+        report('message-rate', { peer: nameOf(peer), address: stream.getPeer() });
+        throw tooMuch('messagesPerSecond', limits.messagesPerSecond);
+      }
+      checkWorkerMessage(message);
       if (message.body === 'hello') checkWorkerName(peer, message.hello.workerId);
-      const report = toReport(message, receiver, metrics);
-      pool.receive(id, report);
+      // Memory is for those who have something to answer.
+      if (message.body === 'chunk' && !pool.owesAnswer(id)) throw notAsked();
+      const said = toReport(message, receiver, metrics);
+      pool.receive(id, said);
       if (message.body === 'heartbeat') {
         const name = pool.membership.find(id)?.workerId;
         if (name !== undefined && name !== '') gauges.memory(name, message.heartbeat.residentBytes);
       }
       // Whoever counts the answer has adopted its vector by now; that of a refused answer is free again.
-      if (report.kind !== 'block') return;
+      if (said.kind !== 'block') return;
       metrics.gradientBytes.inc(vectorLength * BYTES_PER_VALUE[precision]);
-      vectors.reclaim(report.gradients);
+      vectors.reclaim(said.gradients);
     } catch (error) {
       pool.refuse(id, error);
     }
@@ -113,6 +130,14 @@ function toReport(message: WorkerMessage, receiver: TensorReceiver, metrics: Coo
     default:
       return message satisfies never;
   }
+}
+
+function notAsked(): DeepDefenseError {
+  return new DeepDefenseError('PROTOCOL_BAD_MESSAGE', {
+    what: 'a worker sent a vector that it was not asked for',
+    expected: 'vectors as answers to tasks',
+    got: 'one without a task',
+  });
 }
 
 /** Writes to the stream; a closed stream swallows what is said to it, its end is reported by its events. */

@@ -14,6 +14,8 @@ export interface MemoryQueueOptions {
   readonly retries: Retries;
   /** Not below any epoch of earlier processes, and below all of this one. */
   readonly firstEpoch: number;
+  /** Below all epochs of earlier processes, and not below `firstEpoch` where there were none; default 0. */
+  readonly earliestEpoch?: number | undefined;
   /** Claims at a time at most. */
   readonly mostClaims?: number | undefined;
   /** Makes an end durable; called once per task, before anybody is told. */
@@ -179,8 +181,9 @@ export class MemoryQueue implements TaskQueue, TaskSource {
   #held(id: string, epoch: number): Entry {
     const entry = this.#entries.get(id);
     if (entry !== undefined && entry.state !== 'waiting' && entry.epoch === epoch) return entry;
-    if (entry?.state === 'waiting' && entry.epoch === 0 && epoch <= this.#options.firstEpoch) return this.#adopt(entry, epoch);
-    this.#options.metrics?.sweepStaleClaims.inc();
+    const { earliestEpoch = 0, firstEpoch, metrics } = this.#options;
+    if (entry?.state === 'waiting' && entry.epoch === 0 && epoch > earliestEpoch && epoch <= firstEpoch) return this.#adopt(entry, epoch);
+    metrics?.sweepStaleClaims.inc();
     throw claimLost(
       id,
       this.#ended.has(id) ? 'the task has ended' : entry === undefined ? 'the task was withdrawn' : 'another worker has it',

@@ -1,6 +1,6 @@
 /** @file The queue of a sweep's coordinator, seen from a worker over gRPC. Lost connections are waited out: a coordinator may be started again. */
 import { DeepDefenseError, errorCodeOr, isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION } from '../core/index.ts';
-import type { TlsFiles } from '../security/index.ts';
+import type { Login } from '../security/index.ts';
 import {
   type ClaimReference,
   type ClaimVerdict,
@@ -15,8 +15,8 @@ import type { Claim, Task, TaskSource } from './task-queue.ts';
 export interface RemoteSourceOptions {
   /** host:port */
   readonly address: string;
-  /** Certificates of the worker; undefined = plain text. */
-  readonly tls?: TlsFiles | undefined;
+  /** Certificates or token of the worker, read again when a call fails so that renewed ones count; undefined = plain text. */
+  readonly loadLogin?: (() => Promise<Login | undefined>) | undefined;
   /** How long a coordinator may be away before the worker gives up, in milliseconds. Default 60 000. */
   readonly patienceMs?: number | undefined;
   /** Told once per loss of the connection. */
@@ -41,8 +41,8 @@ const RETRY_SPREAD_MS = 500;
  * @throws DeepDefenseError CONNECT_FAILED, PROTOCOL_VERSION, USAGE when something else answers
  */
 export async function openRemoteSource(options: RemoteSourceOptions): Promise<RemoteSweep> {
-  const client = createSweepClient(options.address, options.tls);
-  const source = new RemoteSource(client, options);
+  const login = await options.loadLogin?.();
+  const source = new RemoteSource(login, options);
   try {
     const { protocolVersion, packageVersion, sweepId, leaseMs } = await source.ask(
       'describe',
@@ -60,7 +60,7 @@ export async function openRemoteSource(options: RemoteSourceOptions): Promise<Re
     source.leaseMs = leaseMs;
     return Object.assign(source, { sweepId });
   } catch (error) {
-    client.close();
+    await source.close();
     throw error;
   }
 }
@@ -69,11 +69,13 @@ class RemoteSource implements TaskSource {
   leaseMs = 0;
   priority = 1;
   #closed = false;
-  readonly #client: SweepClient;
+  #login: Login | undefined;
+  #client: SweepClient;
   readonly #options: RemoteSourceOptions;
 
-  constructor(client: SweepClient, options: RemoteSourceOptions) {
-    this.#client = client;
+  constructor(login: Login | undefined, options: RemoteSourceOptions) {
+    this.#login = login;
+    this.#client = createSweepClient(options.address, login);
     this.#options = options;
   }
 
@@ -116,6 +118,16 @@ class RemoteSource implements TaskSource {
     };
   }
 
+  /** Connects anew where there are other certificates or another token by now. */
+  async #renew(): Promise<boolean> {
+    const login = await this.#options.loadLogin?.();
+    if (login?.notAfterMs === this.#login?.notAfterMs) return false;
+    this.#login = login;
+    this.#client.close();
+    this.#client = createSweepClient(this.#options.address, login);
+    return true;
+  }
+
   /** A call that is made again until it is answered; all calls may be made twice. */
   async ask<Call extends SweepCall>(
     name: Call,
@@ -129,7 +141,8 @@ class RemoteSource implements TaskSource {
       try {
         return await this.#client.call(name, request, timeoutMs);
       } catch (error) {
-        const lasting = this.#closed || !isDeepDefenseError(error) || error.code !== 'CONNECT_FAILED';
+        const renewed = !this.#closed && (await this.#renew());
+        const lasting = this.#closed || !isDeepDefenseError(error) || (error.code !== 'CONNECT_FAILED' && !renewed);
         if (lasting || signal?.aborted === true || performance.now() - startedMs > patienceMs) throw error;
         if (attempt === 0) onLost?.(error.parts.got ?? error.message);
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS + Math.random() * RETRY_SPREAD_MS));

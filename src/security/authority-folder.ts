@@ -1,13 +1,16 @@
 /**
- * @file The folder of an authority: `ca/` with its certificate and key, and one folder per certificate that it has issued, `ROLE-NAME/`.
+ * @file The folder of an authority: `ca/` with its certificate and key, one folder per certificate that it has issued, `ROLE-NAME/`, and
+ * one per token, `token-ROLE-NAME/`.
  * Keys are readable by their owner alone.
  */
+import { X509Certificate } from 'node:crypto';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeepDefenseError, ROLES, systemClock, writeFileAtomic } from '../core/index.ts';
 import type { KeyPair } from './certificates.ts';
-import { type Identity, isIdentityName } from './identity.ts';
+import { checkIssuable, type Identity, identityOf, type Scope } from './identity.ts';
 import { loadTlsFiles, TLS_FILE_NAMES } from './tls-files.ts';
+import { TOKEN_FILE_NAME } from './token-files.ts';
 
 const AUTHORITY_FOLDER = 'ca';
 const AUTHORITY_FILES = { certificate: 'ca.pem', key: 'ca-key.pem' } as const;
@@ -52,13 +55,7 @@ export async function initAuthority(folder: string, days: number): Promise<void>
  * @throws DeepDefenseError USAGE for a bad name or where there is no authority; STORAGE_FAILED
  */
 export async function issueInto(folder: string, identity: Identity, hosts: readonly string[], days: number): Promise<string> {
-  if (!isIdentityName(identity.name)) {
-    throw new DeepDefenseError('USAGE', {
-      what: 'bad name of a certificate',
-      expected: '1 to 63 lower-case letters, digits and hyphens, not beginning with a hyphen',
-      got: `"${identity.name}"`,
-    });
-  }
+  checkIssuable(identity);
   const authority = await readAuthority(folder);
   const { issueCertificate } = await import('./certificates.ts');
   const pair = await issueCertificate(authority, identity, hosts, days, systemClock.nowMs());
@@ -71,7 +68,31 @@ export async function issueInto(folder: string, identity: Identity, hosts: reado
   return path;
 }
 
-/** All that an authority has issued into its folder, by role and name. */
+/**
+ * Signs a token, in place of an earlier one of the same role and name.
+ * @returns its file; the authority's certificate lies beside it
+ * @throws DeepDefenseError USAGE for a bad name or id, for a coordinator, or where there is no authority; STORAGE_FAILED
+ */
+export async function issueTokenInto(folder: string, identity: Identity, days: number): Promise<string> {
+  checkIssuable(identity);
+  if (identity.role === 'coordinator')
+    throw new DeepDefenseError('USAGE', {
+      what: 'a coordinator needs a certificate: it listens',
+      expected: 'a token of the role worker or operator',
+      todo: 'use `deepdefense certs issue --role coordinator`',
+    });
+  const authority = await readAuthority(folder);
+  const { signToken } = await import('./tokens.ts');
+  const token = await signToken(authority.key, identity, days, systemClock.nowMs());
+  const path = join(folder, `token-${identity.role}-${identity.name}`);
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  await writeFileAtomic(join(path, TLS_FILE_NAMES.authority), authority.certificate);
+  const file = join(path, TOKEN_FILE_NAME);
+  await writeFileAtomic(file, `${token}\n`, { mode: 0o600 });
+  return file;
+}
+
+/** All certificates that an authority has issued into its folder, by role and name. */
 export async function listIssued(folder: string): Promise<readonly IssuedCertificate[]> {
   const names = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => name);
   const issued: IssuedCertificate[] = [];
@@ -80,7 +101,7 @@ export async function listIssued(folder: string): Promise<readonly IssuedCertifi
     if (role === undefined) continue;
     const path = join(folder, directory);
     const hosts = JSON.parse(await readFile(join(path, HOSTS_FILE), 'utf8').catch(() => '[]')) as string[];
-    const common = { role, name: directory.slice(role.length + 1), folder: path, hosts };
+    const common = { role, name: directory.slice(role.length + 1), scope: await scopeOf(path), folder: path, hosts };
     try {
       const { notAfterMs } = await loadTlsFiles(path);
       issued.push({ ...common, daysLeft: (notAfterMs - systemClock.nowMs()) / DAY_MS, problem: undefined });
@@ -90,6 +111,15 @@ export async function listIssued(folder: string): Promise<readonly IssuedCertifi
     }
   }
   return issued;
+}
+
+/** Also of a certificate that has ended. */
+async function scopeOf(folder: string): Promise<Scope | undefined> {
+  try {
+    return identityOf(new X509Certificate(await readFile(join(folder, TLS_FILE_NAMES.certificate))).subjectAltName)?.scope;
+  } catch {
+    return undefined;
+  }
 }
 
 async function readAuthority(folder: string): Promise<KeyPair> {

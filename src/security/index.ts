@@ -1,4 +1,7 @@
-export { initAuthority, type IssuedCertificate, issueInto, listIssued } from './authority-folder.ts';
+export { initAuthority, type IssuedCertificate, issueInto, issueTokenInto, listIssued } from './authority-folder.ts';
 export { checkExposure, isLoopback } from './exposure.ts';
-export { authorise, type Identity, identityOf, identityUri, isIdentityName } from './identity.ts';
+export { authorise, type Identity, identityOf, identityUri, isIdentityName, isScopeId, type Scope } from './identity.ts';
+export { type ReportSecurityEvent, SECURITY_EVENTS, type SecurityEvent } from './security-events.ts';
 export { loadTlsFiles, pemBlocks, TLS_FILE_NAMES, type TlsFiles } from './tls-files.ts';
+export { checkToken, loadTokenFile, type Login, TOKEN_FILE_NAME, type TokenFiles } from './token-files.ts';
+export type { TokenClaims } from './tokens.ts';

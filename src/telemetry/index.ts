@@ -35,6 +35,8 @@ export {
 } from './metrics.ts';
 export { type GrpcMetrics, observeCalls } from './grpc-metrics.ts';
 export { metricsDocs } from './metrics-docs.ts';
+export { LogThrottle } from './log-throttle.ts';
+export { createSecurityReport } from './security-report.ts';
 export {
   createProgress,
   type GfaProgress,

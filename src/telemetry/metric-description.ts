@@ -69,6 +69,8 @@ export const WAIT_SECONDS = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1
 
 export const ALL = METRICS_ROLES;
 export const COORDINATOR = ['coordinator'] as const;
+/** Those with a gRPC server. */
+export const LISTENERS = ['coordinator', 'sweep'] as const;
 export const WORKER = ['worker'] as const;
 export const BOTH = ['coordinator', 'worker'] as const;
 export const SWEEP = ['sweep'] as const;

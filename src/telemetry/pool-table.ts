@@ -1,5 +1,6 @@
 /** @file Metrics of a coordinator about its workers and what it exchanges with them. */
-import { BOTH, COORDINATOR, PHASE_SECONDS, type MetricDescription } from './metric-description.ts';
+import { SECURITY_EVENTS } from '../security/index.ts';
+import { BOTH, COORDINATOR, LISTENERS, PHASE_SECONDS, type MetricDescription } from './metric-description.ts';
 
 export const POOL_METRICS = {
   workers: {
@@ -119,9 +120,18 @@ export const POOL_METRICS = {
   refusals: {
     name: 'deepdefense_refusals_total',
     type: 'counter',
-    help: 'Messages and workers refused, by error code.',
+    help: 'Messages, workers and claims refused, by error code.',
     labels: ['code'],
-    roles: COORDINATOR,
+    roles: LISTENERS,
+  },
+  securityEvents: {
+    name: 'deepdefense_security_events_total',
+    type: 'counter',
+    help: `What no honest peer does, by kind: ${Object.entries(SECURITY_EVENTS)
+      .map(([kind, meaning]) => `${kind} (${meaning})`)
+      .join('; ')}.`,
+    labels: ['kind'],
+    roles: LISTENERS,
   },
   heartbeats: {
     name: 'deepdefense_heartbeats_total',

@@ -1,5 +1,7 @@
 export type { CallObserver } from './call-observer.ts';
-export { checkWorkerName, peerOf } from './credentials.ts';
+export { checkWorkerName } from './credentials.ts';
+export { type Caller, nameOf, type ServerOptions, tooMuch } from './gate.ts';
+export { RateLimit } from './rate-limit.ts';
 export { loadProto, PROTO_PATH } from './load-proto.ts';
 export {
   type AnswerRefused,
@@ -58,13 +60,13 @@ export {
   type CoordinatorHandlers,
   type CoordinatorStream,
   closeServer,
+  type DatasetCall,
   createCoordinatorClient,
   createCoordinatorServer,
   type GrpcServer,
   grpcStatus,
   isServiceError,
   MAX_MESSAGE_BYTES,
-  SERVER_OPTIONS,
   type ServiceError,
   type WorkerStream,
 } from './service.ts';

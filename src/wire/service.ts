@@ -4,8 +4,6 @@ import {
   Client,
   type ClientDuplexStream,
   type ClientReadableStream,
-  type handleBidiStreamingCall,
-  type handleServerStreamingCall,
   logVerbosity,
   Server,
   type ServerDuplexStream,
@@ -15,13 +13,15 @@ import {
   setLogVerbosity,
   status,
 } from '@grpc/grpc-js';
-import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
-import type { TlsFiles } from '../security/index.ts';
-import { type CallObserver, observed, watchConnections } from './call-observer.ts';
-import { authorisePeer, channelOptions, clientCredentials, peerOf, serverCredentials } from './credentials.ts';
+import { DeepDefenseError } from '../core/index.ts';
+import type { Login } from '../security/index.ts';
+import { observed, watchConnections } from './call-observer.ts';
+import { channelOptions, clientCredentials, serverCredentials } from './credentials.ts';
+import { limitedDecoder } from './decode.ts';
+import { type Caller, Gate, type Rights, type ServerOptions, statusFor, unknownCaller } from './gate.ts';
+import { setUpHttp2 } from './http2-server.ts';
 import { loadProto } from './load-proto.ts';
 import type { CoordinatorMessage, DatasetChunk, DatasetRequest, WorkerMessage } from './messages.ts';
-import { widenReceiveWindow } from './receive-window.ts';
 
 export type { ServiceError };
 export type GrpcServer = Server;
@@ -32,7 +32,7 @@ if (process.env.GRPC_VERBOSITY === undefined && process.env.GRPC_NODE_VERBOSITY 
 /** gRPC status codes by name. */
 export const grpcStatus = status;
 
-/** Largest message that either side takes, in bytes; tensors travel in chunks of 1 MiB. */
+/** Largest message that a client takes, in bytes; tensors travel in chunks of 1 MiB. Servers have limits of their own. */
 export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 /** HTTP/2 receive window in bytes: with the protocol's 64 KiB a stream carries 64 KiB per round trip, whatever the network. */
@@ -56,22 +56,32 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.max_reconnect_backoff_ms': 2_000,
 };
 
-/** Options of the coordinator's server. */
-export const SERVER_OPTIONS: ChannelOptions = {
-  ...KEEPALIVE,
-  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-  'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-};
+/** A server that keeps the limits of its gate. @param mostBytes of the largest message of all its methods */
+export function createServer({ limits, report }: Gate, mostBytes: number): GrpcServer {
+  const server = new Server({
+    ...KEEPALIVE,
+    'grpc.max_receive_message_length': mostBytes,
+    'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_concurrent_streams': limits.callsPerPeer,
+    // Statistics that nobody asks for, kept for each connection and call.
+    'grpc.enable_channelz': 0,
+  });
+  setUpHttp2(server, { windowBytes: WINDOW_BYTES, limits, report });
+  return server;
+}
 
 /** The coordinator's end of a worker's stream. */
 export type WorkerStream = ServerDuplexStream<WorkerMessage, CoordinatorMessage>;
 /** The worker's end of its stream. */
 export type CoordinatorStream = ClientDuplexStream<WorkerMessage, CoordinatorMessage>;
 
-/** What the coordinator implements. */
+/** A call for the dataset. */
+export type DatasetCall = ServerWritableStream<DatasetRequest, DatasetChunk>;
+
+/** What the coordinator implements; the caller may be left out where nothing depends on it. */
 export interface CoordinatorHandlers {
-  work: handleBidiStreamingCall<WorkerMessage, CoordinatorMessage>;
-  fetchDataset: handleServerStreamingCall<DatasetRequest, DatasetChunk>;
+  work(stream: WorkerStream, caller: Caller): void;
+  fetchDataset(call: DatasetCall, caller: Caller): void;
 }
 
 /** What a worker calls. */
@@ -88,10 +98,10 @@ export interface CoordinatorClient {
   close(): void;
 }
 
-/** A client of the coordinator at `address` (host:port). Without certificates in plain text: for one machine or a network that is trusted. */
-export function createCoordinatorClient(address: string, tls?: TlsFiles): CoordinatorClient {
+/** A client of the coordinator at `address` (host:port). Without a login in plain text: for one machine or a network that is trusted. */
+export function createCoordinatorClient(address: string, login?: Login): CoordinatorClient {
   const { Work, FetchDataset } = loadProto();
-  const client = new Client(address, clientCredentials(tls), { ...CHANNEL_OPTIONS, ...channelOptions(tls) });
+  const client = new Client(address, clientCredentials(login), { ...CHANNEL_OPTIONS, ...channelOptions(login) });
   return {
     address,
     work: () => client.makeBidiStreamRequest<WorkerMessage, CoordinatorMessage>(Work.path, Work.requestSerialize, Work.responseDeserialize),
@@ -125,43 +135,54 @@ export function createCoordinatorClient(address: string, tls?: TlsFiles): Coordi
 }
 
 /**
- * A server with the handlers; listen with {@link bindServer}, and the same certificates.
- * @param tls with them only workers are served
+ * A server with the handlers; listen with {@link bindServer}, and the same options.
+ * @param options with certificates only workers are served
  */
-export function createCoordinatorServer(handlers: CoordinatorHandlers, tls?: TlsFiles, observer?: CallObserver): GrpcServer {
+export function createCoordinatorServer(handlers: CoordinatorHandlers, options: ServerOptions = {}): GrpcServer {
   const { Work, FetchDataset } = loadProto();
-  const server = new Server(SERVER_OPTIONS);
-  widenReceiveWindow(server, WINDOW_BYTES);
-  watchConnections(server, observer);
+  const gate = new Gate(options);
+  const { limits, report } = gate;
+  const server = createServer(gate, Math.max(limits.messageBytes, limits.requestBytes));
+  watchConnections(server, options.observer);
+  const decoder = (method: typeof Work, name: string, mostBytes: number) =>
+    limitedDecoder(method.requestDeserialize, { mostBytes, method: name, report });
   const definition = {
-    // A message that was serialised before (parameters, once for all workers) passes as it is.
-    work: { ...Work, responseSerialize: (message: object) => (Buffer.isBuffer(message) ? message : Work.responseSerialize(message)) },
-    fetchDataset: FetchDataset,
+    work: {
+      ...Work,
+      requestDeserialize: decoder(Work, 'Work', limits.messageBytes),
+      // A message that was serialised before (parameters, once for all workers) passes as it is.
+      responseSerialize: (message: object) => (Buffer.isBuffer(message) ? message : Work.responseSerialize(message)),
+    },
+    fetchDataset: { ...FetchDataset, requestDeserialize: decoder(FetchDataset, 'FetchDataset', limits.requestBytes) },
   } as unknown as ServiceDefinition;
   const implementation = {
-    work: guarded<WorkerStream>(handlers.work, tls, 'work for a run'),
-    fetchDataset: guarded<ServerWritableStream<DatasetRequest, DatasetChunk>>(handlers.fetchDataset, tls, 'fetch the dataset'),
+    work: guarded<WorkerStream>(handlers.work, gate, { roles: ['worker'], what: 'work for a run' }),
+    fetchDataset: guarded<DatasetCall>(handlers.fetchDataset, gate, { roles: ['worker'], what: 'fetch the dataset' }),
   };
-  server.addService(...observed(definition, implementation, observer));
+  server.addService(...observed(definition, implementation, options.observer));
   return server;
 }
 
-/** The handler, for those who may call it. */
-function guarded<Call extends ServerDuplexStream<WorkerMessage, CoordinatorMessage> | ServerWritableStream<DatasetRequest, DatasetChunk>>(
-  handler: (call: Call) => void,
-  tls: TlsFiles | undefined,
-  what: string,
+/** Node's timers can't wait longer. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** The handler, for those who may call it, and as long as their tokens last. */
+function guarded<Call extends WorkerStream | DatasetCall>(
+  handler: (call: Call, caller: Caller) => void,
+  gate: Gate,
+  rights: Rights,
 ): (call: Call) => void {
-  return (call) => {
-    try {
-      authorisePeer(tls, peerOf(call), ['worker'], what);
-    } catch (error) {
-      if (!isDeepDefenseError(error)) throw error;
-      call.emit('error', { code: grpcStatus.PERMISSION_DENIED, details: error.message });
-      return;
+  const enter = async (call: Call): Promise<void> => {
+    const caller = await gate.enter(call, rights);
+    if (call.cancelled) return;
+    const leftMs = caller.notAfterMs - Date.now();
+    if (leftMs < LONGEST_TIMER_MS) {
+      const timer = setTimeout(() => call.emit('error', statusFor(unknownCaller())), leftMs).unref();
+      call.once('cancelled', () => clearTimeout(timer));
     }
-    handler(call);
+    handler(call, caller);
   };
+  return (call) => void enter(call).catch((error: unknown) => call.emit('error', statusFor(error)));
 }
 
 /**
@@ -169,10 +190,10 @@ function guarded<Call extends ServerDuplexStream<WorkerMessage, CoordinatorMessa
  * @returns the port.
  * @throws DeepDefenseError PORT_IN_USE when another process has it; CONNECT_FAILED when the address can't be listened on.
  */
-export function bindServer(server: GrpcServer, host: string, port: number, tls?: TlsFiles): Promise<number> {
+export function bindServer(server: GrpcServer, host: string, port: number, options: ServerOptions = {}): Promise<number> {
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, serverCredentials(tls), (cause, bound) => {
+    server.bindAsync(address, serverCredentials(options), (cause, bound) => {
       if (cause === null) return resolve(bound);
       const inUse = cause.message.includes('EADDRINUSE');
       reject(

@@ -1,11 +1,13 @@
 /** @file The gRPC service of a sweep as both sides use it: messages, a client with promises, a server. */
-import { Client, type handleUnaryCall, Server, type ServiceDefinition, type status } from '@grpc/grpc-js';
-import { DeepDefenseError, isDeepDefenseError, type Role } from '../core/index.ts';
-import type { Identity, TlsFiles } from '../security/index.ts';
-import { type CallObserver, observed, watchConnections } from './call-observer.ts';
-import { authorisePeer, channelOptions, clientCredentials, peerOf } from './credentials.ts';
+import { Client, type handleUnaryCall, type ServiceDefinition } from '@grpc/grpc-js';
+import { DeepDefenseError } from '../core/index.ts';
+import type { Identity, Login } from '../security/index.ts';
+import { observed, watchConnections } from './call-observer.ts';
+import { channelOptions, clientCredentials } from './credentials.ts';
+import { limitedDecoder } from './decode.ts';
+import { Gate, type Rights, type ServerOptions, statusFor } from './gate.ts';
 import { loadSweepProto, SWEEP_METHODS } from './load-proto.ts';
-import { CHANNEL_OPTIONS, type GrpcServer, grpcStatus, isServiceError, SERVER_OPTIONS } from './service.ts';
+import { CHANNEL_OPTIONS, createServer, type GrpcServer, grpcStatus, isServiceError } from './service.ts';
 
 /** Messages of proto/deepdefense/v1/sweep.proto; what each field means is said there. */
 export interface SweepCalls {
@@ -62,10 +64,10 @@ const METHODS = Object.fromEntries(SWEEP_METHODS.map((method) => [method.toLower
   (typeof SWEEP_METHODS)[number]
 >;
 
-/** A client of the sweep's coordinator at `address` (host:port). Without certificates in plain text: for one machine or a network that is trusted. */
-export function createSweepClient(address: string, tls?: TlsFiles): SweepClient {
+/** A client of the sweep's coordinator at `address` (host:port). Without a login in plain text: for one machine or a network that is trusted. */
+export function createSweepClient(address: string, login?: Login): SweepClient {
   const proto = loadSweepProto();
-  const client = new Client(address, clientCredentials(tls), { ...CHANNEL_OPTIONS, ...channelOptions(tls) });
+  const client = new Client(address, clientCredentials(login), { ...CHANNEL_OPTIONS, ...channelOptions(login) });
   return {
     address,
     call: (name, request, timeoutMs) =>
@@ -87,9 +89,8 @@ export function createSweepClient(address: string, tls?: TlsFiles): SweepClient 
   };
 }
 
-/** What a call is for, in messages, and who may make it. */
-const WORK = { roles: ['worker'], what: 'work for a sweep' } as const;
-const RIGHTS: Readonly<Record<SweepCall, { readonly roles: readonly Role[]; readonly what: string }>> = {
+const WORK: Rights = { roles: ['worker'], what: 'work for a sweep' };
+const RIGHTS: Readonly<Record<SweepCall, Rights>> = {
   describe: { roles: ['worker', 'operator'], what: 'look at a sweep' },
   claim: WORK,
   extend: WORK,
@@ -99,47 +100,49 @@ const RIGHTS: Readonly<Record<SweepCall, { readonly roles: readonly Role[]; read
   control: { roles: ['operator'], what: 'control a sweep' },
 };
 
-/** A server with the handlers; listen with `bindServer`, and the same certificates. A handler's error ends the call with it. */
-export function createSweepServer(handlers: SweepHandlers, tls?: TlsFiles, observer?: CallObserver): GrpcServer {
+/** A server with the handlers; listen with `bindServer`, and the same options. A handler's error ends the call with it. */
+export function createSweepServer(handlers: SweepHandlers, options: ServerOptions = {}): GrpcServer {
   const proto = loadSweepProto();
-  const server = new Server(SERVER_OPTIONS);
-  watchConnections(server, observer);
+  const gate = new Gate(options);
+  const { limits, report } = gate;
+  const server = createServer(gate, Math.max(limits.resultBytes, limits.requestBytes));
+  watchConnections(server, options.observer);
   const names = Object.keys(METHODS) as SweepCall[];
-  const definition = Object.fromEntries(names.map((name) => [name, proto[METHODS[name]]])) as unknown as ServiceDefinition;
+  const definition = Object.fromEntries(
+    names.map((name) => {
+      const method = proto[METHODS[name]];
+      const mostBytes = name === 'commit' ? limits.resultBytes : limits.requestBytes;
+      return [
+        name,
+        { ...method, requestDeserialize: limitedDecoder(method.requestDeserialize, { mostBytes, method: METHODS[name], report }) },
+      ];
+    }),
+  ) as unknown as ServiceDefinition;
   const implementation = Object.fromEntries(
-    names.map((name) => [name, unary(handlers[name] as SweepHandlers['describe'], RIGHTS[name], tls)]),
+    names.map((name) => [name, unary(handlers[name] as SweepHandlers['describe'], RIGHTS[name], gate)]),
   );
-  server.addService(...observed(definition, implementation, observer));
+  server.addService(...observed(definition, implementation, options.observer));
   return server;
 }
 
 function unary(
   handler: SweepHandlers['describe'],
-  { roles, what }: (typeof RIGHTS)[SweepCall],
-  tls: TlsFiles | undefined,
+  rights: Rights,
+  gate: Gate,
 ): handleUnaryCall<SweepCalls['describe']['request'], SweepCalls['describe']['reply']> {
   return (call, callback) => {
     const cancelled = new AbortController();
     call.on('cancelled', () => cancelled.abort());
-    const peer = peerOf(call);
     const answer = async () => {
-      authorisePeer(tls, peer, roles, what);
-      return handler(call.request, cancelled.signal, peer);
+      gate.countMessage(call);
+      const { identity } = await gate.enter(call, rights);
+      return handler(call.request, cancelled.signal, identity);
     };
     answer().then(
       (reply) => callback(null, reply),
-      (error: unknown) => {
-        const details = error instanceof Error ? error.message : String(error);
-        callback({ code: statusOf(error), details });
-      },
+      (error: unknown) => callback(statusFor(error)),
     );
   };
-}
-
-function statusOf(error: unknown): status {
-  if (!isDeepDefenseError(error)) return grpcStatus.INTERNAL;
-  if (error.code === 'IDENTITY_REFUSED') return grpcStatus.PERMISSION_DENIED;
-  return error.code === 'USAGE' ? grpcStatus.FAILED_PRECONDITION : grpcStatus.INTERNAL;
 }
 
 function callFailed(address: string, name: SweepCall, cause: Error): DeepDefenseError {
@@ -151,11 +154,18 @@ function callFailed(address: string, name: SweepCall, cause: Error): DeepDefense
       todo: 'give the address of a run to --coordinator, and that of a sweep to --sweep',
       fields: { address },
     });
-  if (isServiceError(cause) && cause.code === grpcStatus.PERMISSION_DENIED)
+  if (isServiceError(cause) && (cause.code === grpcStatus.PERMISSION_DENIED || cause.code === grpcStatus.UNAUTHENTICATED))
     return new DeepDefenseError('IDENTITY_REFUSED', {
       what: `the sweep's coordinator at "${address}" refused (${name})`,
       got: cause.details,
-      todo: 'use a certificate of the role that is needed',
+      todo: 'use a certificate or token of the role that is needed, for this sweep, that is valid now',
+      fields: { address },
+    });
+  if (isServiceError(cause) && cause.code === grpcStatus.RESOURCE_EXHAUSTED)
+    return new DeepDefenseError('LIMIT_EXCEEDED', {
+      what: `the sweep's coordinator at "${address}" refused (${name})`,
+      got: cause.details,
+      todo: 'ask for less, or raise cluster.limits of the sweep',
       fields: { address },
     });
   if (isServiceError(cause) && cause.code === grpcStatus.FAILED_PRECONDITION)

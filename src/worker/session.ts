@@ -271,13 +271,17 @@ function parseConfig(json: string): Config {
   });
 }
 
-/** What the end of a stream with an error means: a certificate that is refused stays refused. */
+/** What the end of a stream with an error means: a certificate or token that doesn't allow this stays refused, one that ended may be renewed. */
 function endOf(error: Error): SessionEnd {
   const reason = isServiceError(error) ? error.details : error.message;
   if (!isServiceError(error) || error.code !== grpcStatus.PERMISSION_DENIED) return { kind: 'lost', reason };
-  const what = 'the coordinator refused the certificate of this worker';
+  const what = 'the coordinator refused the certificate or token of this worker';
   return {
     kind: 'failed',
-    error: new DeepDefenseError('IDENTITY_REFUSED', { what, got: reason, todo: 'give --certs the certificate of a worker' }),
+    error: new DeepDefenseError('IDENTITY_REFUSED', {
+      what,
+      got: reason,
+      todo: 'give --certs or --token-file those of a worker, for this run',
+    }),
   };
 }

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type Config, parseEvaluationPlan } from '../config/index.ts';
 import { DeepDefenseError, type EngineWish, isDeepDefenseError } from '../core/index.ts';
-import type { TlsFiles } from '../security/index.ts';
+import type { Login } from '../security/index.ts';
 import { type Logger, startHttpServer, withContext, type WorkerMetrics } from '../telemetry/index.ts';
 import { type CoordinatorClient, createCoordinatorClient, type Welcome } from '../wire/index.ts';
 import { Backoff, sleep } from './backoff.ts';
@@ -34,8 +34,8 @@ export interface WorkerPlacement {
 export interface RunWorkerOptions {
   /** host:port */
   readonly coordinatorAddress: string;
-  /** Certificates of the worker, read for each connection so that renewed ones count; undefined = plain text. */
-  readonly loadTls?: (() => Promise<TlsFiles | undefined>) | undefined;
+  /** Certificates or token of the worker, read for each connection so that renewed ones count; undefined = plain text. */
+  readonly loadLogin?: (() => Promise<Login | undefined>) | undefined;
   readonly dataOptions?: WorkerDataOptions;
   /** Where this worker computes. */
   readonly placement?: WorkerPlacement;
@@ -112,7 +112,7 @@ class Supervisor {
   }
 
   async run(): Promise<WorkerExitReason> {
-    const { coordinatorAddress, loadTls, logger, metrics } = this.#options;
+    const { coordinatorAddress, loadLogin, logger, metrics } = this.#options;
     let aloneSinceMs = performance.now();
     let lastReason = 'no answer';
     let failedTransfers = 0;
@@ -120,9 +120,9 @@ class Supervisor {
       const leftMs = aloneSinceMs + this.#patienceMs - performance.now();
       if (leftMs <= 0) throw notReached(coordinatorAddress, this.#patienceMs, lastReason);
       this.#state = 'connecting';
-      const tls = await loadTls?.();
-      if (tls !== undefined) this.#workerId = `${tls.identity.name}-${this.#suffix}`;
-      const client = createCoordinatorClient(coordinatorAddress, tls);
+      const login = await loadLogin?.();
+      if (login !== undefined) this.#workerId = `${login.identity.name}-${this.#suffix}`;
+      const client = createCoordinatorClient(coordinatorAddress, login);
       this.#client = client;
       try {
         const end = await this.#attempt(client, leftMs, () => {

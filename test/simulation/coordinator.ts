@@ -178,6 +178,7 @@ export class CoordinatorLife {
       gauges: new WorkerGauges(metrics),
       samplesOf: () => 1,
       logger,
+      report: noop,
       ledger,
       emit: noop,
       readyWorkers: () => pool.membership.ready().length,

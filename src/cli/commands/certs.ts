@@ -3,8 +3,9 @@ import { Option } from 'commander';
 import { type Role, ROLES } from '../../core/index.ts';
 import { collect, type CommandDefinition } from '../command-definition.ts';
 import { integerIn } from '../option-parsers.ts';
+import { addScopeOptions, type ScopeOptions, scopeOf } from '../scope-options.ts';
 
-interface IssueOptions {
+interface IssueOptions extends ScopeOptions {
   readonly role: Role;
   readonly name: string;
   readonly host: readonly string[];
@@ -40,17 +41,19 @@ Example:
         `authority in ${folder}, valid for ${options.days} days; issue certificates with: deepdefense certs issue ${folder}`,
       );
     });
-  certs
-    .command('issue')
-    .description('issue the certificate of one coordinator, worker, operator or NATS server')
-    .argument('<folder>', 'folder of the authority')
-    .addOption(new Option('--role <role>', 'what its owner may do').choices(ROLES).makeOptionMandatory())
-    .requiredOption('--name <name>', 'name of its owner; ids of a worker begin with it')
+  addScopeOptions(
+    certs
+      .command('issue')
+      .description('issue the certificate of one coordinator, worker, operator or NATS server')
+      .argument('<folder>', 'folder of the authority')
+      .addOption(new Option('--role <role>', 'what its owner may do').choices(ROLES).makeOptionMandatory())
+      .requiredOption('--name <name>', 'name of its owner; ids of a worker begin with it'),
+  )
     .option('--host <host>', 'DNS name or address, for programs that check it; repeatable', collect, [])
     .addOption(days(90, 'validity'))
-    .action(async (folder: string, { role, name, host, days: valid }: IssueOptions) => {
+    .action(async (folder: string, { role, name, host, days: valid, ...options }: IssueOptions) => {
       const { issueInto } = await import('../../security/index.ts');
-      const path = await issueInto(folder, { role, name }, host, valid);
+      const path = await issueInto(folder, { role, name, scope: scopeOf(options) }, host, valid);
       context().result(
         { folder: path, role, name, days: valid },
         `${path}: ${role} "${name}", valid for ${valid} days; copy it to its owner and use it with --certs`,
@@ -58,16 +61,14 @@ Example:
     });
   certs
     .command('rotate')
-    .description(
-      'issue certificates anew that end soon; workers take the new ones with their next connection, coordinators when they start',
-    )
+    .description('issue certificates anew that end soon; workers and coordinators take the new ones for their next connections')
     .argument('<folder>', 'folder of the authority')
     .option('--within <days>', 'those that end within so many days', integerIn(0, MOST_DAYS), 30)
     .addOption(days(90, 'validity of the new ones'))
     .action(async (folder: string, { within, days: valid }: { readonly within: number; readonly days: number }) => {
       const { issueInto, listIssued } = await import('../../security/index.ts');
       const due = (await listIssued(folder)).filter(({ daysLeft }) => daysLeft === undefined || daysLeft <= within);
-      for (const { role, name, hosts } of due) await issueInto(folder, { role, name }, hosts, valid);
+      for (const { hosts, ...identity } of due) await issueInto(folder, identity, hosts, valid);
       context().result(
         { rotated: due.map(({ folder: path }) => path) },
         due.length === 0 ? `no certificate ends within ${within} days` : `issued anew: ${due.map(({ folder: path }) => path).join(', ')}`,

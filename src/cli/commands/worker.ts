@@ -72,7 +72,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         const surroundings = context();
         const logger = await surroundings.logger('worker');
         // Also for the processes of --devices.
-        const tls = await surroundings.tls();
+        await surroundings.login();
         const stop = new AbortController();
         const onSignal = (signal: NodeJS.Signals): void => {
           if (stop.signal.aborted) process.exit(EXIT_CODES.INTERRUPTED);
@@ -125,7 +125,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
             const placement = { engine, device };
             const tasks = await runSweepWorker({
               sweeps: sweep,
-              tls,
+              loadLogin: () => surroundings.login(),
               security: surroundings.global,
               ...flags,
               dataPath: data,
@@ -141,7 +141,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
           }
           const exitReason = await runWorker({
             coordinatorAddress: coordinator as string,
-            loadTls: () => surroundings.tls(),
+            loadLogin: () => surroundings.login(),
             dataOptions: data === undefined ? {} : { path: data },
             placement: { engine, device },
             logger,

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { type ControlRequest, outcomeOf, SWEEP_ADDRESS, SWEEP_JOURNAL, sweepRecordOf, SweepState } from '../../coordinator/index.ts';
 import { DeepDefenseError, isDeepDefenseError } from '../../core/index.ts';
 import { type JournalRecord, readJournal, type SweepEvent, type SweepStarted } from '../../journal/index.ts';
-import type { TlsFiles } from '../../security/index.ts';
+import type { Login } from '../../security/index.ts';
 import type { SweepRecord } from '../../sweeps/index.ts';
 import { createSweepClient } from '../../wire/index.ts';
 
@@ -50,12 +50,12 @@ export async function readSweep(folder: string): Promise<{
 export async function askCoordinator(
   folder: string,
   request: ControlRequest,
-  tls: TlsFiles | undefined,
+  login: Login | undefined,
 ): Promise<Readonly<Record<string, unknown>> | undefined> {
   const text = await readFile(join(folder, SWEEP_ADDRESS), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   const { address } = JSON.parse(text) as { readonly address: string };
-  const client = createSweepClient(address, tls);
+  const client = createSweepClient(address, login);
   try {
     const { code, message, status } = await client.call('control', request, CALL_MS);
     if (code !== '') throw new DeepDefenseError(code as 'USAGE', { what: message });

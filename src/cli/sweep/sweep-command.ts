@@ -74,7 +74,7 @@ export async function runSweepResume(sweep: string, options: SweepResumeOptions,
   const folder = found;
   const surroundings = tools.context();
   const status =
-    options.standby === true ? undefined : await askCoordinator(folder, { action: 'resume', candidates: 0 }, await surroundings.tls());
+    options.standby === true ? undefined : await askCoordinator(folder, { action: 'resume', candidates: 0 }, await surroundings.login());
   if (status !== undefined) {
     if (options.failed !== undefined)
       throw new DeepDefenseError('USAGE', {
@@ -239,7 +239,7 @@ async function ask(
   flags: NatsFlags,
   context: CommandContext,
 ): Promise<Readonly<Record<string, unknown>> | undefined> {
-  if (folder !== undefined) return askCoordinator(folder, request, await context.tls());
+  if (folder !== undefined) return askCoordinator(folder, request, await context.login());
   return askByNats(sweep, request, natsOptionsOf(flags, context.global) as NatsOptions);
 }
 

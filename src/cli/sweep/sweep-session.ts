@@ -51,7 +51,7 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
     () => ({ sweep: sweepId }),
   );
   const note = (text: string) => context.notice(text);
-  const tls = await context.listenerTls(host);
+  const admission = await context.admission(host);
   const nats = natsOptionsOf(options, context.global, (reason) => note(`NATS: ${reason}; trying again`));
   const waiting = new AbortController();
   const standby = {
@@ -76,7 +76,7 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
   let shown: Promise<void> | undefined;
   try {
     handle = await startSweep({
-      ...{ source, folder, sweepId, dataset, retryFailed, host, port, tls, httpPort, logger, nats },
+      ...{ source, folder, sweepId, dataset, retryFailed, host, port, ...admission, httpPort, logger, nats },
       standby: options.standby === true ? standby : undefined,
     });
     shown = showSweep(handle.progress, { objectives: handle.objectives, secondsLeft: handle.secondsLeft, note });

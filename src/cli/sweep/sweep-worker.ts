@@ -11,7 +11,7 @@ import {
   SweepRegistry,
   type TaskSource,
 } from '../../queue/index.ts';
-import type { TlsFiles } from '../../security/index.ts';
+import type { Login } from '../../security/index.ts';
 import {
   createSweepWorkerMetrics,
   type Logger,
@@ -39,8 +39,8 @@ export interface SweepWorkerOptions extends NatsFlags {
   readonly trialsFolder: string | undefined;
   readonly placement: WorkerPlacement;
   readonly security: SecurityFlags;
-  /** Certificates of the worker; undefined = plain text. */
-  readonly tls: TlsFiles | undefined;
+  /** Certificates or token of the worker, read again for new connections; undefined = plain text. */
+  readonly loadLogin: () => Promise<Login | undefined>;
   readonly logger: Logger;
   /** Of /metrics, /livez and /readyz. */
   readonly httpHost: string;
@@ -89,7 +89,8 @@ export async function runSweepWorker(options: SweepWorkerOptions): Promise<numbe
   try {
     options.logger.info({ url: http.url }, 'metrics are served');
     source = await openSources(watched);
-    const worker = `${options.tls?.identity.name ?? hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
+    const login = await options.loadLogin();
+    const worker = `${login?.identity.name ?? hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
     const [only] = sweeps;
     const sweep = sweeps.length === 1 && only !== undefined && !isPattern(only.sweep) ? only.sweep : undefined;
     const logger = withContext(options.logger, () => ({ sweep, worker }));
@@ -155,11 +156,11 @@ async function openPool(options: WatchedOptions): Promise<TaskSource> {
 }
 
 async function openSource({ sweep, weight }: SweepShare, options: WatchedOptions): Promise<SharedSource> {
-  const { logger, tls, nats, onReadiness } = options;
+  const { logger, loadLogin, nats, onReadiness } = options;
   if (nats === undefined) {
     const source = await openRemoteSource({
       address: sweep,
-      tls,
+      loadLogin,
       onLost: (reason) => logger.info({ address: sweep, reason }, "no connection to the sweep's coordinator; trying again"),
     });
     onReadiness(CONNECTED);

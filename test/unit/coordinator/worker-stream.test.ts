@@ -31,11 +31,15 @@ async function serve(vectors: VectorPool, receive: (report: WorkerReport) => voi
     connect: () => 1,
     receive: (_: number, report: WorkerReport) => receive(report),
     disconnect: () => {},
+    owesAnswer: () => true,
   };
   server = createCoordinatorServer({
     work: (stream) =>
       serveWorkerStream({
         stream,
+        peer: undefined,
+        limits: { messagesPerSecond: 10_000, vectorsPerWorker: 4 },
+        report: () => {},
         pool: { ...pool, refuse: (_: number, error: unknown) => refused.push(error) } as unknown as WorkerPool<never>,
         vectorLength: ELEMENTS,
         vectors,

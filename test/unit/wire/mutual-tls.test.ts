@@ -32,9 +32,9 @@ afterEach(async () => {
 
 /** @returns the status that a worker's stream ends with; `connected` when the coordinator has let it in */
 async function enter(tls: TlsFiles | undefined, own: TlsFiles = server): Promise<string> {
-  const grpc = createCoordinatorServer({ work: (stream) => stream.end(), fetchDataset: (call) => call.end() }, own);
+  const grpc = createCoordinatorServer({ work: (stream) => stream.end(), fetchDataset: (call) => call.end() }, { tls: own });
   opened.push({ close: () => closeServer(grpc, 50) });
-  const client = createCoordinatorClient(`127.0.0.1:${await bindServer(grpc, '127.0.0.1', 0, own)}`, tls);
+  const client = createCoordinatorClient(`127.0.0.1:${await bindServer(grpc, '127.0.0.1', 0, { tls: own })}`, tls);
   opened.push(client);
   try {
     await client.waitUntilConnected(1500);
@@ -93,9 +93,12 @@ describe('a sweep over mutual TLS', () => {
     opened.push(queue);
     await queue.publish({ id: 'task-1', payload: '{}' });
     const service = createQueueService(queue, { sweepId: 's', leaseMs: 5000, isOver: () => false });
-    const grpc = createSweepServer({ ...service.handlers, control: async () => ({ code: '', message: '', status: '{}' }) }, server);
+    const grpc = createSweepServer(
+      { ...service.handlers, control: async () => ({ code: '', message: '', status: '{}' }) },
+      { tls: server },
+    );
     opened.push({ close: () => closeServer(grpc, 50) });
-    const port = await bindServer(grpc, '127.0.0.1', 0, server);
+    const port = await bindServer(grpc, '127.0.0.1', 0, { tls: server });
     return (tls) => {
       const client = createSweepClient(`127.0.0.1:${port}`, tls);
       opened.push(client);
@@ -106,8 +109,8 @@ describe('a sweep over mutual TLS', () => {
   it('gives tasks to workers under their own names, and takes results from the holder of the claim alone', async () => {
     const connect = await sweep();
     const [one, two] = [connect(await authority.tls('worker', 'one')), connect(await authority.tls('worker', 'two'))];
-    await expect(two.call('claim', { worker: 'one-1', waitMs: 0 }, 2000)).rejects.toMatchObject({ code: 'IDENTITY_REFUSED' });
-    const { task, epoch } = await one.call('claim', { worker: 'one-1', waitMs: 1000 }, 2000);
+    await expect(two.call('claim', { worker: 'one-1-a', waitMs: 0 }, 2000)).rejects.toMatchObject({ code: 'IDENTITY_REFUSED' });
+    const { task, epoch } = await one.call('claim', { worker: 'one-1-a', waitMs: 1000 }, 2000);
     expect(task).toBe('task-1');
     for (const call of ['extend', 'release'] as const)
       expect(await two.call(call, { task, epoch }, 2000)).toMatchObject({ code: 'IDENTITY_REFUSED' });
@@ -124,6 +127,6 @@ describe('a sweep over mutual TLS', () => {
     await expect(worker.call('control', { action: 'stop', candidates: 0 }, 2000)).rejects.toMatchObject({ code: 'IDENTITY_REFUSED' });
     const operator = connect(await authority.tls('operator', 'me'));
     expect(await operator.call('control', { action: 'status', candidates: 0 }, 2000)).toMatchObject({ code: '' });
-    await expect(operator.call('claim', { worker: 'me-1', waitMs: 0 }, 2000)).rejects.toMatchObject({ code: 'IDENTITY_REFUSED' });
+    await expect(operator.call('claim', { worker: 'me-1-a', waitMs: 0 }, 2000)).rejects.toMatchObject({ code: 'IDENTITY_REFUSED' });
   });
 });
