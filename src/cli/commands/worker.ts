@@ -11,6 +11,7 @@ interface WorkerOptions extends NatsFlags {
   readonly coordinator?: string;
   readonly sweep?: readonly SweepShare[];
   readonly trialsFolder?: string;
+  readonly idleSeconds?: number;
   readonly data?: string;
   readonly httpPort: number;
   readonly httpHost: string;
@@ -33,6 +34,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
     .addOption(natsOption())
     .addOption(natsCredentialsOption())
     .option('--trials-folder <folder>', 'with --sweep: folder of the trials here, where the one of the coordinator is not to be reached')
+    .option('--idle-seconds <seconds>', 'with --sweep: end when no sweep has had a task for so long', integerIn(1, 86_400))
     .option('--data <path>', 'CIFAR-10 archive or folder; without a matching copy the worker fetches the data from the coordinator')
     .addOption(engineOption('tensor engine for runs that leave it open (engine.name: auto)'))
     .option('--device <index>', "device in place of the run's engine.device", integerIn(0, 1023))
@@ -48,6 +50,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         nats: servers,
         natsCredentials,
         trialsFolder,
+        idleSeconds,
         data,
         httpPort,
         httpHost,
@@ -95,6 +98,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
               ...natsArguments(flags),
               ...(data === undefined ? [] : ['--data', data]),
               ...(trialsFolder === undefined ? [] : ['--trials-folder', trialsFolder]),
+              ...(idleSeconds === undefined ? [] : ['--idle-seconds', String(idleSeconds)]),
             ];
             const exitCode = await runPlaces(
               places,
@@ -123,6 +127,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
               ...flags,
               dataPath: data,
               trialsFolder,
+              idleSeconds,
               placement,
               logger,
               signal: stop.signal,

@@ -8,8 +8,13 @@ export const drainsEnd: Rule = (manifests) => {
   const budgets = ofKind(manifests, 'PodDisruptionBudget');
   const problems: string[] = [];
   for (const { owner, labels } of podTemplates(manifests)) {
-    if (!['Deployment', 'StatefulSet'].includes(owner.kind)) continue;
     const own = budgets.filter((budget) => selects(podSelectorOf(budget), labels));
+    if (!['Deployment', 'StatefulSet'].includes(owner.kind)) {
+      // Jobs have no scale that the disruption controller could count: it then lets no pod go.
+      for (const budget of own)
+        problems.push(`${nameOf(budget)}: lets no pod of ${nameOf(owner)} leave, because it isn't a Deployment or StatefulSet`);
+      continue;
+    }
     // The eviction API refuses pods with several budgets.
     if (own.length !== 1) problems.push(`${nameOf(owner)}: has ${own.length} PodDisruptionBudgets instead of one`);
     const replicas = (at(owner, ['spec', 'replicas']) ?? 1) as number;
