@@ -6,7 +6,7 @@ import { endWhenIdle, FairSource, openJetStreamSource, openRemoteSource, type Sh
 import type { TlsFiles } from '../../security/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
 import { runClaimLoop, type WorkerPlacement } from '../../worker/index.ts';
-import { type NatsFlags, natsOptionsOf } from './nats-options.ts';
+import { type NatsFlags, natsOptionsOf, type SecurityFlags } from './nats-options.ts';
 import { TrialRunner } from './trial-runner.ts';
 
 /** A sweep, and its share of the worker's time. */
@@ -25,6 +25,7 @@ export interface SweepWorkerOptions extends NatsFlags {
   readonly placement: WorkerPlacement;
   /** The worker ends when no sweep has had a task for so long, in seconds; undefined = it stays until they are over. */
   readonly idleSeconds: number | undefined;
+  readonly security: SecurityFlags;
   /** Certificates of the worker; undefined = plain text. */
   readonly tls: TlsFiles | undefined;
   readonly logger: Logger;
@@ -72,8 +73,8 @@ async function openSources(options: SweepWorkerOptions): Promise<TaskSource> {
   });
 }
 
-async function openSource(sweep: string, { logger, tls, ...flags }: SweepWorkerOptions): Promise<TaskSource> {
-  const nats = natsOptionsOf(flags, (reason) => logger.info({ reason }, 'no connection to NATS; trying again'));
+async function openSource(sweep: string, { logger, tls, security, ...flags }: SweepWorkerOptions): Promise<TaskSource> {
+  const nats = natsOptionsOf(flags, security, (reason) => logger.info({ reason }, 'no connection to NATS; trying again'));
   if (nats === undefined)
     return openRemoteSource({
       address: sweep,
