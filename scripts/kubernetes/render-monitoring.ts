@@ -29,6 +29,7 @@ function dashboards(): string {
     {
       apiVersion: 'kustomize.config.k8s.io/v1beta1',
       kind: 'Kustomization',
+      namespace: 'deepdefense',
       generatorOptions: { disableNameSuffixHash: true, labels: { grafana_dashboard: '1' } },
       configMapGenerator: filesOf(DASHBOARDS, '.json').map((file) => ({
         name: `dashboard-${file.replace('.json', '')}`,

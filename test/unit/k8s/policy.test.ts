@@ -179,7 +179,7 @@ const BREAKS: readonly (readonly [rule: keyof typeof RULES, name: string, path: 
     { matchLabels: { app: 'other' } },
     `${WEB}: has 0 PodDisruptionBudgets instead of one`,
   ],
-  ['drains end', WEB, 'kind', 'Job', "PodDisruptionBudget/web: lets no pod of Job/web leave, because it isn't a Deployment or StatefulSet"],
+  ['drains end', WEB, 'kind', 'Job', 'PodDisruptionBudget/web: lets no pod of Job/web leave, or not the last one'],
   [
     'drains end',
     'PodDisruptionBudget/web',

@@ -10,9 +10,13 @@ export const drainsEnd: Rule = (manifests) => {
   for (const { owner, labels } of podTemplates(manifests)) {
     const own = budgets.filter((budget) => selects(podSelectorOf(budget), labels));
     if (!['Deployment', 'StatefulSet'].includes(owner.kind)) {
-      // Jobs have no scale that the disruption controller could count: it then lets no pod go.
-      for (const budget of own)
-        problems.push(`${nameOf(budget)}: lets no pod of ${nameOf(owner)} leave, because it isn't a Deployment or StatefulSet`);
+      // Jobs have no scale that the disruption controller could count: but for a number of pods that must stay, it lets none go.
+      const pods = (at(owner, ['spec', 'parallelism']) ?? 1) as number;
+      for (const budget of own) {
+        const minAvailable = at(budget, ['spec', 'minAvailable']);
+        if (typeof minAvailable !== 'number' || minAvailable >= pods)
+          problems.push(`${nameOf(budget)}: lets no pod of ${nameOf(owner)} leave, or not the last one`);
+      }
       continue;
     }
     // The eviction API refuses pods with several budgets.
