@@ -79,3 +79,9 @@ export function natsOption(): Option {
 export function natsCredentialsOption(): Option {
   return new Option('--nats-credentials <file>', 'credentials file (JWT and seed) for NATS').env('DEEPDEFENSE_NATS_CREDENTIALS');
 }
+
+export function natsReplicasOption(): Option {
+  return new Option('--nats-replicas <count>', 'copies of what a new sweep keeps on NATS, each on another server of the cluster')
+    .argParser(integerIn(1, 5))
+    .env('DEEPDEFENSE_NATS_REPLICAS');
+}

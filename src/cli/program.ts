@@ -12,6 +12,7 @@ import { dataCommand } from './commands/data.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evaluateCommand } from './commands/evaluate.ts';
 import { exportCommand } from './commands/export.ts';
+import { quotaCommand } from './commands/quota.ts';
 import { quickstartCommand } from './commands/quickstart.ts';
 import { reportCommand } from './commands/report.ts';
 import { sweepCommand } from './commands/sweep.ts';
@@ -26,6 +27,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   workerCommand,
   evaluateCommand,
   sweepCommand,
+  quotaCommand,
   reportCommand,
   auditCommand,
   exportCommand,

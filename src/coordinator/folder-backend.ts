@@ -40,6 +40,8 @@ export async function openFolderBackend({ folder, standby, clock = systemClock }
       records,
       openQueue: async (options) => embeddedQueue(options, clock),
       events: { publish: () => {} },
+      announce: async () => {},
+      serveControl: () => {},
       close: async () => {
         await journal.close();
         await release();
@@ -77,7 +79,7 @@ async function refuseNats(folder: string): Promise<void> {
 }
 
 function embeddedQueue(
-  { sweepId, generation, leaseMs, retries, mostClaims, isOver, onEnd, onLost }: SweepQueueOptions,
+  { sweepId, generation, leaseMs, retries, mostClaims, isOver, priority, onEnd, onLost }: SweepQueueOptions,
   clock: Clock,
 ): SweepQueue {
   const firstEpoch = generation * EPOCHS_PER_GENERATION;
@@ -89,6 +91,6 @@ function embeddedQueue(
     hold: async (held) => queue.hold(held),
     finish: async () => queue.finish(),
     close: () => queue.close(),
-    service: createQueueService(queue, { sweepId, leaseMs, isOver }),
+    service: createQueueService(queue, { sweepId, leaseMs, isOver, priority }),
   };
 }

@@ -28,10 +28,11 @@ export { type ForkPoint, type RobustResult, type RunEvent, type RunResult, type 
 export { findResumePoint, type ResumePoint } from './resume.ts';
 export { createRunPlan, type RunPlan, untilSteps } from './run-plan.ts';
 export type { Standby } from './folder-backend.ts';
+export { askByNats, type ControlRequest } from './nats-control.ts';
 export { type NatsMark, readNatsMark } from './nats-mark.ts';
 export { SWEEP_ADDRESS, SWEEP_JOURNAL, SWEEP_RECORD, TRIALS_FOLDER } from './sweep-backend.ts';
 export type { SweepHandle } from './sweep-coordinator.ts';
-export { extendSweep, fetchSweep, startSweep, type StartSweepOptions } from './sweep-opening.ts';
+export { extendSweep, fetchSweep, prioritiseSweep, type SweepPlace, startSweep, type StartSweepOptions } from './sweep-opening.ts';
 export type { SweepProgress } from './sweep-progress.ts';
 export { planSweep, type SweepPlan, type SweepPlanOptions } from './sweep-plan.ts';
 export { outcomeOf, sweepRecordOf } from './sweep-record-of.ts';

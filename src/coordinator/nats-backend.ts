@@ -20,11 +20,14 @@ import {
   type Leadership,
   type LeadershipOptions,
   openJetStreamQueue,
+  openQuotas,
   openSweepEvents,
   type QueueService,
+  SweepRegistry,
   takeLeadership,
 } from '../queue/index.ts';
 import type { Standby } from './folder-backend.ts';
+import { answerControl } from './nats-control.ts';
 import { readNatsMark, writeNatsMark } from './nats-mark.ts';
 import { SWEEP_JOURNAL, SWEEP_NATS, type SweepBackend, type SweepQueue, type SweepQueueOptions } from './sweep-backend.ts';
 
@@ -59,15 +62,24 @@ export async function openNatsBackend(options: NatsBackendOptions): Promise<Swee
     const copied = await copyOf(journal, records, join(folder, SWEEP_JOURNAL));
     const events = await openSweepEvents({ link, sweepId, definition });
     const held = leadership;
+    const registry = await SweepRegistry.open(link);
+    // Workers look there for limits; made here because they may not.
+    await openQuotas(link);
+    let stopControl = () => {};
     return {
       journal: copied,
       records,
       events,
+      announce: (standing) => registry.put({ sweep: sweepId, ...standing }),
+      serveControl: (control) => {
+        stopControl = answerControl(link, sweepId, control);
+      },
       openQueue: (queueOptions) => {
         onFailure = queueOptions.onFailure;
         return openQueue(link, definition, queueOptions);
       },
       close: async () => {
+        stopControl();
         await journal.close();
         await held.release();
         await link.close();

@@ -3,7 +3,8 @@
  * (folder-backend.ts) and NATS JetStream (nats-backend.ts).
  */
 import type { EventLog, JournalRecord, SweepEvent } from '../journal/index.ts';
-import type { QueueCounts, QueueService, Retries, SweepEvents, Task, TaskEnd } from '../queue/index.ts';
+import type { QueueCounts, QueueService, Retries, SweepEntry, SweepEvents, Task, TaskEnd } from '../queue/index.ts';
+import type { SweepHandlers } from '../wire/index.ts';
 
 /** Files in the folder of a sweep. */
 export const SWEEP_JOURNAL = 'sweep.jsonl';
@@ -23,9 +24,15 @@ export interface SweepBackend {
   openQueue(options: SweepQueueOptions): Promise<SweepQueue>;
   /** Tells other programs what happens; nothing is waited for. */
   readonly events: SweepEvents;
+  /** Says how the sweep stands, to workers that look for sweeps and to operators. */
+  announce(standing: SweepStanding): Promise<void>;
+  /** Lets operators ask for what `control` does where the sweep is kept. */
+  serveControl(control: SweepHandlers['control']): void;
   /** Closes the journal and gives up the right to coordinate. */
   close(): Promise<void>;
 }
+
+export type SweepStanding = Omit<SweepEntry, 'sweep'>;
 
 export interface SweepQueueOptions {
   readonly sweepId: string;
@@ -36,6 +43,8 @@ export interface SweepQueueOptions {
   readonly mostClaims: number | undefined;
   /** True when there will be no more tasks. */
   readonly isOver: () => boolean;
+  /** Share of the workers' time relative to other sweeps. */
+  readonly priority: () => number;
   /** Writes an end down; called once per end and process. */
   readonly onEnd: (end: TaskEnd) => Promise<void>;
   /** A worker fell silent. */

@@ -4,14 +4,14 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, DeepDefenseError, type ErrorCode, isDeepDefenseError, systemClock, writeFileAtomic } from '../core/index.ts';
 import type { SweepStarted, TrialMeasured } from '../journal/index.ts';
-import type { TaskEnd } from '../queue/index.ts';
+import { DEFAULT_TENANT, type TaskEnd } from '../queue/index.ts';
 import type { TlsFiles } from '../security/index.ts';
 import type { ObjectiveRecord, SweepRecord } from '../sweeps/index.ts';
 import { type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
 import { bindServer, closeServer, createSweepServer, type GrpcServer, type SweepCalls } from '../wire/index.ts';
 import { EventChannel } from './event-channel.ts';
-import { SWEEP_ADDRESS, SWEEP_RECORD, type SweepBackend, type SweepQueue, TRIALS_FOLDER } from './sweep-backend.ts';
-import { checkExtension } from './sweep-definition.ts';
+import { SWEEP_ADDRESS, SWEEP_RECORD, type SweepBackend, type SweepQueue, type SweepStanding, TRIALS_FOLDER } from './sweep-backend.ts';
+import { checkExtension, checkPriority } from './sweep-definition.ts';
 import { SweepEta } from './sweep-eta.ts';
 import { SweepObserver } from './sweep-observer.ts';
 import type { SweepProgress } from './sweep-progress.ts';
@@ -53,6 +53,8 @@ export interface SweepHandle {
 }
 
 const CLOSE_GRACE_MS = 2_000;
+/** How the sweep stands is told so often, at most. */
+const ANNOUNCE_MS = 1_000;
 /** With these nothing more can, or may, be written. */
 const UNWRITABLE: readonly ErrorCode[] = ['STORAGE_FAILED', 'LEADER_LOST', 'JOURNAL_FENCED', 'CONNECT_FAILED'];
 
@@ -77,7 +79,10 @@ export class SweepCoordinator {
   #http: HttpEndpoint | undefined;
   #paused: boolean;
   #over = false;
+  #priority: number;
   #syncing: Promise<void> | undefined;
+  /** Ends the wait of the next announcement; undefined while none is due. */
+  #announcing: NodeJS.Timeout | undefined;
   #failure: Error | undefined;
   /** In the journal and not yet counted, in its order. */
   readonly #uncounted: TrialMeasured[] = [];
@@ -88,6 +93,7 @@ export class SweepCoordinator {
     this.#opened = opened;
     this.#clock = options.clock ?? systemClock;
     this.#paused = opened.state.paused;
+    this.#priority = opened.state.priority;
     this.#eta = new SweepEta(opened.state, this.#clock);
     this.#observer = new SweepObserver(opened.started.sweepId, opened.state);
   }
@@ -109,6 +115,8 @@ export class SweepCoordinator {
     const { sweep } = state.source;
     const generation = state.generation + 1;
     await backend.journal.append({ type: 'sweep-opened', generation });
+    // Before the queue, whose workers look there.
+    await this.#announce(this.#paused ? 'paused' : 'running');
     this.#queue = await backend.openQueue({
       sweepId: started.sweepId,
       generation,
@@ -116,6 +124,7 @@ export class SweepCoordinator {
       retries: { errors: sweep.errors, preemptions: sweep.preemptions },
       mostClaims: sweep.maxParallel,
       isOver: () => this.#over,
+      priority: () => this.#priority,
       onEnd: (end) => this.#record(end),
       onLost: (task, worker) => {
         this.#observer.workerLost();
@@ -131,6 +140,7 @@ export class SweepCoordinator {
     await backend.journal.sync();
     // Only now: a worker of before that asks for its task must find it here.
     const control = (request: SweepCalls['control']['request']) => this.#control(request);
+    backend.serveControl(control);
     const server = createSweepServer({ ...this.#queue.service.handlers, control }, tls);
     const bound = await bindServer(server, host, port, tls);
     this.#server = server;
@@ -233,8 +243,36 @@ export class SweepCoordinator {
       this.#tell(measured);
       return done;
     });
-    if (counted.length > 0) this.#limitByTime();
+    if (counted.length > 0) {
+      this.#limitByTime();
+      this.#announceSoon();
+    }
     await Promise.all(following);
+  }
+
+  async #announce(state: SweepStanding['state']): Promise<void> {
+    clearTimeout(this.#announcing);
+    this.#announcing = undefined;
+    const { backend, startedAt } = this.#opened;
+    const { source, planner, measurements } = this.#opened.state;
+    await backend.announce({
+      tenant: source.sweep.tenant ?? DEFAULT_TENANT,
+      priority: this.#priority,
+      state,
+      startedAt,
+      measurements: measurements.size,
+      candidates: planner.count,
+      budget: planner.budget,
+    });
+  }
+
+  /** At most once per interval. Nothing waits for it. */
+  #announceSoon(): void {
+    this.#announcing ??= setTimeout(() => {
+      this.#announcing = undefined;
+      if (this.#over) return;
+      this.#announce(this.#paused ? 'paused' : 'running').catch((error: unknown) => this.#warn(error, 'how the sweep stands was not told'));
+    }, ANNOUNCE_MS);
   }
 
   #tell(measured: TrialMeasured): void {
@@ -288,7 +326,10 @@ export class SweepCoordinator {
     const work = state.trials.workOf(part, chosen, (candidate) => state.chosen(candidate));
     const folder = join(this.#options.folder, TRIALS_FOLDER);
     const { gang } = state.source.sweep;
-    await this.#queue.publish({ id: task, payload: JSON.stringify({ ...work, folder, fromScratch: state.isFromScratch(key), gang }) });
+    await this.#queue.publish({
+      id: task,
+      payload: JSON.stringify({ ...work, sweep: this.#opened.started.sweepId, folder, fromScratch: state.isFromScratch(key), gang }),
+    });
   }
 
   #limitByTime(): void {
@@ -299,7 +340,7 @@ export class SweepCoordinator {
     state.planner.limit();
   }
 
-  async #control({ action, candidates }: SweepCalls['control']['request']): Promise<SweepCalls['control']['reply']> {
+  async #control({ action, candidates, priority = 0 }: SweepCalls['control']['request']): Promise<SweepCalls['control']['reply']> {
     const { state, backend } = this.#opened;
     const { journal, events } = backend;
     try {
@@ -309,6 +350,14 @@ export class SweepCoordinator {
         await this.#queue.hold(this.#paused);
         events.publish(this.#paused ? 'run.paused' : 'run.resumed', { reason: 'asked to' });
         this.#eta.restart();
+        await this.#announce(this.#paused ? 'paused' : 'running');
+        this.#channel.push({ kind: 'controlled', action });
+      } else if (action === 'priority') {
+        checkPriority(priority);
+        if (this.#over) throw sweepOver();
+        await journal.append({ type: 'sweep-controlled', action, priority });
+        this.#priority = priority;
+        await this.#announce(this.#paused ? 'paused' : 'running');
         this.#channel.push({ kind: 'controlled', action });
       } else if (action === 'extend') {
         checkExtension(candidates, state);
@@ -326,7 +375,7 @@ export class SweepCoordinator {
       } else if (action !== 'status') {
         throw new DeepDefenseError('USAGE', {
           what: `a sweep can't be asked for "${action}"`,
-          expected: 'status, pause, resume, stop or extend',
+          expected: 'status, pause, resume, stop, extend or priority',
         });
       }
       return { code: '', message: '', status: JSON.stringify(await this.#status()) };
@@ -340,7 +389,13 @@ export class SweepCoordinator {
     const { state } = this.#opened;
     const byState: Record<string, number> = {};
     for (const { state: each } of state.planner.candidates) byState[each] = (byState[each] ?? 0) + 1;
-    return { paused: this.#paused, candidates: byState, measurements: state.measurements.size, queue: await this.#queue.counts() };
+    return {
+      paused: this.#paused,
+      priority: this.#priority,
+      candidates: byState,
+      measurements: state.measurements.size,
+      queue: await this.#queue.counts(),
+    };
   }
 
   async #close(ended: 'completed' | 'stopped' | 'failed', failure: Error | undefined): Promise<SweepRecord> {
@@ -350,6 +405,7 @@ export class SweepCoordinator {
     if (ended === 'completed')
       await this.#queue.finish().catch((error: unknown) => this.#warn(error, 'workers could not be told that the sweep is over'));
     await this.#queue.close();
+    clearTimeout(this.#announcing);
     try {
       const reason = failure !== undefined ? failure.message : ended === 'completed' ? 'all trials are done' : (this.#stopReason ?? '');
       const { decisionsSha256 } = state.planner;
@@ -357,6 +413,7 @@ export class SweepCoordinator {
       if (!isDeepDefenseError(failure) || !UNWRITABLE.includes(failure.code)) {
         await backend.journal.append({ type: 'sweep-finished', state: ended, reason, decisionsSha256 });
         await backend.journal.sync();
+        await this.#announce(ended).catch((error: unknown) => this.#warn(error, 'the end of the sweep was not told'));
         backend.events.publish('run.finished', { state: ended, reason, decisionsSha256 });
         await writeFileAtomic(join(folder, SWEEP_RECORD), `${JSON.stringify(record, undefined, 2)}\n`);
       }

@@ -38,7 +38,10 @@ export function startedEvent({ source, sweepId, dataset, folder }: DefinedSweep)
 }
 
 /** Keys of a sweep file that may change from one process to the next. */
-const FREE_SWEEP_KEYS = ['sweepsFolder', 'gang', 'maxParallel', 'errors', 'preemptions', 'leaseMs'];
+const FREE_SWEEP_KEYS = ['sweepsFolder', 'gang', 'maxParallel', 'priority', 'errors', 'preemptions', 'leaseMs'];
+
+/** As in the schema. */
+const MOST_PRIORITY = 1000;
 
 /** Base without the place of the data, which differs from machine to machine; what they are says their hash. */
 function lastingBase(base: SweepSource['base']): unknown {
@@ -99,5 +102,15 @@ export function checkExtension(candidates: number, state: SweepState): void {
     expected: `more than ${now}`,
     got: String(candidates),
     todo: 'give the number of candidates of the whole sweep',
+  });
+}
+
+/** @throws DeepDefenseError USAGE */
+export function checkPriority(priority: number): void {
+  if (priority > 0 && priority <= MOST_PRIORITY) return;
+  throw new DeepDefenseError('USAGE', {
+    what: 'bad priority of a sweep',
+    expected: `a number above 0, at most ${MOST_PRIORITY}`,
+    got: String(priority),
   });
 }

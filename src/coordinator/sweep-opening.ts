@@ -6,7 +6,7 @@ import { openFolderBackend, type Standby } from './folder-backend.ts';
 import { openNatsBackend, readNatsJournal } from './nats-backend.ts';
 import type { SweepBackend } from './sweep-backend.ts';
 import { SweepCoordinator, type SweepHandle, type SweepOptions } from './sweep-coordinator.ts';
-import { checkDataset, checkExtension, checkSame, definitionHash, startedEvent } from './sweep-definition.ts';
+import { checkDataset, checkExtension, checkPriority, checkSame, definitionHash, startedEvent } from './sweep-definition.ts';
 import { SweepState } from './sweep-state.ts';
 
 export interface StartSweepOptions extends SweepOptions {
@@ -94,14 +94,35 @@ export async function fetchSweep(sweepId: string, nats: NatsOptions): Promise<Sw
  * Writes down that a sweep that isn't running is to have more candidates.
  * @throws DeepDefenseError USAGE when it has as many already; RUN_IN_USE when somebody runs it after all
  */
-export async function extendSweep(
-  { folder, sweepId, nats }: { readonly folder: string; readonly sweepId: string; readonly nats?: NatsOptions | undefined },
-  candidates: number,
-): Promise<void> {
-  const { journal, records, close } = await openBackend({ folder, sweepId, nats });
+export async function extendSweep(place: SweepPlace, candidates: number): Promise<void> {
+  await writeControl(place, (state) => {
+    checkExtension(candidates, state);
+    return { type: 'sweep-controlled', action: 'extend', candidates };
+  });
+}
+
+/**
+ * Writes down the priority of a sweep that isn't running, for when it goes on.
+ * @throws DeepDefenseError USAGE for a bad one; RUN_IN_USE when somebody runs it after all
+ */
+export async function prioritiseSweep(place: SweepPlace, priority: number): Promise<void> {
+  await writeControl(place, () => {
+    checkPriority(priority);
+    return { type: 'sweep-controlled', action: 'priority', priority };
+  });
+}
+
+/** Where a sweep is kept. */
+export interface SweepPlace {
+  readonly folder: string;
+  readonly sweepId: string;
+  readonly nats?: NatsOptions | undefined;
+}
+
+async function writeControl(place: SweepPlace, decide: (state: SweepState) => SweepEvent): Promise<void> {
+  const { journal, records, close } = await openBackend(place);
   try {
-    checkExtension(candidates, SweepState.fromJournal(records).state);
-    await journal.append({ type: 'sweep-controlled', action: 'extend', candidates });
+    await journal.append(decide(SweepState.fromJournal(records).state));
     await journal.sync();
   } finally {
     await close();

@@ -20,4 +20,4 @@ export type SweepProgress =
     }
   /** A worker fell silent; its task is due again. */
   | { readonly kind: 'worker-lost'; readonly task: string; readonly worker: string }
-  | { readonly kind: 'controlled'; readonly action: 'pause' | 'resume' | 'stop' };
+  | { readonly kind: 'controlled'; readonly action: 'pause' | 'resume' | 'stop' | 'priority' };

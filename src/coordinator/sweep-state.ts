@@ -35,6 +35,8 @@ export class SweepState {
   /** Coordinator processes so far. */
   readonly generation: number;
   readonly paused: boolean;
+  /** Share of the workers' time relative to other sweeps, as the journal has it. */
+  readonly priority: number;
   /** Candidates that stand in the journal. */
   readonly recorded: number;
   readonly #measurements: Map<string, TrialMeasured>;
@@ -52,6 +54,7 @@ export class SweepState {
     this.trials = new Trials(source, this.space);
     this.generation = events.reduce((most, event) => (event.type === 'sweep-opened' ? Math.max(most, event.generation) : most), 0);
     this.paused = lastPause(events) === 'pause';
+    this.priority = lastPriority(events) ?? source.sweep.priority;
     // From where failed trials were tried again on, decisions are made anew: what stands before it counts as if it had been there all along.
     const anew = events.findLastIndex(({ type }) => type === 'failed-retried') + 1;
     const [before, after] = [events.slice(0, anew), events.slice(anew)];
@@ -232,4 +235,9 @@ function lastPause(events: readonly SweepEvent[]): 'pause' | 'resume' | undefine
     (last, event) => (event.type === 'sweep-controlled' && (event.action === 'pause' || event.action === 'resume') ? event.action : last),
     undefined,
   );
+}
+
+function lastPriority(events: readonly SweepEvent[]): number | undefined {
+  const last = events.findLast((event) => event.type === 'sweep-controlled' && event.action === 'priority');
+  return last?.type === 'sweep-controlled' ? last.priority : undefined;
 }

@@ -62,9 +62,11 @@ export interface TrialMeasured {
 export interface SweepControlled {
   readonly type: 'sweep-controlled';
   /** `limit`: no new candidates, because the time is up. */
-  readonly action: 'pause' | 'resume' | 'extend' | 'limit';
+  readonly action: 'pause' | 'resume' | 'extend' | 'limit' | 'priority';
   /** extend: candidates of the whole sweep from now on. */
   readonly candidates?: number;
+  /** priority: share of the workers' time from now on. */
+  readonly priority?: number;
 }
 
 /**

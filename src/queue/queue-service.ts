@@ -10,6 +10,8 @@ export interface QueueServiceOptions {
   readonly leaseMs: number;
   /** True when there will be no more tasks. */
   readonly isOver: () => boolean;
+  /** Share of the workers' time relative to other sweeps. Default 1. */
+  readonly priority?: (() => number) | undefined;
 }
 
 /** Longest wait of one call, whatever the worker asks for. */
@@ -25,7 +27,10 @@ export interface QueueService {
 /** How often {@link QueueService.dismissed} looks. */
 const LOOK_MS = 20;
 
-export function createQueueService(queue: MemoryQueue, { sweepId, leaseMs, isOver }: QueueServiceOptions): QueueService {
+export function createQueueService(
+  queue: MemoryQueue,
+  { sweepId, leaseMs, isOver, priority = () => 1 }: QueueServiceOptions,
+): QueueService {
   /** Workers that haven't been told that it is over. */
   const workers = new Set<string>();
   const handlers: QueueService['handlers'] = {
@@ -37,9 +42,9 @@ export function createQueueService(queue: MemoryQueue, { sweepId, leaseMs, isOve
       const claim = await queue.claim(worker, AbortSignal.any([signal, AbortSignal.timeout(Math.min(waitMs, MOST_WAIT_MS))]));
       if (claim === undefined) {
         if (signal.aborted || isOver()) workers.delete(worker);
-        return { kind: isOver() ? 'over' : 'none', task: '', payload: '', epoch: 0 };
+        return { kind: isOver() ? 'over' : 'none', task: '', payload: '', epoch: 0, priority: priority() };
       }
-      return { kind: 'task', task: claim.task.id, payload: claim.task.payload, epoch: claim.epoch };
+      return { kind: 'task', task: claim.task.id, payload: claim.task.payload, epoch: claim.epoch, priority: priority() };
     },
     extend: (claim, _, peer) => verdict(queue, claim, peer, ({ task, epoch }) => queue.extend(task, epoch)),
     commit: (claim, _, peer) => verdict(queue, claim, peer, ({ task, epoch, result }) => queue.commit(task, epoch, result)),

@@ -23,6 +23,12 @@ export interface RemoteSourceOptions {
   readonly onLost?: ((reason: string) => void) | undefined;
 }
 
+export interface RemoteSweep extends TaskSource {
+  readonly sweepId: string;
+  /** Share of the workers' time relative to other sweeps, as the coordinator said last; 1 before that. */
+  readonly priority: number;
+}
+
 /** How long one claim call waits for a task. */
 const CLAIM_WAIT_MS = 15_000;
 /** What a call may take besides. */
@@ -34,7 +40,7 @@ const RETRY_SPREAD_MS = 500;
  * Connects.
  * @throws DeepDefenseError CONNECT_FAILED, PROTOCOL_VERSION, USAGE when something else answers
  */
-export async function openRemoteSource(options: RemoteSourceOptions): Promise<TaskSource & { readonly sweepId: string }> {
+export async function openRemoteSource(options: RemoteSourceOptions): Promise<RemoteSweep> {
   const client = createSweepClient(options.address, options.tls);
   const source = new RemoteSource(client, options);
   try {
@@ -61,6 +67,7 @@ export async function openRemoteSource(options: RemoteSourceOptions): Promise<Ta
 
 class RemoteSource implements TaskSource {
   leaseMs = 0;
+  priority = 1;
   #closed = false;
   readonly #client: SweepClient;
   readonly #options: RemoteSourceOptions;
@@ -72,7 +79,14 @@ class RemoteSource implements TaskSource {
 
   async claim(worker: string, signal: AbortSignal): Promise<Claim | undefined> {
     while (!signal.aborted) {
-      const { kind, task, payload, epoch } = await this.ask('claim', { worker, waitMs: CLAIM_WAIT_MS }, CLAIM_WAIT_MS + CALL_MS, signal);
+      const { kind, task, payload, epoch, priority } = await this.ask(
+        'claim',
+        { worker, waitMs: CLAIM_WAIT_MS },
+        CLAIM_WAIT_MS + CALL_MS,
+        signal,
+      );
+      // 0 of a coordinator of before.
+      if (priority > 0) this.priority = priority;
       if (kind === 'over') return undefined;
       if (kind !== 'task') continue;
       const claim = this.#claimOf({ id: task, payload }, epoch);

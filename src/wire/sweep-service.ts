@@ -12,12 +12,15 @@ export interface SweepCalls {
     request: { protocolVersion: number };
     reply: { protocolVersion: number; packageVersion: string; sweepId: string; leaseMs: number };
   };
-  claim: { request: { worker: string; waitMs: number }; reply: { kind: string; task: string; payload: string; epoch: number } };
+  claim: {
+    request: { worker: string; waitMs: number };
+    reply: { kind: string; task: string; payload: string; epoch: number; priority: number };
+  };
   extend: { request: ClaimReference; reply: ClaimVerdict };
   commit: { request: ClaimReference & { result: string }; reply: ClaimVerdict };
   fail: { request: ClaimReference & { code: string; message: string; lasting: boolean }; reply: ClaimVerdict };
   release: { request: ClaimReference; reply: ClaimVerdict };
-  control: { request: { action: string; candidates: number }; reply: ClaimVerdict & { status: string } };
+  control: { request: { action: string; candidates: number; priority?: number }; reply: ClaimVerdict & { status: string } };
 }
 
 export interface ClaimReference {

@@ -1,8 +1,9 @@
 /** @file `sweep`: hyperparameter sweeps. */
 import { type Command, Option } from 'commander';
 import { collect, type CommandDefinition } from '../command-definition.ts';
-import { natsCredentialsOption, natsOption } from '../config-options.ts';
-import { integerFrom, integerIn, plainId } from '../option-parsers.ts';
+import { natsCredentialsOption, natsOption, natsReplicasOption } from '../config-options.ts';
+import { integerFrom, integerIn, numberIn, plainId } from '../option-parsers.ts';
+import type { NatsFlags } from '../sweep/nats-options.ts';
 import type { SweepResumeOptions, SweepRunOptions } from '../sweep/sweep-command.ts';
 
 export const sweepCommand: CommandDefinition = (program, tools) => {
@@ -15,6 +16,7 @@ export const sweepCommand: CommandDefinition = (program, tools) => {
     .option('--id <id>', 'name of the sweep in place of a new one; a second call with the same one goes on there', plainId)
     .addOption(natsOption())
     .addOption(natsCredentialsOption())
+    .addOption(natsReplicasOption())
     .option('--standby', 'wait while another coordinator runs the sweep, and take over when it is gone')
     .option('--max-parallel <count>', 'trials computed at a time at most; short for --set maxParallel', integerFrom(1))
     .option(
@@ -69,9 +71,9 @@ Ctrl-C lets trials write checkpoints and ends with code 130; sweep resume goes o
       .description(description)
       .argument('<sweep>', 'folder or id of the sweep')
       .addHelpText('after', `\nExample:\n  $ deepdefense sweep ${action} sweeps/gfa-weights-20250102-030405-a1b2`)
-      .action(async (name: string) => {
+      .action(async (name: string, _: object, command: Command) => {
         const { runSweepControl } = await import('../sweep/sweep-command.ts');
-        await runSweepControl(name, action as keyof typeof controls, tools);
+        await runSweepControl(name, action as keyof typeof controls, command.optsWithGlobals<NatsFlags>(), tools);
       });
   sweep
     .command('extend')
@@ -79,9 +81,37 @@ Ctrl-C lets trials write checkpoints and ends with code 130; sweep resume goes o
     .argument('<sweep>', 'folder or id of the sweep')
     .requiredOption('--candidates <count>', 'candidates of the whole sweep from now on', integerFrom(1))
     .addHelpText('after', '\nExample:\n  $ deepdefense sweep extend sweeps/gfa-weights-20250102-030405-a1b2 --candidates 80')
-    .action(async (name: string, { candidates }: { readonly candidates: number }) => {
+    .action(async (name: string, { candidates }: { readonly candidates: number }, command: Command) => {
       const { runSweepExtend } = await import('../sweep/sweep-command.ts');
-      await runSweepExtend(name, candidates, tools);
+      await runSweepExtend(name, candidates, command.optsWithGlobals<NatsFlags>(), tools);
+    });
+  sweep
+    .command('priority')
+    .description("another share of the workers' time, of a sweep that runs or not; see docs/sweeps.md")
+    .argument('<sweep>', 'folder or id of the sweep')
+    .argument('<priority>', 'relative to the other sweeps of the tenant; the default is 1', numberIn(0, 1000))
+    .addHelpText('after', '\nExample:\n  $ deepdefense sweep priority gfa-weights-20250102-030405-a1b2 3')
+    .action(async (name: string, priority: number, _: object, command: Command) => {
+      const { runSweepPriority } = await import('../sweep/sweep-command.ts');
+      await runSweepPriority(name, priority, command.optsWithGlobals<NatsFlags>(), tools);
+    });
+  sweep
+    .command('list')
+    .description('all sweeps on NATS servers: state, tenant, priority, progress, coordinator, age')
+    .addHelpText('after', '\nExample:\n  $ deepdefense sweep list --nats tls://nats.deepdefense.svc:4222 --certs certs/operator-me')
+    .action(async (_: object, command: Command) => {
+      const { runSweepList } = await import('../sweep/platform-command.ts');
+      await runSweepList(command.optsWithGlobals<NatsFlags>(), tools);
+    });
+  sweep
+    .command('delete')
+    .description('delete a sweep from NATS servers, with its journal; folders stay')
+    .argument('<sweep>', 'id of the sweep')
+    .option('--yes', 'really; it cannot be brought back')
+    .addHelpText('after', '\nExample:\n  $ deepdefense sweep delete my-sweep --yes --nats nats://127.0.0.1:4222')
+    .action(async (name: string, _: object, command: Command) => {
+      const { runSweepDelete } = await import('../sweep/platform-command.ts');
+      await runSweepDelete(name, command.optsWithGlobals<NatsFlags & { readonly yes?: boolean }>(), tools);
     });
   sweep
     .command('results')

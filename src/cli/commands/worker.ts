@@ -28,12 +28,15 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
     .option('--coordinator <host:port>', 'address of the coordinator of a run or an evaluation', hostAndPort)
     .option(
       '--sweep <host:port[=weight]>',
-      "address of the coordinator of a sweep, in place of --coordinator; with --nats the sweep's id. Given several times, the worker's time is shared by weight (default 1)",
+      "address of the coordinator of a sweep, in place of --coordinator; with --nats the sweep's id, or a pattern as '*' or 'team-a-*' for all that are there, now and later. Several share the worker's time by weight (default: the sweep's priority)",
       sweepShare,
     )
     .addOption(natsOption())
     .addOption(natsCredentialsOption())
-    .option('--trials-folder <folder>', 'with --sweep: folder of the trials here, where the one of the coordinator is not to be reached')
+    .option(
+      '--trials-folder <folder>',
+      'with --sweep: shared folder for the trials, a folder per sweep in it, where those of the coordinators are not to be reached',
+    )
     .option('--idle-seconds <seconds>', 'with --sweep: end when no sweep has had a task for so long', integerIn(1, 86_400))
     .option('--data <path>', 'CIFAR-10 archive or folder; without a matching copy the worker fetches the data from the coordinator')
     .addOption(engineOption('tensor engine for runs that leave it open (engine.name: auto)'))
@@ -93,7 +96,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
             passOnLogin(flags);
             const common = [
               ...(coordinator === undefined ? [] : ['--coordinator', coordinator]),
-              ...(sweep ?? []).flatMap((each) => ['--sweep', `${each.sweep}=${each.weight}`]),
+              ...(sweep ?? []).flatMap((each) => ['--sweep', each.weight === undefined ? each.sweep : `${each.sweep}=${each.weight}`]),
               ...['--http-host', httpHost],
               ...natsArguments(flags, surroundings.global),
               ...(data === undefined ? [] : ['--data', data]),
@@ -159,11 +162,12 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
 
 /** `ADDRESS` or `ADDRESS=WEIGHT`, collected. */
 function sweepShare(text: string, before: readonly SweepShare[] = []): readonly SweepShare[] {
-  const [sweep = '', weight = '1', ...rest] = text.split('=');
-  if (sweep === '' || !(Number(weight) > 0 && Number.isFinite(Number(weight))) || weight.trim() === '' || rest.length > 0)
+  const [sweep = '', weight, ...rest] = text.split('=');
+  const isWeight = weight === undefined || (weight.trim() !== '' && Number(weight) > 0 && Number.isFinite(Number(weight)));
+  if (sweep === '' || !isWeight || rest.length > 0)
     throw new InvalidArgumentError(`expected HOST:PORT or an id, with or without =WEIGHT above 0, got "${text}"`);
   if (before.some((each) => each.sweep === sweep)) throw new InvalidArgumentError(`"${sweep}" is named twice`);
-  return [...before, { sweep, weight: Number(weight) }];
+  return [...before, { sweep, weight: weight === undefined ? undefined : Number(weight) }];
 }
 
 function noAddress(sweep: string): DeepDefenseError {

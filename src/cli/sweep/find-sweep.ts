@@ -1,7 +1,7 @@
 /** @file A sweep by its folder or id: what its journal says, and the coordinator that runs it. */
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { outcomeOf, SWEEP_ADDRESS, SWEEP_JOURNAL, sweepRecordOf, SweepState } from '../../coordinator/index.ts';
+import { type ControlRequest, outcomeOf, SWEEP_ADDRESS, SWEEP_JOURNAL, sweepRecordOf, SweepState } from '../../coordinator/index.ts';
 import { DeepDefenseError, isDeepDefenseError } from '../../core/index.ts';
 import { type JournalRecord, readJournal, type SweepEvent, type SweepStarted } from '../../journal/index.ts';
 import type { TlsFiles } from '../../security/index.ts';
@@ -49,16 +49,15 @@ export async function readSweep(folder: string): Promise<{
  */
 export async function askCoordinator(
   folder: string,
-  action: string,
+  request: ControlRequest,
   tls: TlsFiles | undefined,
-  candidates = 0,
 ): Promise<Readonly<Record<string, unknown>> | undefined> {
   const text = await readFile(join(folder, SWEEP_ADDRESS), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   const { address } = JSON.parse(text) as { readonly address: string };
   const client = createSweepClient(address, tls);
   try {
-    const { code, message, status } = await client.call('control', { action, candidates }, CALL_MS);
+    const { code, message, status } = await client.call('control', request, CALL_MS);
     if (code !== '') throw new DeepDefenseError(code as 'USAGE', { what: message });
     return JSON.parse(status) as Record<string, unknown>;
   } catch (error) {

@@ -9,6 +9,8 @@ export interface NatsFlags {
   readonly nats?: string;
   /** Path of a credentials file. */
   readonly natsCredentials?: string;
+  /** Copies of what is made new. */
+  readonly natsReplicas?: number;
 }
 
 /** How connections are secured. */
@@ -20,7 +22,7 @@ export type SecurityFlags = Pick<GlobalOptions, 'certs' | 'insecure'>;
  * @throws DeepDefenseError USAGE when there are credentials for no server, or for plain text to other machines without --insecure
  */
 export function natsOptionsOf(
-  { nats, natsCredentials }: NatsFlags,
+  { nats, natsCredentials, natsReplicas }: NatsFlags,
   { certs, insecure = false }: SecurityFlags,
   onLost?: (reason: string) => void,
 ): NatsOptions | undefined {
@@ -38,6 +40,7 @@ export function natsOptionsOf(
   return {
     servers,
     credentialsFile: natsCredentials,
+    replicas: natsReplicas,
     ...(certs !== undefined && isSecure(servers) && { certs }),
     onLost,
     ...(login !== null && { user: decodeURIComponent(login[1] as string), password: decodeURIComponent(login[2] as string) }),

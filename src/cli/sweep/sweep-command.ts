@@ -1,12 +1,13 @@
 /** @file What the `sweep` commands do: from options to the printed result. */
 import { join, resolve } from 'node:path';
 import { loadSweep, resolveConfig, type SweepSource } from '../../config/index.ts';
-import { fetchSweep, readNatsMark } from '../../coordinator/index.ts';
+import { askByNats, type ControlRequest, fetchSweep, readNatsMark, type SweepPlace } from '../../coordinator/index.ts';
 import { DeepDefenseError, EXIT_CODES } from '../../core/index.ts';
 import { openDataset } from '../../data/index.ts';
 import { analyseSweep, formatSweep, writeSweepReport } from '../../reports/index.ts';
 import type { SweepRecord } from '../../sweeps/index.ts';
 import type { CommandTools } from '../command-definition.ts';
+import type { CommandContext } from '../context.ts';
 import { dataProgressPrinter } from '../data-progress.ts';
 import type { NatsOptions } from '../../journal/index.ts';
 import { createRunId } from '../run-id.ts';
@@ -72,7 +73,8 @@ export async function runSweepResume(sweep: string, options: SweepResumeOptions,
   if (found === undefined) return resumeFromServers(sweep, options, tools);
   const folder = found;
   const surroundings = tools.context();
-  const status = options.standby === true ? undefined : await askCoordinator(folder, 'resume', await surroundings.tls());
+  const status =
+    options.standby === true ? undefined : await askCoordinator(folder, { action: 'resume', candidates: 0 }, await surroundings.tls());
   if (status !== undefined) {
     if (options.failed !== undefined)
       throw new DeepDefenseError('USAGE', {
@@ -95,8 +97,14 @@ export async function runSweepResume(sweep: string, options: SweepResumeOptions,
 
 /** Goes on with a sweep that this machine has no folder of. */
 async function resumeFromServers(sweepId: string, options: SweepResumeOptions, tools: CommandTools): Promise<void> {
+  const nats = natsOptionsOf(options, tools.context().global) as NatsOptions;
+  if (options.standby !== true && options.failed === undefined) {
+    // Its coordinator may run elsewhere, paused.
+    const status = await askByNats(sweepId, { action: 'resume', candidates: 0 }, nats);
+    if (status !== undefined) return tools.context().result({ sweep: sweepId, ...status }, 'the sweep goes on');
+  }
   const folder = join(SWEEPS_FOLDER, sweepId);
-  const source = await fetchSweep(sweepId, natsOptionsOf(options, tools.context().global) as NatsOptions);
+  const source = await fetchSweep(sweepId, nats);
   await runHere({ source, folder, sweepId, retryFailed: options.failed, ...options }, source, tools);
 }
 
@@ -151,35 +159,88 @@ async function datasetOf(
 }
 
 /** `status`, `pause` and `stop`, which a running coordinator answers. */
-export async function runSweepControl(sweep: string, action: 'status' | 'pause' | 'stop', { context }: CommandTools): Promise<void> {
-  const folder = await findSweepFolder(sweep);
-  const status = await askCoordinator(folder, action, await context().tls());
-  if (status === undefined && action !== 'status')
+export async function runSweepControl(
+  sweep: string,
+  action: 'status' | 'pause' | 'stop',
+  flags: NatsFlags,
+  { context }: CommandTools,
+): Promise<void> {
+  const surroundings = context();
+  const folder = await folderOrServers(sweep, flags);
+  const status = await ask(sweep, folder, { action, candidates: 0 }, flags, surroundings);
+  if (status === undefined && (action !== 'status' || folder === undefined))
     throw new DeepDefenseError('CONNECT_FAILED', {
-      what: `no coordinator runs the sweep in "${folder}"`,
+      what: `no coordinator runs the sweep ${folder === undefined ? `"${sweep}"` : `in "${folder}"`}`,
       todo: 'nothing is to be stopped; `deepdefense sweep resume` starts one',
     });
+  if (folder === undefined) {
+    surroundings.result({ sweep, running: true, coordinator: status }, `${sweep}: ${JSON.stringify(status)}`);
+    return;
+  }
   const { record } = await readSweep(folder);
   const state = status === undefined && record.state === 'running' ? 'interrupted' : record.state;
   const counts = countsOf(record);
-  context().result(
+  surroundings.result(
     { folder, state, running: status !== undefined, candidates: counts, measurements: measurementsIn(record), coordinator: status ?? null },
     `${record.sweepId}: ${state}${status === undefined ? ', no coordinator' : ''}\n${describeCounts(counts)}, ${measurementsIn(record)} measurements`,
   );
 }
 
 /** More candidates: asked of the running coordinator, or written down for the next one. */
-export async function runSweepExtend(sweep: string, candidates: number, { context }: CommandTools): Promise<void> {
-  const folder = await findSweepFolder(sweep);
-  const status = await askCoordinator(folder, 'extend', await context().tls(), candidates);
-  if (status === undefined) {
+export async function runSweepExtend(sweep: string, candidates: number, flags: NatsFlags, tools: CommandTools): Promise<void> {
+  await change(sweep, { action: 'extend', candidates }, flags, tools, 'extended', async (place) => {
     const { extendSweep } = await import('../../coordinator/index.ts');
-    const mark = await readNatsMark(folder);
-    const nats = mark === undefined ? undefined : natsOptionsOf({ nats: process.env.DEEPDEFENSE_NATS ?? mark.servers }, context().global);
-    await extendSweep({ folder, sweepId: mark?.sweepId ?? '', nats }, candidates);
+    await extendSweep(place, candidates);
+  });
+}
+
+/** Another priority: asked of the running coordinator, or written down for the next one. */
+export async function runSweepPriority(sweep: string, priority: number, flags: NatsFlags, tools: CommandTools): Promise<void> {
+  await change(sweep, { action: 'priority', candidates: 0, priority }, flags, tools, `priority ${priority}`, async (place) => {
+    const { prioritiseSweep } = await import('../../coordinator/index.ts');
+    await prioritiseSweep(place, priority);
+  });
+}
+
+async function change(
+  sweep: string,
+  request: ControlRequest,
+  flags: NatsFlags,
+  { context }: CommandTools,
+  done: string,
+  write: (place: SweepPlace) => Promise<void>,
+): Promise<void> {
+  const surroundings = context();
+  const found = await folderOrServers(sweep, flags);
+  const folder = found ?? join(SWEEPS_FOLDER, sweep);
+  const status = await ask(sweep, found, request, flags, surroundings);
+  if (status === undefined) {
+    const mark = found === undefined ? { servers: flags.nats as string, sweepId: sweep } : await readNatsMark(folder);
+    const nats = mark === undefined ? undefined : natsOptionsOf({ ...flags, nats: flags.nats ?? mark.servers }, surroundings.global);
+    await write({ folder, sweepId: mark?.sweepId ?? '', nats });
   }
   const running = status !== undefined;
-  context().result({ folder, candidates, running }, running ? 'extended' : `extended; go on with: deepdefense sweep resume ${folder}`);
+  surroundings.result({ folder, ...request, running }, running ? done : `${done}; go on with: deepdefense sweep resume ${folder}`);
+}
+
+/** @returns undefined when this machine has no folder of the sweep, and there are servers to ask */
+async function folderOrServers(sweep: string, { nats }: NatsFlags): Promise<string | undefined> {
+  return findSweepFolder(sweep).catch((error: unknown) => {
+    if (nats === undefined) throw error;
+    return undefined;
+  });
+}
+
+/** Asks the coordinator of a sweep that is here, or on the servers. @returns its status; undefined when none runs */
+async function ask(
+  sweep: string,
+  folder: string | undefined,
+  request: ControlRequest,
+  flags: NatsFlags,
+  context: CommandContext,
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+  if (folder !== undefined) return askCoordinator(folder, request, await context.tls());
+  return askByNats(sweep, request, natsOptionsOf(flags, context.global) as NatsOptions);
 }
 
 /** All figures of a sweep, so far; writes its report anew. */

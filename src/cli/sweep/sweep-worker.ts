@@ -1,20 +1,29 @@
 /** @file A worker process of a sweep. */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { openNatsLink } from '../../journal/index.ts';
-import { endWhenIdle, FairSource, openJetStreamSource, openRemoteSource, type SharedSource, type TaskSource } from '../../queue/index.ts';
+import { type NatsLink, type NatsOptions, openNatsLink } from '../../journal/index.ts';
+import {
+  endWhenIdle,
+  FairSource,
+  openJetStreamSource,
+  openRemoteSource,
+  type SharedSource,
+  SweepPool,
+  SweepRegistry,
+  type TaskSource,
+} from '../../queue/index.ts';
 import type { TlsFiles } from '../../security/index.ts';
-import type { Logger } from '../../telemetry/index.ts';
+import type { Logger, Readiness } from '../../telemetry/index.ts';
 import { runClaimLoop, type WorkerPlacement } from '../../worker/index.ts';
 import { type NatsFlags, natsOptionsOf, type SecurityFlags } from './nats-options.ts';
 import { TrialRunner } from './trial-runner.ts';
 
-/** A sweep, and its share of the worker's time. */
+/** A sweep, or with `*` all of some names, and the share of the worker's time. */
 export interface SweepShare {
-  /** host:port of the sweep's coordinator; with NATS servers the sweep's id. */
+  /** host:port of the sweep's coordinator; with NATS servers the sweep's id or a pattern. */
   readonly sweep: string;
-  /** Relative to the others'; > 0. */
-  readonly weight: number;
+  /** Relative to the others'; > 0. Undefined = the sweep's own priority. */
+  readonly weight: number | undefined;
 }
 
 export interface SweepWorkerOptions extends NatsFlags {
@@ -29,12 +38,16 @@ export interface SweepWorkerOptions extends NatsFlags {
   /** Certificates of the worker; undefined = plain text. */
   readonly tls: TlsFiles | undefined;
   readonly logger: Logger;
+  /** Told whenever it changes whether the worker can do its work. Default: nobody. */
+  readonly onReadiness?: ((readiness: Readiness) => void) | undefined;
   /** Aborting asks the worker to give its task back and leave. */
   readonly signal: AbortSignal;
 }
 
+const CONNECTED: Readiness = { ready: true, reason: 'connected' };
+
 /**
- * Works until all the sweeps are over, or have had nothing to do for `idleSeconds`.
+ * Works until all the sweeps are over, with a pattern until it is asked to leave, or until there has been no task for `idleSeconds`.
  * @returns tasks done here
  * @throws DeepDefenseError CONNECT_FAILED, PROTOCOL_VERSION, USAGE
  */
@@ -55,11 +68,12 @@ export async function runSweepWorker(options: SweepWorkerOptions): Promise<numbe
 /** One source of all sweeps; those that are out of reach at the start are an error, later ones are not while others go on. */
 async function openSources(options: SweepWorkerOptions): Promise<TaskSource> {
   const { sweeps, logger } = options;
+  if (sweeps.some(({ sweep }) => isPattern(sweep))) return openPool(options);
   const [only] = sweeps;
-  if (sweeps.length === 1 && only !== undefined) return openSource(only.sweep, options);
+  if (sweeps.length === 1 && only !== undefined) return (await openSource(only, options)).source;
   const sources: SharedSource[] = [];
   try {
-    for (const { sweep, weight } of sweeps) sources.push({ name: sweep, weight, source: await openSource(sweep, options) });
+    for (const share of sweeps) sources.push(await openSource(share, options));
   } catch (error) {
     await Promise.all(sources.map(({ source }) => source.close()));
     throw error;
@@ -73,26 +87,79 @@ async function openSources(options: SweepWorkerOptions): Promise<TaskSource> {
   });
 }
 
-async function openSource(sweep: string, { logger, tls, security, ...flags }: SweepWorkerOptions): Promise<TaskSource> {
-  const nats = natsOptionsOf(flags, security, (reason) => logger.info({ reason }, 'no connection to NATS; trying again'));
-  if (nats === undefined)
-    return openRemoteSource({
+/** True where the name of a sweep stands for several. */
+export function isPattern(sweep: string): boolean {
+  return sweep.includes('*');
+}
+
+/** All sweeps of some names that are on NATS, now and later. */
+async function openPool(options: SweepWorkerOptions): Promise<TaskSource> {
+  const { sweeps, logger, onReadiness } = options;
+  const link = await openLink(options);
+  const stopListening = link.onReconnect(() => onReadiness?.(CONNECTED));
+  const pool = new SweepPool({
+    link,
+    patterns: sweeps.map(({ sweep, weight }) => ({ pattern: sweep, weight })),
+    onChange: (sweep, change, error) =>
+      error === undefined
+        ? logger.info({ sweep }, change === 'joined' ? 'a sweep joins' : 'a sweep is over, paused or stopped')
+        : logger.warn({ sweep, err: error }, 'a sweep is out of reach; trying again'),
+  });
+  return closing(pool, async () => {
+    stopListening();
+    await link.close();
+  });
+}
+
+async function openSource({ sweep, weight }: SweepShare, options: SweepWorkerOptions): Promise<SharedSource> {
+  const { logger, tls, nats, onReadiness } = options;
+  if (nats === undefined) {
+    const source = await openRemoteSource({
       address: sweep,
       tls,
       onLost: (reason) => logger.info({ address: sweep, reason }, "no connection to the sweep's coordinator; trying again"),
     });
-  const link = await openNatsLink(nats);
+    onReadiness?.(CONNECTED);
+    return { name: sweep, weight: weight ?? (() => source.priority), source };
+  }
+  const link = await openLink(options);
+  const stopListening = link.onReconnect(() => onReadiness?.(CONNECTED));
   try {
+    // Waits for the coordinator.
     const source = await openJetStreamSource({ link, sweepId: sweep });
-    return {
-      claim: (worker, stop) => source.claim(worker, stop),
-      close: async () => {
-        await source.close();
-        await link.close();
-      },
-    };
+    let priority = 1;
+    const stopWatching = (await SweepRegistry.find(link))?.watch((name, entry) => {
+      if (name === sweep && entry !== undefined) priority = entry.priority;
+    });
+    const closed = closing(source, async () => {
+      stopListening();
+      await stopWatching?.();
+      await link.close();
+    });
+    return { name: sweep, weight: weight ?? (() => priority), source: closed };
   } catch (error) {
     await link.close();
     throw error;
   }
+}
+
+async function openLink({ logger, security, onReadiness, ...flags }: SweepWorkerOptions): Promise<NatsLink> {
+  const onLost = (reason: string) => {
+    logger.info({ reason }, 'no connection to NATS; trying again');
+    onReadiness?.({ ready: false, reason: 'no connection to NATS' });
+  };
+  const link = await openNatsLink(natsOptionsOf(flags, security, onLost) as NatsOptions);
+  onReadiness?.(CONNECTED);
+  return link;
+}
+
+/** The source, with more to do when it is closed. */
+function closing(source: TaskSource, close: () => Promise<void>): TaskSource {
+  return {
+    claim: (worker, signal) => source.claim(worker, signal),
+    close: async () => {
+      await source.close();
+      await close();
+    },
+  };
 }

@@ -16,14 +16,20 @@ import { keepRung, openTrialFolder, rungFile } from './trial-folders.ts';
 export interface TrialRunnerOptions {
   /** CIFAR-10 archive or folder, in place of the config's. */
   readonly dataPath: string | undefined;
-  /** Folder of the trials, in place of the one that the coordinator names. */
+  /** Folder with a folder of trials per sweep, in place of the ones that the coordinators name. */
   readonly trialsFolder: string | undefined;
   readonly placement: WorkerPlacement;
   readonly logger: Logger;
 }
 
 /** A task's payload. */
-type Payload = PartWork & { readonly folder: string; readonly fromScratch: boolean; readonly gang: number };
+type Payload = PartWork & {
+  /** Id of the sweep; missing in tasks of version 0.1.0 and before. */
+  readonly sweep?: string;
+  readonly folder: string;
+  readonly fromScratch: boolean;
+  readonly gang: number;
+};
 
 interface TrialResult {
   readonly details: Readonly<Record<string, number>>;
@@ -85,7 +91,9 @@ export class TrialRunner {
 
   /** Trains a trial up to its rung and measures it there. */
   async #train(work: Extract<Payload, { kind: 'training' }>, epoch: number, signal: AbortSignal): Promise<RunResult> {
-    const { logger, trialsFolder: root = work.folder } = this.#options;
+    const { logger, trialsFolder } = this.#options;
+    // Epochs tell the claims of one sweep apart, not those of two that train the same trial.
+    const root = trialsFolder === undefined ? work.folder : join(trialsFolder, work.sweep ?? '');
     const { trial, rung, measuring, fromScratch, origin, forkable, gang } = work;
     const { attacks, robustSamples, epochs } = measuring;
     const config = this.#here({ ...work.config, evaluation: { ...work.config.evaluation, attacks: [...attacks], robustSamples } });

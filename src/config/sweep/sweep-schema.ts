@@ -216,6 +216,23 @@ export const sweepSchema = z.strictObject({
       'Compute workers that train one trial together, on the machine of the worker that has it: on devices of their own where it has several, else as threads. Results do not depend on it.',
     ),
   maxParallel: positiveInt.optional().describe('Trials computed at a time at most; results do not depend on it.'),
+  priority: z
+    .number()
+    .positive()
+    .max(1000)
+    .default(1)
+    .describe(
+      'Share of the time of workers that serve several sweeps, relative to the other sweeps of the tenant: one of 3 gets three times that of one of 1 while both have work. `sweep priority` changes it while the sweep runs; results do not depend on it.',
+    ),
+  tenant: z
+    .string()
+    .min(1)
+    .max(63)
+    .regex(/^[a-z0-9][a-z0-9-]*$/)
+    .optional()
+    .describe(
+      'Team that the sweep counts for: tenants share the time of a pool of workers equally, and `deepdefense quota` limits the trials that one has under way. Unset = default.',
+    ),
   errors: z.int().min(0).default(2).describe('Times that a trial is tried again after an error before it is given up.'),
   leaseMs: z.int().min(500).default(10_000).describe('A worker that gives no sign for so long loses its trial to another.'),
   preemptions: z.int().min(0).default(20).describe('Times that a trial is tried again because its worker was lost.'),

@@ -16,6 +16,9 @@ export const JS_ERROR = {
   MESSAGE_GONE: 10057,
   NOT_ENABLED: 10076,
   NOT_ENABLED_FOR_ACCOUNT: 10039,
+  /** Of a server that is no member of a cluster. */
+  NO_CLUSTER: 10074,
+  TOO_FEW_SERVERS: 10005,
 } as const;
 
 /** No room: for the account, in memory, on the disk, in the stream. */
@@ -88,6 +91,16 @@ export function natsError(what: string, address: string, cause: unknown): DeepDe
       what,
       got,
       todo: "start the sweep's coordinator, which makes its streams",
+      fields,
+      cause,
+    });
+  }
+  if (code === JS_ERROR.NO_CLUSTER || code === JS_ERROR.TOO_FEW_SERVERS) {
+    return new DeepDefenseError('NATS_UNSUPPORTED', {
+      what,
+      expected: 'a cluster with as many servers as there are to be copies (--nats-replicas), all with room',
+      got,
+      todo: 'ask for fewer copies, or add servers',
       fields,
       cause,
     });

@@ -18,6 +18,8 @@ export interface NatsOptions {
   readonly password?: string | undefined;
   /** Folder with ca.pem, cert.pem and key.pem for TLS, read anew with each connection. Default: no certificate, and the public authorities. */
   readonly certs?: string | undefined;
+  /** Copies of what is made new, each on another server. Default 1. */
+  readonly replicas?: number | undefined;
   /** How long the server may be away before a call fails with CONNECT_FAILED, in milliseconds. Default 60 000. */
   readonly patienceMs?: number | undefined;
   /** Told once per loss of the connection. */
@@ -115,6 +117,8 @@ export class NatsLink {
   readonly servers: string;
   /** Milliseconds. */
   readonly patienceMs: number;
+  /** Of new streams. */
+  readonly replicas: number;
   /** When the connection was lost, by performance.now(); undefined while it holds. */
   #downSinceMs: number | undefined;
   #closed = false;
@@ -123,7 +127,7 @@ export class NatsLink {
   readonly #onReconnect = new Set<() => void>();
 
   constructor(
-    { servers, patienceMs = 60_000, onLost, onGone }: NatsOptions,
+    { servers, patienceMs = 60_000, replicas = 1, onLost, onGone }: NatsOptions,
     connection: NatsConnection,
     js: JetStreamClient,
     jsm: JetStreamManager,
@@ -131,6 +135,7 @@ export class NatsLink {
   ) {
     this.servers = servers;
     this.patienceMs = patienceMs;
+    this.replicas = replicas;
     this.connection = connection;
     this.js = js;
     this.jsm = jsm;

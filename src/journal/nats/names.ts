@@ -13,6 +13,8 @@ export interface SweepNames {
   readonly bucket: string;
   /** Core subject on which workers are told to look at the settings again. */
   readonly wakeUp: string;
+  /** Core subject on which the coordinator answers operators. */
+  readonly control: string;
   readonly journalStream: string;
   readonly journal: string;
   readonly eventStream: string;
@@ -22,6 +24,12 @@ export interface SweepNames {
 
 /** KV bucket with one key per sweep: who leads it. */
 export const LEADERS_BUCKET = 'deepdefense_leaders';
+/** KV bucket with one key per sweep: what workers and operators must know of it. */
+export const SWEEPS_BUCKET = 'deepdefense_sweeps';
+/** KV bucket with two keys per tenant: how many trials it may have under way, and which those are. */
+export const QUOTAS_BUCKET = 'deepdefense_quotas';
+/** Sweeps of these names would have the bucket of all sweeps for their own. */
+const RESERVED: readonly string[] = ['leaders', 'sweeps', 'quotas'];
 
 const SWEEP_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 /** Also the characters of a KV key. */
@@ -38,6 +46,13 @@ export function sweepNames(sweep: string): SweepNames {
       todo: 'name the sweep otherwise',
     });
   }
+  if (RESERVED.includes(sweep)) {
+    throw new DeepDefenseError('USAGE', {
+      what: `"${sweep}" is what something else on NATS is called`,
+      expected: `another name than ${RESERVED.join(', ')}`,
+      todo: 'name the sweep otherwise',
+    });
+  }
   const subject = `deepdefense.${sweep}`;
   const stream = `DEEPDEFENSE_${sweep}`;
   return {
@@ -47,6 +62,7 @@ export function sweepNames(sweep: string): SweepNames {
     consumer: 'workers',
     bucket: `deepdefense_${sweep}`,
     wakeUp: `${subject}.wake-up`,
+    control: `${subject}.control`,
     journalStream: `${stream}_JOURNAL`,
     journal: `${subject}.journal`,
     eventStream: `${stream}_EVENTS`,

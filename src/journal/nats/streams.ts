@@ -30,7 +30,7 @@ export async function ensureStream(link: NatsLink, wish: StreamWish, initial: Pa
   const what = `can't make the stream "${name}"`;
   try {
     const found = await link.ask(what, () => findStream(link, name));
-    const info = found ?? (await link.ask(what, () => addStream(link, { ...wish, ...initial })));
+    const info = found ?? (await link.ask(what, () => addStream(link, { ...wish, ...initial, num_replicas: link.replicas })));
     checkOwner(wish, info);
     checkConfig(`stream "${name}"`, wish, info.config);
     return info;

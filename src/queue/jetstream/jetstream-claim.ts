@@ -23,7 +23,8 @@ export class JetStreamClaim implements Claim {
   readonly epoch: number;
   readonly leaseMs: number;
   readonly #options: JetStreamClaimOptions;
-  readonly #claim: string;
+  /** Unique name of the claim. */
+  readonly name: string;
   /** The record as it was seen last; undefined when it isn't known what became of a change. */
   #known: Stored | undefined;
   /** Changes of one claim run one after the other. */
@@ -35,30 +36,30 @@ export class JetStreamClaim implements Claim {
     this.epoch = stored.record.epoch;
     this.leaseMs = leaseMs;
     this.#options = options;
-    this.#claim = stored.record.claim;
+    this.name = stored.record.claim;
     this.#known = stored;
   }
 
   /** Fails at once with CONNECT_FAILED when the server is away: the next one does as well. */
   async extend(): Promise<void> {
-    await this.#change((record) => extended(this.task.id, record, this.#claim), true);
+    await this.#change((record) => extended(this.task.id, record, this.name), true);
     this.#options.message.working();
   }
 
   async commit(result: string): Promise<void> {
-    await this.#change((record) => committed(this.task.id, record, this.#claim, result));
+    await this.#change((record) => committed(this.task.id, record, this.name, result));
     this.#options.message.ack();
   }
 
   async fail(error: TaskError, isLasting: boolean): Promise<void> {
     const { retries, message } = this.#options;
-    const { state } = await this.#change((record) => failed(this.task.id, record, { claim: this.#claim, error, isLasting, retries }));
+    const { state } = await this.#change((record) => failed(this.task.id, record, { claim: this.name, error, isLasting, retries }));
     if (state === 'waiting') message.nak();
     else message.ack();
   }
 
   async release(): Promise<void> {
-    await this.#change((record) => givenBack(this.task.id, record, this.#claim));
+    await this.#change((record) => givenBack(this.task.id, record, this.name));
     this.#options.message.nak();
   }
 

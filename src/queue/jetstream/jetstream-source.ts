@@ -10,6 +10,8 @@ import { type NatsLink, type SweepNames, sweepNames } from '../../journal/index.
 import type { Claim, TaskSource } from '../task-queue.ts';
 import { JetStreamClaim } from './jetstream-claim.ts';
 import { MessagePulls } from './message-pulls.ts';
+import { SweepRegistry } from './sweep-registry.ts';
+import { TenantQuota } from './tenant-quota.ts';
 import { FRESH, holds, isClosed, lost, type TaskRecord, taken } from './task-record.ts';
 import { type QueueSettings, type Stored, TaskStore } from './task-store.ts';
 
@@ -21,6 +23,10 @@ export interface JetStreamSourceOptions {
 
 /** How often a worker looks whether the queue is still held; it is told, too. */
 const HELD_LOOK_MS = 2_000;
+/** How often a worker looks whether its tenant's quota has room, with a spread of half as much. */
+const ROOM_LOOK_MS = 1_000;
+/** So long a sweep leaves the room to others of its tenant: each of them has looked by then. */
+const YIELD_MS = 2 * ROOM_LOOK_MS;
 /** A redelivered task whose worker may be alive is watched for this share of a lease before it is taken over... */
 const WATCHED_SHARE = 1 / 2;
 /** ...with so many looks. A worker extends its claim four times per lease. */
@@ -36,7 +42,10 @@ export async function openJetStreamSource({ link, sweepId }: JetStreamSourceOpti
     try {
       const consumer = await link.js.consumers.get(names.taskStream, names.consumer);
       const store = new TaskStore(link, await link.bucket(names.bucket));
-      return new JetStreamSource(link, names, store, new MessagePulls(link, consumer));
+      // Coordinators write it before they make the consumer; those of version 0.1.0 and before don't.
+      const entry = await (await SweepRegistry.find(link))?.get(sweepId);
+      const quota = entry === undefined ? undefined : await TenantQuota.find(link, entry.tenant, sweepId);
+      return new JetStreamSource({ link, names, store, pulls: new MessagePulls(link, consumer), quota });
     } catch (error) {
       throw notFound(error) ? noQueue(link, sweepId, error) : error;
     }
@@ -56,21 +65,31 @@ function noQueue(link: NatsLink, sweepId: string, cause: unknown): DeepDefenseEr
   });
 }
 
+interface SourceParts {
+  readonly link: NatsLink;
+  readonly names: SweepNames;
+  readonly store: TaskStore;
+  readonly pulls: MessagePulls;
+  readonly quota: TenantQuota | undefined;
+}
+
 class JetStreamSource implements TaskSource {
   readonly #link: NatsLink;
   readonly #names: SweepNames;
   readonly #store: TaskStore;
   readonly #pulls: MessagePulls;
+  readonly #quota: TenantQuota | undefined;
   readonly #closing = new AbortController();
   readonly #stopListening: () => void;
   #wake: () => void = () => {};
   #woken: Promise<void> = Promise.resolve();
 
-  constructor(link: NatsLink, names: SweepNames, store: TaskStore, pulls: MessagePulls) {
+  constructor({ link, names, store, pulls, quota }: SourceParts) {
     this.#link = link;
     this.#names = names;
     this.#store = store;
     this.#pulls = pulls;
+    this.#quota = quota;
     this.#arm();
     const subscription = link.connection.subscribe(names.wakeUp, { callback: () => this.#arm() });
     const stopReconnects = link.onReconnect(() => {
@@ -97,11 +116,17 @@ class JetStreamSource implements TaskSource {
         await Promise.race([interrupted, sleep(HELD_LOOK_MS)]);
         continue;
       }
+      if (this.#quota !== undefined && !(await this.#quota.hasRoom(() => this.#pulls.hasSome()))) {
+        await Promise.race([interrupted, sleep(ROOM_LOOK_MS * (1 + Math.random() / 2))]);
+        continue;
+      }
       const message = await this.#pulls.next(interrupted);
       const claim = message === undefined ? undefined : await this.#take(message, worker);
       if (claim === undefined) continue;
-      if (!aborted.aborted) return claim;
-      await claim.release();
+      const admitted = this.#quota === undefined ? claim : await this.#admitted(claim, this.#quota);
+      if (admitted !== undefined && !aborted.aborted) return admitted;
+      // No room after all, or nobody who wants it.
+      await (admitted ?? claim).release();
     }
     return undefined;
   }
@@ -147,6 +172,28 @@ class JetStreamSource implements TaskSource {
     if (stored !== undefined && isClosed(stored.record)) message.ack();
     else message.nak(leaseMs);
     return undefined;
+  }
+
+  /** The claim within the quota of the tenant, which it leaves when it is settled; undefined when there is no room. */
+  async #admitted(claim: JetStreamClaim, quota: TenantQuota): Promise<Claim | undefined> {
+    if (!(await quota.enter(claim.task.id, claim.name))) return undefined;
+    const leaving = async (settled: Promise<void>): Promise<void> => {
+      try {
+        await settled;
+      } finally {
+        // Whoever needs the room finds out by itself, when this fails.
+        await quota.leave(claim.name, YIELD_MS).catch(() => {});
+      }
+    };
+    return {
+      task: claim.task,
+      epoch: claim.epoch,
+      leaseMs: claim.leaseMs,
+      extend: () => claim.extend(),
+      commit: (result) => leaving(claim.commit(result)),
+      fail: (error, isLasting) => leaving(claim.fail(error, isLasting)),
+      release: () => leaving(claim.release()),
+    };
   }
 
   /**

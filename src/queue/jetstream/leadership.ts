@@ -8,7 +8,16 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KV } from '@nats-io/kv';
 import { DeepDefenseError } from '../../core/index.ts';
-import { ensureStream, isConflict, isTransient, LEADERS_BUCKET, type NatsLink, natsError, sweepNames } from '../../journal/index.ts';
+import {
+  findSharedBucket,
+  isConflict,
+  isTransient,
+  LEADERS_BUCKET,
+  type NatsLink,
+  natsError,
+  openSharedBucket,
+  sweepNames,
+} from '../../journal/index.ts';
 
 export interface LeadershipOptions {
   readonly link: NatsLink;
@@ -53,19 +62,7 @@ export async function takeLeadership(options: LeadershipOptions, { standby, sign
   const { link, sweepId } = options;
   // Checked here because the name becomes a key.
   sweepNames(sweepId);
-  await ensureStream(link, {
-    name: `KV_${LEADERS_BUCKET}`,
-    subjects: [`$KV.${LEADERS_BUCKET}.>`],
-    description: 'deepdefense leaders of sweeps',
-    retention: 'limits',
-    storage: 'file',
-    discard: 'new',
-    max_msgs_per_subject: 1,
-    allow_rollup_hdrs: true,
-    deny_delete: true,
-    allow_direct: false,
-  });
-  const kv = await link.ask("can't open the bucket of leaders", () => link.bucket(LEADERS_BUCKET));
+  const kv = await openSharedBucket(link, LEADERS_BUCKET, 'deepdefense leaders of sweeps');
   const key: LeaderKey = { leader: randomUUID(), host: hostname(), processId: process.pid, beats: 0 };
   const watch: Watch = { kv, key, seen: undefined };
   // Nobody could have written the key while the server was away.
@@ -77,6 +74,30 @@ export async function takeLeadership(options: LeadershipOptions, { standby, sign
   } finally {
     stopListening();
   }
+}
+
+/** A process that coordinates a sweep. */
+export interface SweepLeader {
+  readonly host: string;
+  readonly processId: number;
+}
+
+/**
+ * Who leads now: those of the sweeps whose keys change while it looks, which takes some seconds where there are any.
+ * @throws DeepDefenseError CONNECT_FAILED
+ */
+export async function readLeaders(link: NatsLink, sweeps: readonly string[]): Promise<ReadonlyMap<string, SweepLeader>> {
+  const kv = await findSharedBucket(link, LEADERS_BUCKET);
+  const leaders = new Map<string, SweepLeader>();
+  if (kv === undefined) return leaders;
+  const look = () => Promise.all(sweeps.map((sweep) => link.ask("can't read who leads the sweep", () => readLeader(kv, sweep))));
+  const before = await look();
+  if (before.every((entry) => entry?.key === undefined)) return leaders;
+  await sleep(REFRESH_MS + LOOK_MS * 2);
+  for (const [i, entry] of (await look()).entries())
+    if (entry?.key !== undefined && entry.revision !== before[i]?.revision)
+      leaders.set(sweeps[i] as string, { host: entry.key.host, processId: entry.key.processId });
+  return leaders;
 }
 
 interface Watch {

@@ -45,6 +45,11 @@ export class MessagePulls {
     return undefined;
   }
 
+  /** True when there are messages that nobody has been given yet. */
+  async hasSome(): Promise<boolean> {
+    return (await this.#consumer.info()).num_pending > 0;
+  }
+
   /** Requests that were under way when the connection was lost bring nothing any more. */
   forget(): void {
     this.#idle.clear();
