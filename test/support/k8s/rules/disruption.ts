@@ -26,7 +26,7 @@ export const drainsEnd: Rule = (manifests) => {
       const { minAvailable, maxUnavailable } = budget.spec as Readonly<Record<string, string | number | undefined>>;
       const mayLeave =
         maxUnavailable === undefined ? replicas - ceilingOf(minAvailable ?? 0, replicas) : ceilingOf(maxUnavailable, replicas);
-      if (mayLeave < 1) problems.push(`${nameOf(budget)}: lets none of ${replicas} pods of ${nameOf(owner)} leave`);
+      if (mayLeave < 1 && replicas > 0) problems.push(`${nameOf(budget)}: lets none of ${replicas} pods of ${nameOf(owner)} leave`);
     }
   }
   for (const budget of budgets)
