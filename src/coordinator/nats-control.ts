@@ -48,11 +48,18 @@ export async function askByNats(
     if (code !== '') throw new DeepDefenseError(code as 'USAGE', { what: message });
     return JSON.parse(status) as Record<string, unknown>;
   } catch (error) {
-    if (error instanceof Error && (error.name === 'NoRespondersError' || error.name === 'TimeoutError')) return undefined;
+    if (hasNoAnswer(error)) return undefined;
     throw natsError(`can't ask the coordinator of "${sweepId}"`, nats.servers, error);
   } finally {
     await link.close();
   }
+}
+
+/** Nobody listens, or the one who did has died. */
+function hasNoAnswer(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { name } = error.cause instanceof Error ? error.cause : error;
+  return name === 'NoResponders' || name === 'TimeoutError';
 }
 
 /** @throws DeepDefenseError PROTOCOL_BAD_MESSAGE */

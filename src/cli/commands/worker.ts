@@ -11,6 +11,7 @@ interface WorkerOptions extends NatsFlags {
   readonly coordinator?: string;
   readonly sweep?: readonly SweepShare[];
   readonly trialsFolder?: string;
+  readonly idleSeconds?: number;
   readonly data?: string;
   readonly httpPort: number;
   readonly httpHost: string;
@@ -36,6 +37,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
       '--trials-folder <folder>',
       'with --sweep: shared folder for the trials, a folder per sweep in it, where those of the coordinators are not to be reached',
     )
+    .option('--idle-seconds <seconds>', 'with --sweep: end when no sweep has had a task for so long', integerIn(1, 86_400))
     .option('--data <path>', 'CIFAR-10 archive or folder; without a matching copy the worker fetches the data from the coordinator')
     .addOption(engineOption('tensor engine for runs that leave it open (engine.name: auto)'))
     .option('--device <index>', "device in place of the run's engine.device", integerIn(0, 1023))
@@ -53,6 +55,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         nats: servers,
         natsCredentials,
         trialsFolder,
+        idleSeconds,
         data,
         httpPort,
         httpHost,
@@ -100,6 +103,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
               ...natsArguments(flags, surroundings.global),
               ...(data === undefined ? [] : ['--data', data]),
               ...(trialsFolder === undefined ? [] : ['--trials-folder', trialsFolder]),
+              ...(idleSeconds === undefined ? [] : ['--idle-seconds', String(idleSeconds)]),
             ];
             const exitCode = await runPlaces(
               places,
@@ -130,6 +134,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
               ...flags,
               dataPath: data,
               trialsFolder,
+              idleSeconds,
               placement,
               logger,
               httpHost,

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type NatsLink, type NatsOptions, openNatsLink, watchLink } from '../../journal/index.ts';
 import {
+  endWhenIdle,
   FairSource,
   openJetStreamSource,
   openRemoteSource,
@@ -38,6 +39,8 @@ export interface SweepWorkerOptions extends NatsFlags {
   readonly dataPath: string | undefined;
   readonly trialsFolder: string | undefined;
   readonly placement: WorkerPlacement;
+  /** The worker ends when no sweep has had a task for so long, in seconds; undefined = it stays until they are over. */
+  readonly idleSeconds: number | undefined;
   readonly security: SecurityFlags;
   /** Certificates or token of the worker, read again for new connections; undefined = plain text. */
   readonly loadLogin: () => Promise<Login | undefined>;
@@ -60,12 +63,12 @@ interface WatchedOptions extends SweepWorkerOptions {
 const CONNECTED: Readiness = { ready: true, reason: 'connected' };
 
 /**
- * Works until all the sweeps are over; with a pattern until it is asked to leave.
+ * Works until all the sweeps are over, with a pattern until it is asked to leave, or until there has been no task for `idleSeconds`.
  * @returns tasks done here
  * @throws DeepDefenseError CONNECT_FAILED, PROTOCOL_VERSION, USAGE
  */
 export async function runSweepWorker(options: SweepWorkerOptions): Promise<number> {
-  const { sweeps, dataPath, trialsFolder, placement, signal } = options;
+  const { sweeps, dataPath, trialsFolder, placement, idleSeconds, signal } = options;
   const metrics = createSweepWorkerMetrics();
   const clock = new WorkClock(metrics);
   let readiness: Readiness = { ready: false, reason: 'looks for its sweeps' };
@@ -88,7 +91,8 @@ export async function runSweepWorker(options: SweepWorkerOptions): Promise<numbe
   let source: TaskSource | undefined;
   try {
     options.logger.info({ url: http.url }, 'metrics are served');
-    source = await openSources(watched);
+    const opened = await openSources(watched);
+    source = idleSeconds === undefined ? opened : endWhenIdle(opened, idleSeconds * 1000);
     const login = await options.loadLogin();
     const worker = `${login?.identity.name ?? hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
     const [only] = sweeps;
