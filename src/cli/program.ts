@@ -17,7 +17,18 @@ import { reportCommand } from './commands/report.ts';
 import { sweepCommand } from './commands/sweep.ts';
 import { trainCommand } from './commands/train.ts';
 import { workerCommand } from './commands/worker.ts';
-import { CERTS_VARIABLE, CommandContext, type GlobalOptions, LOG_FORMAT_VARIABLE, LOG_FORMATS, LOG_LEVELS, type Write } from './context.ts';
+import {
+  CERTS_VARIABLE,
+  CommandContext,
+  DEFAULT_TRACE_RATIO,
+  type GlobalOptions,
+  LOG_FORMAT_VARIABLE,
+  LOG_FORMATS,
+  LOG_LEVELS,
+  OTLP_VARIABLE,
+  type Write,
+} from './context.ts';
+import { share } from './option-parsers.ts';
 
 const COMMANDS: readonly CommandDefinition[] = [
   quickstartCommand,
@@ -54,6 +65,16 @@ export function createProgram(streams: { stdout: Write; stderr: Write }, setExit
     )
     .addOption(new Option('--certs <folder>', 'certificates of this process, for mutual TLS; see `deepdefense certs`').env(CERTS_VARIABLE))
     .option('--insecure', 'listen in plain text also where other machines reach it')
+    .addOption(
+      new Option('--otlp-endpoint <url>', 'send traces to this OTLP/HTTP receiver, e.g. http://127.0.0.1:4318 (default: none)').env(
+        OTLP_VARIABLE,
+      ),
+    )
+    .addOption(
+      new Option('--trace-ratio <share>', `share of steps that are traced, 0..1 (default: ${DEFAULT_TRACE_RATIO})`)
+        .env('DEEPDEFENSE_TRACE_RATIO')
+        .argParser(share),
+    )
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help of a command')
     .showSuggestionAfterError(true)

@@ -70,6 +70,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         const logger = await surroundings.logger('worker');
         // Also for the processes of --devices.
         const tls = await surroundings.tls();
+        const traces = await surroundings.traces('worker', logger);
         const stop = new AbortController();
         const onSignal = (signal: NodeJS.Signals): void => {
           if (stop.signal.aborted) process.exit(EXIT_CODES.INTERRUPTED);
@@ -128,6 +129,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
               trialsFolder,
               placement,
               logger,
+              traces,
               httpHost,
               httpPort,
               signal: stop.signal,
@@ -136,6 +138,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
             return;
           }
           const exitReason = await runWorker({
+            traces,
             coordinatorAddress: coordinator as string,
             loadTls: () => surroundings.tls(),
             dataOptions: data === undefined ? {} : { path: data },
@@ -151,6 +154,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
           process.removeListener('SIGINT', onSignal);
           process.removeListener('SIGTERM', onSignal);
           process.stdin.pause();
+          await traces.close();
         }
       },
     );

@@ -4,7 +4,14 @@ import { hostname } from 'node:os';
 import { openNatsLink, watchLink } from '../../journal/index.ts';
 import { FairSource, openJetStreamSource, openRemoteSource, type SharedSource, type TaskSource } from '../../queue/index.ts';
 import type { TlsFiles } from '../../security/index.ts';
-import { createSweepWorkerMetrics, type Logger, startHttpServer, type SweepWorkerMetrics, withContext } from '../../telemetry/index.ts';
+import {
+  createSweepWorkerMetrics,
+  type Logger,
+  startHttpServer,
+  type SweepWorkerMetrics,
+  type Traces,
+  withContext,
+} from '../../telemetry/index.ts';
 import { runClaimLoop, WorkClock, type WorkerPlacement } from '../../worker/index.ts';
 import { type NatsFlags, natsOptionsOf } from './nats-options.ts';
 import { TrialRunner } from './trial-runner.ts';
@@ -26,6 +33,7 @@ export interface SweepWorkerOptions extends NatsFlags {
   /** Certificates of the worker; undefined = plain text. */
   readonly tls: TlsFiles | undefined;
   readonly logger: Logger;
+  readonly traces: Traces;
   /** Of /metrics, /livez and /readyz. */
   readonly httpHost: string;
   /** 0 = any free port. */
@@ -42,7 +50,7 @@ export interface SweepWorkerOptions extends NatsFlags {
 export async function runSweepWorker(options: SweepWorkerOptions): Promise<number> {
   const { sweeps, dataPath, trialsFolder, placement, signal } = options;
   const metrics = createSweepWorkerMetrics();
-  const clock = new WorkClock(metrics);
+  const clock = new WorkClock(metrics, options.traces);
   let isReady = false;
   const http = await startHttpServer({
     host: options.httpHost,
@@ -62,7 +70,7 @@ export async function runSweepWorker(options: SweepWorkerOptions): Promise<numbe
     const worker = `${options.tls?.identity.name ?? hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
     const only = sweeps.length === 1 ? sweeps[0]?.sweep : undefined;
     const logger = withContext(options.logger, () => ({ sweep: only, worker }));
-    const runner = new TrialRunner({ dataPath, trialsFolder, placement, logger, metrics, clock });
+    const runner = new TrialRunner({ dataPath, trialsFolder, placement, logger, metrics, traces: options.traces, clock });
     logger.info({ sweeps: sweeps.map(({ sweep }) => sweep) }, 'at work for sweeps');
     return await runClaimLoop({ source, worker, run: (claim, stop, about) => runner.run(claim, stop, about), logger, clock, signal });
   } finally {
