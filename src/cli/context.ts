@@ -1,7 +1,7 @@
 /** @file What every command gets: where to write, and the global options. */
 import { DeepDefenseError } from '../core/index.ts';
 import type { Login, TlsFiles } from '../security/index.ts';
-import type { Logger } from '../telemetry/index.ts';
+import type { Logger, Traces } from '../telemetry/index.ts';
 
 /** Options that every command takes. */
 export interface GlobalOptions {
@@ -10,6 +10,10 @@ export interface GlobalOptions {
   readonly logLevel: LogLevel;
   /** Undefined = json with `--json`, else text. */
   readonly logFormat?: LogFormat | undefined;
+  /** Receiver of traces; undefined = none. */
+  readonly otlpEndpoint?: string | undefined;
+  /** Share of steps that are traced. */
+  readonly traceRatio?: number | undefined;
   /** Folder with the certificates of this process; undefined = plain text. */
   readonly certs?: string | undefined;
   /** File with the token of this process, in place of certificates. */
@@ -19,6 +23,11 @@ export interface GlobalOptions {
   /** Plain text also where other machines can listen. */
   readonly insecure?: boolean | undefined;
 }
+
+/** Environment variable in place of `--otlp-endpoint`. */
+export const OTLP_VARIABLE = 'DEEPDEFENSE_OTLP_ENDPOINT';
+/** Steps are many. */
+export const DEFAULT_TRACE_RATIO = 0.01;
 
 /** Environment variable in place of `--log-format`. */
 export const LOG_FORMAT_VARIABLE = 'DEEPDEFENSE_LOG_FORMAT';
@@ -114,6 +123,21 @@ export class CommandContext {
         got: acceptTokens ? '--accept-tokens without --certs' : '--token-file, which is for workers and operators',
       });
     return { tls, acceptTokens };
+  }
+
+  /**
+   * Where traces of this process go; close it at the end.
+   * @param part e.g. `worker`
+   * @throws DeepDefenseError USAGE
+   */
+  async traces(part: string, logger: Logger): Promise<Traces> {
+    const { otlpEndpoint, traceRatio = DEFAULT_TRACE_RATIO } = this.global;
+    const endpoint = otlpEndpoint ?? process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
+    // Worker processes that this one starts send theirs to the same receiver.
+    if (otlpEndpoint !== undefined) process.env[OTLP_VARIABLE] = otlpEndpoint;
+    const { openTraces } = await import('../telemetry/index.ts');
+    const onProblem = (message: string): void => logger.warn({ reason: message }, 'traces could not be sent');
+    return openTraces({ endpoint, stepRatio: traceRatio, service: `deepdefense-${part}`, onProblem });
   }
 
   /** A logger that writes to stderr. @param name of the part that speaks */

@@ -22,13 +22,16 @@ import { workerCommand } from './commands/worker.ts';
 import {
   CERTS_VARIABLE,
   CommandContext,
+  DEFAULT_TRACE_RATIO,
   type GlobalOptions,
   LOG_FORMAT_VARIABLE,
   LOG_FORMATS,
   LOG_LEVELS,
+  OTLP_VARIABLE,
   TOKEN_VARIABLE,
   type Write,
 } from './context.ts';
+import { share } from './option-parsers.ts';
 
 const COMMANDS: readonly CommandDefinition[] = [
   quickstartCommand,
@@ -75,6 +78,16 @@ export function createProgram(streams: { stdout: Write; stderr: Write }, setExit
       ),
     )
     .option('--insecure', 'plain text also to NATS servers and on addresses that other machines reach')
+    .addOption(
+      new Option('--otlp-endpoint <url>', 'send traces to this OTLP/HTTP receiver, e.g. http://127.0.0.1:4318 (default: none)').env(
+        OTLP_VARIABLE,
+      ),
+    )
+    .addOption(
+      new Option('--trace-ratio <share>', `share of steps that are traced, 0..1 (default: ${DEFAULT_TRACE_RATIO})`)
+        .env('DEEPDEFENSE_TRACE_RATIO')
+        .argParser(share),
+    )
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help of a command')
     .showSuggestionAfterError(true)

@@ -58,8 +58,10 @@ export async function trainHere(options: TrainingOptions): Promise<TrainingOutco
   });
   const progress = logsJson ? logProgress(withContext(logger, () => ({ run: runId }))) : display;
   const admission = await context.admission(config.cluster.host);
+  const traces = await context.traces('coordinator', logger);
   const handle = await startCoordinator({
     config,
+    traces,
     ...admission,
     runFolder,
     runId,
@@ -97,6 +99,7 @@ export async function trainHere(options: TrainingOptions): Promise<TrainingOutco
     // After a failure they may wait for another coordinator, which doesn't come.
     await (ended ? processes?.stop(WORKER_GRACE_MS) : processes?.leave(WORKER_GRACE_MS));
     await shown;
+    await traces.close();
     interrupt.remove();
   }
 }

@@ -23,7 +23,9 @@ import {
   createSecurityReport,
   type HttpEndpoint,
   type Logger,
+  noTraces,
   startHttpServer,
+  type Traces,
   withContext,
 } from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
@@ -67,6 +69,10 @@ export interface CoordinatorOptions {
   readonly untilEpochs?: number | undefined;
   readonly logger: Logger;
   readonly metrics: CoordinatorMetrics;
+  /** Default: none. */
+  readonly traces?: Traces | undefined;
+  /** Trace context of what the run is a part of, such as a trial. */
+  readonly traceparent?: string | undefined;
   /** Aborting asks for a clean stop, like {@link CoordinatorHandle.stop}. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -99,7 +105,7 @@ const CLOSE_GRACE_MS = 2_000;
  * @throws DeepDefenseError CONFIG_TIMEOUT_ORDER, CHECKPOINT_OTHER_CONFIG, CHECKPOINT_CORRUPT, PORT_IN_USE, CONNECT_FAILED, STORAGE_FAILED
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<CoordinatorHandle> {
-  const { config, runFolder, runId, dataset, resume, fork, metrics, signal } = options;
+  const { config, runFolder, runId, dataset, resume, fork, metrics, signal, traces = noTraces } = options;
   const begun = resume ?? fork;
   let step = () => begun?.step ?? 0;
   const logger = withContext(options.logger, () => ({ run: runId, step: step() }));
@@ -263,6 +269,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     ledger,
     checkpoints,
     metrics,
+    traces,
+    span: traces.start('run', { run: runId, strategy: config.strategy.name, model: config.model.name }, options.traceparent),
     logger,
     stop,
     emit,
@@ -291,6 +299,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     clearTimeout(deadline);
     emit({ kind: 'finished', state, reason });
     channel.close();
+    context.span.end(state === 'failed' ? { error: reason } : {});
     await server?.close(CLOSE_GRACE_MS);
     await http?.close();
     await ledger.close();

@@ -1,5 +1,5 @@
 /** @file What the journal of a run says of its resumes. */
-import type { JournalEvent, JournalRecord } from '../journal/index.ts';
+import type { JournalRecord } from '../journal/index.ts';
 
 /** Sums over all processes of a run so far. */
 export interface ResumeHistory {
@@ -14,7 +14,7 @@ export interface ResumeHistory {
  * @param nowFrom step that this process goes on from, when it resumes and its line isn't written yet
  */
 export function resumeHistory(
-  records: readonly JournalRecord<JournalEvent>[],
+  records: readonly JournalRecord[],
   stepsOf: (samples: number) => number,
   nowFrom: number | undefined,
 ): ResumeHistory {

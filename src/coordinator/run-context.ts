@@ -1,6 +1,6 @@
 /** @file What the parts of a run share. */
 import type { Config } from '../config/index.ts';
-import type { Logger, CoordinatorMetrics } from '../telemetry/index.ts';
+import type { CoordinatorMetrics, Logger, Traces, TraceSpan } from '../telemetry/index.ts';
 import type { TensorSpec, VectorMath } from '../core/index.ts';
 import type { Optimizer } from '../optimizers/index.ts';
 import type { VectorPool } from '../wire/index.ts';
@@ -51,6 +51,9 @@ export interface RunContext {
   readonly checkpoints: CheckpointFolder;
   readonly metrics: CoordinatorMetrics;
   readonly logger: Logger;
+  readonly traces: Traces;
+  /** Trace of the run as a whole. */
+  readonly span: TraceSpan;
   readonly stop: StopControl;
   /** Tells watchers of what happens besides the run's own progress. */
   readonly emit: (event: RunEvent) => void;

@@ -3,6 +3,7 @@
  * state that they leave is always that after a committed step.
  */
 import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+import { epochMs } from '../telemetry/index.ts';
 import type { EvaluationName } from '../config/index.ts';
 import { startVector, weightsToUse } from '../optimizers/index.ts';
 import { parametersHash } from './checkpoint.ts';
@@ -122,7 +123,7 @@ const FIRST_AVERAGE_VERSION = 2 ** 31;
 
 /** One pass over the first `samples` test images with the current parameters, or with their average. */
 async function evaluate(
-  { config, state, pool, ledger, metrics, emit, stop }: RunContext,
+  { config, state, pool, ledger, metrics, emit, stop, span }: RunContext,
   attack: EvaluationName,
   epsLinf: number,
   samples: number,
@@ -155,6 +156,8 @@ async function evaluate(
     });
   }
   ledger.record({ type: 'evaluation-finished', step: state.step, attack, epsLinf, samples, accuracy, meanLoss, seconds });
+  const endMs = epochMs();
+  span.part('evaluation', { startMs: endMs - seconds * 1000, endMs }, { step: state.step, attack, eps: epsLinf, samples });
   metrics.evaluationSeconds.observe({ attack }, seconds);
   metrics.accuracy.set({ attack, eps: String(epsLinf) }, accuracy);
   return { event: { kind: 'evaluation', step: state.step, attack, epsLinf, samples, accuracy, meanLoss, seconds }, correct: queue.correct };

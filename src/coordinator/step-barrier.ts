@@ -35,6 +35,8 @@ export interface StepBarrierOptions {
   readonly recycle?: (vector: Float32Array) => void;
   /** Monotonic milliseconds, to measure the reduction; default performance.now. */
   readonly monotonicMs?: () => number;
+  /** Trace context of the step, where it is traced. */
+  readonly traceparent?: string | undefined;
 }
 
 /** One step, or with local steps all up to the next synchronisation, as a job of the worker pool. */
@@ -84,11 +86,19 @@ export class StepBarrier implements Job {
   }
 
   plan(grant: Grant, nextTaskId: () => number): TaskPlan[] {
-    const { step, firstPosition, schedule, shards } = this.#options;
+    const { step, firstPosition, schedule, shards, traceparent } = this.#options;
     this.#startedAtMs ??= this.#monotonicMs();
     const parts = grant.ranges.flatMap(({ first, count }) => treeBlocks(first, count, shards));
     const taskId = nextTaskId();
-    const work = { taskId, step, firstPosition, blocks: parts, leaseEpoch: grant.epoch, schedule: [...schedule] };
+    const work = {
+      taskId,
+      step,
+      firstPosition,
+      blocks: parts,
+      leaseEpoch: grant.epoch,
+      schedule: [...schedule],
+      ...(traceparent !== undefined && { traceparent }),
+    };
     const message = coordinatorMessage('trainTask', work);
     return [{ taskId, message, parts }];
   }

@@ -1,7 +1,7 @@
 /** @file From leases to the new parameters on their way to the workers: one training step, or with local steps all up to a synchronisation. */
 import { collectYoungObjects, DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import { startVector, type UpdateReport } from '../optimizers/index.ts';
-import { recordGfaMetrics, type StepPhase } from '../telemetry/index.ts';
+import { epochMs, recordGfaMetrics, type StepPhase, type TraceSpan } from '../telemetry/index.ts';
 import type { StepSettings } from '../wire/index.ts';
 import { parametersHash } from './checkpoint.ts';
 import type { RunContext } from './run-context.ts';
@@ -28,6 +28,17 @@ export class StepRunner {
    * @throws DeepDefenseError NON_FINITE_LOSS with a diagnosis; what {@link WorkerPool.run} throws; STORAGE_FAILED
    */
   async run(): Promise<StepEvent> {
+    const { runId, traces } = this.#context;
+    const span = traces.sample('step', () => ({ run: runId, step: this.#context.state.step }));
+    try {
+      return await this.#run(span);
+    } catch (error) {
+      span.end({ error });
+      throw error;
+    }
+  }
+
+  async #run(span: TraceSpan): Promise<StepEvent> {
     const { config, plan, state, pool, ledger, math, vectors } = this.#context;
     const { step } = state;
     ledger.check();
@@ -46,6 +57,7 @@ export class StepRunner {
       precision: config.train.gradients,
       adopt: (vector) => vectors.adopt(vector),
       recycle: (vector) => vectors.give(vector),
+      traceparent: span.traceparent,
     });
     const startMs = performance.now();
     await pool.run(barrier);
@@ -73,7 +85,14 @@ export class StepRunner {
     state.trainedSamples += samples;
     state.trainedSeconds += busySeconds;
     const event = this.#event({ samples, learningRate: settings.learningRate, update, metrics, seconds, busySeconds });
-    this.#record(event, phases, barrier, { step, samples, gfaScale: settings.gfaScale });
+    this.#record(event, phases, barrier, { step, samples, gfaScale: settings.gfaScale, traceId: span.traceId });
+    if (span.traceId !== undefined) {
+      const times = [startMs, leasedMs, collectedMs, reducedMs, updatedMs, sentMs].map(epochMs);
+      for (const [index, name] of ['wait_workers', 'compute', 'reduce', 'update', 'send'].entries())
+        span.part(name, { startMs: times[index] as number, endMs: times[index + 1] as number });
+      span.part('journal', { startMs: times.at(-1) as number, endMs: epochMs() });
+      span.end();
+    }
     // The workers compute now.
     setImmediate(collectYoungObjects);
     return event;
@@ -161,9 +180,15 @@ export class StepRunner {
     event: StepEvent,
     phases: Readonly<Partial<Record<StepPhase, number>>>,
     barrier: StepBarrier,
-    { step, samples, gfaScale }: { readonly step: number; readonly samples: number; readonly gfaScale: number },
+    {
+      step,
+      samples,
+      gfaScale,
+      traceId,
+    }: { readonly step: number; readonly samples: number; readonly gfaScale: number; readonly traceId: string | undefined },
   ): void {
     const { plan, state, ledger, metrics } = this.#context;
+    const trace = traceId === undefined ? undefined : { trace_id: traceId };
     ledger.record({
       type: 'step-committed',
       step,
@@ -182,10 +207,10 @@ export class StepRunner {
       computeSeconds: Math.round(barrier.computeMs * 1000) / 1e6,
     });
     for (const [phase, milliseconds] of Object.entries(phases))
-      metrics.stepPhaseSeconds.observe({ phase }, Math.max(0, milliseconds) / 1000);
-    metrics.stepSeconds.observe({}, event.seconds);
+      metrics.stepPhaseSeconds.observe({ phase }, Math.max(0, milliseconds) / 1000, trace);
+    metrics.stepSeconds.observe({}, event.seconds, trace);
     const { result: behind } = barrier.straggling;
-    if (behind !== undefined) metrics.stragglerSeconds.observe({}, behind.seconds, { worker: behind.worker });
+    if (behind !== undefined) metrics.stragglerSeconds.observe({}, behind.seconds, { ...trace, worker: behind.worker });
     metrics.step.set(event.step);
     metrics.epoch.set(event.epoch);
     metrics.steps.inc(event.step - step);
@@ -211,8 +236,10 @@ export async function writeCheckpoint({
   ledger,
   checkpoints,
   metrics,
+  span,
 }: RunContext): Promise<Extract<RunEvent, { kind: 'checkpoint' }> | undefined> {
   if (state.lastCheckpointStep === state.step) return undefined;
+  const startMs = epochMs();
   // A checkpoint must not outlive the lines that lead to it, also when the machine stops.
   await ledger.sync();
   const { sequence, hash } = ledger.position;
@@ -246,6 +273,7 @@ export async function writeCheckpoint({
   });
   metrics.checkpointSeconds.observe({}, seconds);
   metrics.stepPhaseSeconds.observe({ phase: 'checkpoint' }, seconds);
+  span.part('checkpoint', { startMs, endMs: epochMs() }, { step: state.step, bytes });
   metrics.checkpointBytes.set(bytes);
   metrics.lastCheckpoint.set(Date.now() / 1000);
   return { kind: 'checkpoint', step: state.step, path: receipt.path, bytes, seconds };

@@ -46,3 +46,14 @@ export {
   type StepProgress,
   silentProgress,
 } from './progress.ts';
+export {
+  epochMs,
+  noSpan,
+  noTraces,
+  type TracesOptions,
+  type SpanAttributes,
+  type SpanTimes,
+  type Traces,
+  type TraceSpan,
+} from './traces.ts';
+export { openTraces } from './open-traces.ts';

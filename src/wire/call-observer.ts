@@ -53,7 +53,7 @@ export function observed(
     const name = method.path.slice(method.path.lastIndexOf('/') + 1);
     const watched: typeof method = {
       ...method,
-      requestDeserialize: (bytes: Buffer) => {
+      requestDeserialize: (bytes: Buffer): unknown => {
         observer.message(name, 'received', bytes.length);
         return method.requestDeserialize(bytes);
       },

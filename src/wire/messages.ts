@@ -87,6 +87,8 @@ export interface TrainTask {
   leaseEpoch: number;
   /** One entry per step until the next synchronisation. */
   schedule: StepSettings[];
+  /** W3C trace context of the step, where it is traced; else empty. */
+  traceparent?: string;
 }
 
 export interface BlockResult {

@@ -46,8 +46,8 @@ export async function runClaimLoop({ source, worker, run, logger, clock, signal 
   for (;;) {
     const claim = await source.claim(worker, signal);
     if (claim === undefined) return done;
-    clock?.claimed();
     const about = { sweep: claim.sweep, ...aboutTask(claim) };
+    clock?.claimed({ ...about, worker, epoch: claim.epoch });
     if (await runClaim(claim, { run, logger: withContext(logger, () => about), clock, signal })) done += 1;
   }
 }

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { type Config, configSchema, evaluationSpecs, parameterSpecs, parseEvaluationPlan } from '../config/index.ts';
 import { DeepDefenseError, errorCodeOr, isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION, sizeOf } from '../core/index.ts';
 import { vectorLength } from '../optimizers/index.ts';
-import type { Logger, WorkerMetrics } from '../telemetry/index.ts';
+import { epochMs, type Logger, type Traces, type WorkerMetrics } from '../telemetry/index.ts';
 import {
   type CoordinatorClient,
   type CoordinatorMessage,
@@ -42,6 +42,7 @@ export interface SessionOptions {
   readonly onReady: () => void;
   readonly metrics: WorkerMetrics;
   readonly logger: Logger;
+  readonly traces?: Traces | undefined;
   /** Aborting says goodbye. */
   readonly signal: AbortSignal;
 }
@@ -66,6 +67,8 @@ class Session {
   #receiver: TensorReceiver | undefined;
   #queue: TaskQueue | undefined;
   #over = false;
+  /** When the first chunk of a transfer came, monotonic. */
+  #receivingSinceMs: number | undefined;
 
   constructor(options: SessionOptions, resolve: (end: SessionEnd) => void) {
     this.#options = options;
@@ -108,13 +111,16 @@ class Session {
         this.#refused(message.refusal.code, message.refusal.message, message.refusal.retry);
         return;
       case 'chunk':
+        this.#receivingSinceMs ??= performance.now();
         this.#open().receiver.accept(message.chunk);
         return;
       case 'parametersReady': {
         const { queue, receiver } = this.#open();
         const values = receiver.take(message.parametersReady.transferId);
         this.#options.metrics.parameterBytes.inc(values.byteLength);
-        queue.setParameters(message.parametersReady.version, values);
+        const startMs = epochMs(this.#receivingSinceMs);
+        this.#receivingSinceMs = undefined;
+        queue.setParameters(message.parametersReady.version, values, { startMs, endMs: epochMs() });
         return;
       }
       case 'initialiseTask':
@@ -185,6 +191,8 @@ class Session {
       precision: config.train.gradients,
       metrics,
       logger,
+      traces: this.#options.traces,
+      worker: this.#options.workerId,
       onBroken: (error) => this.#end({ kind: 'lost', reason: error instanceof Error ? error.message : String(error) }),
     });
     this.#say(

@@ -7,7 +7,7 @@ import { hostname } from 'node:os';
 import { type Config, parseEvaluationPlan } from '../config/index.ts';
 import { DeepDefenseError, type EngineWish, isDeepDefenseError } from '../core/index.ts';
 import type { Login } from '../security/index.ts';
-import { type Logger, startHttpServer, withContext, type WorkerMetrics } from '../telemetry/index.ts';
+import { type Logger, startHttpServer, type Traces, withContext, type WorkerMetrics } from '../telemetry/index.ts';
 import { type CoordinatorClient, createCoordinatorClient, type Welcome } from '../wire/index.ts';
 import { Backoff, sleep } from './backoff.ts';
 import { type ComputeClient, createThreadComputeClient } from './compute-client.ts';
@@ -41,6 +41,8 @@ export interface RunWorkerOptions {
   readonly placement?: WorkerPlacement;
   readonly logger: Logger;
   readonly metrics: WorkerMetrics;
+  /** Default: none. */
+  readonly traces?: Traces | undefined;
   /** Address of /metrics, /livez and /readyz; default 127.0.0.1. */
   readonly httpHost?: string;
   /** 0 = any free port; undefined = no HTTP server. */
@@ -173,6 +175,7 @@ class Supervisor {
       workerId: this.#workerId,
       metrics,
       logger,
+      traces: this.#options.traces,
       signal: this.#signal,
       onWelcome: (config, runId) => {
         onConnected();

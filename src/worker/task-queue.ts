@@ -1,7 +1,16 @@
 /** @file The tasks of one session, done one after the other, with answers on their way while the next block is computed. */
 import { IN_TRAINING_ATTACKS } from '../config/index.ts';
 import { BYTES_PER_VALUE, collectYoungObjects, DeepDefenseError, isDeepDefenseError, type SumPrecision } from '../core/index.ts';
-import { type Logger, withContext, type WorkerMetrics } from '../telemetry/index.ts';
+import {
+  type Logger,
+  noSpan,
+  noTraces,
+  type SpanTimes,
+  type Traces,
+  type TraceSpan,
+  withContext,
+  type WorkerMetrics,
+} from '../telemetry/index.ts';
 import {
   type AttackTask,
   type DiagnosisTask,
@@ -32,6 +41,9 @@ export interface TaskQueueOptions {
   readonly precision: SumPrecision;
   readonly metrics: WorkerMetrics;
   readonly logger: Logger;
+  readonly traces?: Traces | undefined;
+  /** Names this worker in traces. */
+  readonly worker?: string | undefined;
   /** Called when answers can't be sent any more. */
   readonly onBroken: (error: unknown) => void;
 }
@@ -47,6 +59,7 @@ export class TaskQueue {
   readonly #tasks: Task[] = [];
   readonly #cancelled = new Set<number>();
   #parameters: { readonly version: number; values: Float32Array | undefined } | undefined;
+  #received: Required<SpanTimes> | undefined;
   #current = 0;
   /** Of the training task being computed. */
   #step: number | undefined;
@@ -64,9 +77,13 @@ export class TaskQueue {
     return this.#current;
   }
 
-  /** A version of the parameters for the tasks that follow; an older one that nobody used is dropped. */
-  setParameters(version: number, values: Float32Array): void {
+  /**
+   * A version of the parameters for the tasks that follow; an older one that nobody used is dropped.
+   * @param received when its first and its last byte came
+   */
+  setParameters(version: number, values: Float32Array, received?: Required<SpanTimes>): void {
     this.#parameters = { version, values };
+    this.#received = received;
   }
 
   add(task: Task): void {
@@ -124,19 +141,40 @@ export class TaskQueue {
     this.#sendVector(values, 'float32', (transferId) => workerMessage('initialParameters', { taskId, transferId }));
   }
 
-  async #train({ taskId, step, firstPosition, blocks, leaseEpoch, schedule }: TrainTask): Promise<void> {
+  async #train(task: TrainTask): Promise<void> {
+    const { traces = noTraces, worker } = this.#options;
+    const { traceparent = '', step, blocks } = task;
+    if (traceparent === '') return this.#trainBlocks(task, noSpan);
+    const received = this.#received;
+    const span = traces.start('task', { step, worker, blocks: blocks.length }, traceparent, { startMs: received?.startMs });
+    if (received !== undefined) span.part('receive', received);
+    try {
+      await this.#trainBlocks(task, span);
+      await this.#sending;
+      span.end();
+    } catch (error) {
+      span.end({ error });
+      throw error;
+    }
+  }
+
+  async #trainBlocks({ taskId, step, firstPosition, blocks, leaseEpoch, schedule }: TrainTask, span: TraceSpan): Promise<void> {
     const { compute, metrics, shardSize, precision } = this.#options;
     await this.#useParameters(step);
     for (const block of blocks) {
       if (this.#closed) return;
       if (this.#cancelled.has(taskId)) throw cancelled();
+      const computing = span.child('compute', { first: block.first, shards: block.count });
       const { gradients, metricSums, computeMs } = await compute.trainBlock({ step, firstPosition, schedule }, block);
-      metrics.taskSeconds.observe({ kind: 'train' }, computeMs / 1000);
+      computing.end();
+      metrics.taskSeconds.observe({ kind: 'train' }, computeMs / 1000, span.traceId === undefined ? undefined : { trace_id: span.traceId });
+      const sending = span.child('send', { first: block.first });
       metrics.workerSamples.inc({ kind: 'train' }, block.count * shardSize * schedule.length);
       metrics.gradientBytes.inc(gradients.length * BYTES_PER_VALUE[precision]);
       this.#sendVector(gradients, precision, (transferId) =>
         workerMessage('blockResult', { taskId, step, leaseEpoch, block, transferId, metricSums: [...metricSums], computeMs }),
       );
+      if (span.traceId !== undefined) void this.#sending.then(() => sending.end());
     }
   }
 

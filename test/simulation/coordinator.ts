@@ -17,7 +17,7 @@ import { WorkerGauges } from '../../src/coordinator/worker-gauges.ts';
 import { WorkerPool } from '../../src/coordinator/worker-pool.ts';
 import { type Clock, PACKAGE_VERSION, plainVectorMath } from '../../src/core/index.ts';
 import { FileJournal, type JournalEvent, readJournal } from '../../src/journal/index.ts';
-import type { CoordinatorMetrics, Logger } from '../../src/telemetry/index.ts';
+import { type CoordinatorMetrics, type Logger, noSpan, noTraces } from '../../src/telemetry/index.ts';
 import { VectorPool } from '../../src/wire/index.ts';
 import type { WorkerReport } from '../../src/coordinator/worker-link.ts';
 import { PARAMETERS, SPECS, TEST_SAMPLES } from './arithmetic.ts';
@@ -220,6 +220,8 @@ export class CoordinatorLife {
     }
     this.#pool = pool;
     const context: RunContext = {
+      traces: noTraces,
+      span: noSpan,
       config,
       runId: 'run',
       specs: SPECS,

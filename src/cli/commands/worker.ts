@@ -76,6 +76,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         const logger = await surroundings.logger('worker');
         // Also for the processes of --devices.
         await surroundings.login();
+        const traces = await surroundings.traces('worker', logger);
         const stop = new AbortController();
         const onSignal = (signal: NodeJS.Signals): void => {
           if (stop.signal.aborted) process.exit(EXIT_CODES.INTERRUPTED);
@@ -137,6 +138,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
               idleSeconds,
               placement,
               logger,
+              traces,
               httpHost,
               httpPort,
               signal: stop.signal,
@@ -145,6 +147,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
             return;
           }
           const exitReason = await runWorker({
+            traces,
             coordinatorAddress: coordinator as string,
             loadLogin: () => surroundings.login(),
             dataOptions: data === undefined ? {} : { path: data },
@@ -160,6 +163,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
           process.removeListener('SIGINT', onSignal);
           process.removeListener('SIGTERM', onSignal);
           process.stdin.pause();
+          await traces.close();
         }
       },
     );

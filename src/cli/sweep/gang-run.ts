@@ -38,6 +38,7 @@ export async function runGang({ gang, placement, workerMetrics, onEvent, ...opti
       placement: each,
       logger,
       metrics: workerMetrics,
+      traces: options.traces,
       signal: leave.signal,
     }),
   );

@@ -19,6 +19,7 @@ import {
   type Readiness,
   startHttpServer,
   type SweepWorkerMetrics,
+  type Traces,
   withContext,
 } from '../../telemetry/index.ts';
 import { runClaimLoop, WorkClock, type WorkerPlacement } from '../../worker/index.ts';
@@ -45,6 +46,7 @@ export interface SweepWorkerOptions extends NatsFlags {
   /** Certificates or token of the worker, read again for new connections; undefined = plain text. */
   readonly loadLogin: () => Promise<Login | undefined>;
   readonly logger: Logger;
+  readonly traces: Traces;
   /** Of /metrics, /livez and /readyz. */
   readonly httpHost: string;
   /** 0 = any free port. */
@@ -70,7 +72,7 @@ const CONNECTED: Readiness = { ready: true, reason: 'connected' };
 export async function runSweepWorker(options: SweepWorkerOptions): Promise<number> {
   const { sweeps, dataPath, trialsFolder, placement, idleSeconds, signal } = options;
   const metrics = createSweepWorkerMetrics();
-  const clock = new WorkClock(metrics);
+  const clock = new WorkClock(metrics, options.traces);
   let readiness: Readiness = { ready: false, reason: 'looks for its sweeps' };
   const http = await startHttpServer({
     host: options.httpHost,
@@ -98,7 +100,7 @@ export async function runSweepWorker(options: SweepWorkerOptions): Promise<numbe
     const [only] = sweeps;
     const sweep = sweeps.length === 1 && only !== undefined && !isPattern(only.sweep) ? only.sweep : undefined;
     const logger = withContext(options.logger, () => ({ sweep, worker }));
-    const runner = new TrialRunner({ dataPath, trialsFolder, placement, logger, metrics, clock });
+    const runner = new TrialRunner({ dataPath, trialsFolder, placement, logger, metrics, traces: options.traces, clock });
     logger.info({ sweeps: sweeps.map((each) => each.sweep) }, 'at work for sweeps');
     return await runClaimLoop({ source, worker, run: (claim, stop, about) => runner.run(claim, stop, about), logger, clock, signal });
   } finally {

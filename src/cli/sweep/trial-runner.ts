@@ -8,7 +8,7 @@ import { DeepDefenseError, isDeepDefenseError } from '../../core/index.ts';
 import { type Dataset, openDataset } from '../../data/index.ts';
 import type { Claim } from '../../queue/index.ts';
 import { detailName, evaluateFunction, type PartWork, type TrialOrigin } from '../../sweeps/index.ts';
-import type { Logger, SweepWorkerMetrics } from '../../telemetry/index.ts';
+import type { Logger, SweepWorkerMetrics, Traces } from '../../telemetry/index.ts';
 import type { TaskResult, WorkClock, WorkerPlacement } from '../../worker/index.ts';
 import { runGang } from './gang-run.ts';
 import { keepRung, openTrialFolder, rungFile } from './trial-folders.ts';
@@ -21,6 +21,7 @@ export interface TrialRunnerOptions {
   readonly placement: WorkerPlacement;
   readonly logger: Logger;
   readonly metrics: SweepWorkerMetrics;
+  readonly traces: Traces;
   /** Told what the worker is doing. */
   readonly clock: WorkClock;
 }
@@ -145,7 +146,7 @@ export class TrialRunner {
 
   /** Trains until so many epochs with the workers of a gang in this process. */
   async #runUntil(epochs: number, { trial, ...start }: TrialStart, signal: AbortSignal): Promise<RunResult> {
-    const { placement, metrics, clock } = this.#options;
+    const { placement, metrics, clock, traces } = this.#options;
     signal.throwIfAborted();
     const result = await runGang({
       ...start,
@@ -154,6 +155,8 @@ export class TrialRunner {
       untilEpochs: epochs,
       placement,
       logger: this.#logger,
+      traces,
+      traceparent: clock.traceparent,
       metrics: metrics.trial,
       workerMetrics: metrics.compute,
       onEvent: (event) => {

@@ -63,7 +63,7 @@ function show(metrics: StreamMetrics, stream: string, { state, cluster }: Stream
   const replicas = cluster?.replicas ?? [];
   // A server alone says nothing of a cluster and leads all there is.
   const hasLeader = cluster === undefined || (cluster.leader ?? '') !== '';
-  const isCurrent = replicas.map(({ current, offline }) => (offline === true ? 'offline' : current ? 'current' : 'lagging'));
+  const isCurrent = replicas.map(({ current, offline }) => (offline ? 'offline' : current ? 'current' : 'lagging'));
   for (const copy of ['current', 'lagging', 'offline'] as const) {
     const count = isCurrent.filter((each) => each === copy).length + (copy === 'current' && hasLeader ? 1 : 0);
     metrics.natsStreamReplicas.set({ stream, state: copy }, count);
