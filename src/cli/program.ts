@@ -14,6 +14,7 @@ import { evaluateCommand } from './commands/evaluate.ts';
 import { exportCommand } from './commands/export.ts';
 import { quickstartCommand } from './commands/quickstart.ts';
 import { reportCommand } from './commands/report.ts';
+import { submitCommand } from './commands/submit.ts';
 import { sweepCommand } from './commands/sweep.ts';
 import { trainCommand } from './commands/train.ts';
 import { workerCommand } from './commands/worker.ts';
@@ -26,6 +27,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   workerCommand,
   evaluateCommand,
   sweepCommand,
+  submitCommand,
   reportCommand,
   auditCommand,
   exportCommand,

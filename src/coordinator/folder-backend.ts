@@ -10,8 +10,10 @@ import { readNatsMark } from './nats-mark.ts';
 
 /** Waiting for the right to coordinate a sweep. */
 export interface Standby {
-  /** Told once when another process has it. */
-  readonly onWait: (error: DeepDefenseError) => void;
+  /** Told once when another process has it; the wait begins when it has returned. */
+  readonly onWait: (error: DeepDefenseError) => void | Promise<void>;
+  /** Told when the wait is over and this process has it. */
+  readonly onTurn?: (() => Promise<void>) | undefined;
   /** Ends the wait, with RUN_IN_USE. */
   readonly signal: AbortSignal;
 }
@@ -55,10 +57,12 @@ export async function openFolderBackend({ folder, standby, clock = systemClock }
 export async function lockSweepFolder(folder: string, standby?: Standby): Promise<() => Promise<void>> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await takeFileLock(join(folder, 'sweep.lock'), { purpose: `with the sweep in "${folder}"`, code: 'RUN_IN_USE' });
+      const release = await takeFileLock(join(folder, 'sweep.lock'), { purpose: `with the sweep in "${folder}"`, code: 'RUN_IN_USE' });
+      if (attempt > 0) await standby?.onTurn?.();
+      return release;
     } catch (error) {
       if (standby === undefined || !isDeepDefenseError(error) || error.code !== 'RUN_IN_USE' || standby.signal.aborted) throw error;
-      if (attempt === 0) standby.onWait(error);
+      if (attempt === 0) await standby.onWait(error);
       await sleep(LOOK_MS, undefined, { signal: standby.signal }).catch(() => {});
     }
   }

@@ -98,8 +98,10 @@ async function lead(options: LeadershipOptions, standby: Standby | undefined): P
     return await takeLeadership(options, { standby: false, signal });
   } catch (error) {
     if (standby === undefined || !isDeepDefenseError(error) || error.code !== 'RUN_IN_USE') throw error;
-    standby.onWait(error);
-    return takeLeadership(options, { standby: true, signal });
+    await standby.onWait(error);
+    const leadership = await takeLeadership(options, { standby: true, signal });
+    await standby.onTurn?.();
+    return leadership;
   }
 }
 

@@ -165,8 +165,14 @@ export class SweepCoordinator {
       host,
       port: httpPort,
       metrics: { contentType: this.#observer.contentType, render },
-      readiness: () => ({ ready: !this.#over, reason: this.#over ? 'the sweep is over' : this.#paused ? 'paused' : 'at work' }),
+      readiness: () => ({ ready: !this.#over, reason: this.#over ? 'the sweep is over' : this.#describe() }),
     });
+  }
+
+  /** One line for people and probes. */
+  #describe(): string {
+    const { planner, measurements } = this.#opened.state;
+    return `${this.#paused ? 'paused' : 'at work'}, ${measurements.size} measurements, ${planner.count} of ${planner.budget} candidates`;
   }
 
   /** No work is given out from now on, here or elsewhere. */

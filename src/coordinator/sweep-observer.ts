@@ -66,3 +66,13 @@ export class SweepObserver {
     });
   }
 }
+
+/** Metrics of a sweep that nobody works on any more. */
+export function metricsOfSweep(
+  sweepId: string,
+  state: SweepState,
+): { readonly contentType: string; readonly render: () => Promise<string> } {
+  const observer = new SweepObserver(sweepId, state);
+  const now = { queue: { waiting: 0, claimed: 0 }, paused: false, secondsLeft: 0 };
+  return { contentType: observer.contentType, render: () => observer.render(now) };
+}

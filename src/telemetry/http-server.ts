@@ -17,6 +17,8 @@ export interface HttpServerOptions {
   readonly metrics: { readonly contentType: string; render(): Promise<string> };
   /** Asked at each GET /readyz; must not block. */
   readonly readiness: () => Readiness;
+  /** GET /result as JSON, of a process that has ended its work; undefined = 404. */
+  readonly result?: unknown;
 }
 
 /** A running server. */
@@ -29,12 +31,12 @@ export interface HttpEndpoint {
 }
 
 /**
- * Starts the server. /livez is 200 whenever the event loop answers; /readyz is 200 or 503 with the reason.
+ * Starts the server. /livez is 200 whenever the event loop answers; /readyz is 200 or 503 with the reason; /result is what there is to show, if anything.
  * @throws DeepDefenseError PORT_IN_USE when another process has the port; CONNECT_FAILED when the address can't be listened on.
  */
-export async function startHttpServer({ host, port, metrics, readiness }: HttpServerOptions): Promise<HttpEndpoint> {
+export async function startHttpServer({ host, port, metrics, readiness, result }: HttpServerOptions): Promise<HttpEndpoint> {
   const server = createServer((request, response) => {
-    void answer(request.method ?? 'GET', new URL(request.url ?? '/', 'http://host').pathname, response, metrics, readiness);
+    void answer(request.method ?? 'GET', new URL(request.url ?? '/', 'http://host').pathname, response, metrics, readiness, result);
   });
   await listen(server, host, port);
   const bound = (server.address() as AddressInfo).port;
@@ -56,6 +58,7 @@ async function answer(
   response: ServerResponse,
   metrics: HttpServerOptions['metrics'],
   readiness: HttpServerOptions['readiness'],
+  result: unknown,
 ): Promise<void> {
   if (method !== 'GET' && method !== 'HEAD') return send(response, 405, 'only GET and HEAD\n', { allow: 'GET, HEAD' });
   try {
@@ -68,6 +71,9 @@ async function answer(
         const { ready, reason } = readiness();
         return send(response, ready ? 200 : 503, `${ready ? 'ready' : 'not ready'}: ${reason}\n`);
       }
+      case '/result':
+        if (result === undefined) return send(response, 404, 'there is no result yet\n');
+        return send(response, 200, `${JSON.stringify(result)}\n`, { 'content-type': 'application/json' });
       default:
         return send(response, 404, 'try /metrics, /livez or /readyz\n');
     }

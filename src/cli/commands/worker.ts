@@ -18,6 +18,7 @@ interface WorkerOptions extends NatsFlags {
   readonly device?: number;
   readonly devices?: string;
   readonly stopWithParent: boolean;
+  readonly stopCode: number;
 }
 
 export const workerCommand: CommandDefinition = (program, { context, setExitCode }) => {
@@ -39,6 +40,12 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
     .option('--devices <list>', 'one worker process per device: "all", or indices separated by commas; on the CPU a device is a core')
     .option('--http-port <port>', 'port of /metrics, /livez and /readyz; 0 = any free port', integerIn(0, 65535), 0)
     .option('--http-host <host>', 'address of that port', '127.0.0.1')
+    .option(
+      '--stop-code <code>',
+      'exit code when a signal ends the worker before the work is over; for schedulers that take 0 for done',
+      integerIn(0, 255),
+      0,
+    )
     .addOption(new Option('--stop-with-parent', 'end when standard input closes').hideHelp().default(false))
     .addHelpText('after', '\nExample:\n  $ deepdefense worker --coordinator 10.0.0.5:50051 --http-host 0.0.0.0 --http-port 9465')
     .action(
@@ -55,6 +62,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         device,
         devices,
         stopWithParent,
+        stopCode,
       }: WorkerOptions) => {
         // Only a sweep is kept on NATS.
         const nats = sweep === undefined ? undefined : servers;
@@ -143,6 +151,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
           });
           surroundings.result({ exitReason }, `worker: ${exitReason}`);
         } finally {
+          if (stop.signal.aborted && stopCode !== 0) setExitCode(stopCode);
           process.removeListener('SIGINT', onSignal);
           process.removeListener('SIGTERM', onSignal);
           process.stdin.pause();

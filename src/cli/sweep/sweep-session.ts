@@ -4,9 +4,10 @@ import type { SweepSource } from '../../config/index.ts';
 import { type SweepHandle, startSweep } from '../../coordinator/index.ts';
 import { type DeepDefenseError, EXIT_CODES } from '../../core/index.ts';
 import type { SweepRecord } from '../../sweeps/index.ts';
-import { createLogger } from '../../telemetry/index.ts';
+import { createLogger, type HttpEndpoint } from '../../telemetry/index.ts';
 import type { CommandContext } from '../context.ts';
 import { onInterrupt } from '../interrupts.ts';
+import { serveStandby } from '../stay.ts';
 import { describeExit, WorkerProcesses, workersLost } from '../worker-processes.ts';
 import { type NatsFlags, natsArguments, natsOptionsOf, passOnLogin } from './nats-options.ts';
 import { showSweep } from './show-sweep.ts';
@@ -50,9 +51,19 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
   const tls = await context.listenerTls(host);
   const nats = natsOptionsOf(options, (reason) => note(`NATS: ${reason}; trying again`));
   const waiting = new AbortController();
+  /** Probes want an answer while this process waits, too. */
+  let waitingRoom: HttpEndpoint | undefined;
+  const leaveWaitingRoom = async (): Promise<void> => {
+    await waitingRoom?.close();
+    waitingRoom = undefined;
+  };
   const standby = {
     signal: waiting.signal,
-    onWait: (error: DeepDefenseError) => note(`standing by: ${error.parts.what} (${error.parts.got})`),
+    onWait: async (error: DeepDefenseError) => {
+      note(`standing by: ${error.parts.what} (${error.parts.got})`);
+      waitingRoom = await serveStandby(host, httpPort, 'standing by');
+    },
+    onTurn: leaveWaitingRoom,
   };
   let handle: SweepHandle | undefined;
   let processes: WorkerProcesses | undefined;
@@ -89,6 +100,7 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
     const record = await handle.result;
     return { record, interrupted: interrupt.signal() === 'SIGINT' && record.state === 'stopped' };
   } finally {
+    await leaveWaitingRoom();
     await processes?.stop(END_GRACE_MS);
     await shown;
     interrupt.remove();

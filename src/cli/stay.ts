@@ -1,0 +1,40 @@
+/**
+ * @file What a coordinator does before and after its work, where something starts it again whenever it ends (a StatefulSet): while it
+ * stands by, and once its work is over, it answers probes, serves its result and computes nothing.
+ */
+import { once } from 'node:events';
+import { createMetrics, type HttpEndpoint, type HttpServerOptions, startHttpServer } from '../telemetry/index.ts';
+import type { CommandContext } from './context.ts';
+
+export interface StayOptions {
+  readonly context: CommandContext;
+  readonly host: string;
+  /** Of /metrics, /livez, /readyz and /result; 0 = any free port. */
+  readonly httpPort: number;
+  /** How the work ended, one line: what /readyz says. */
+  readonly reason: string;
+  /** What /result shows; undefined when the work has failed for good, which makes /readyz answer 503. */
+  readonly result: unknown;
+  /** Default: those of a process without work. */
+  readonly metrics?: HttpServerOptions['metrics'] | undefined;
+}
+
+/**
+ * Serves what has come out until SIGTERM or SIGINT.
+ * @throws DeepDefenseError PORT_IN_USE, CONNECT_FAILED
+ */
+export async function stay({ context, host, httpPort, reason, result, metrics }: StayOptions): Promise<void> {
+  const readiness = () => ({ ready: result !== undefined, reason });
+  const http = await startHttpServer({ host, port: httpPort, metrics: metrics ?? createMetrics('sweep'), readiness, result });
+  context.notice(`${reason}; staying on ${http.url} until told to leave`);
+  try {
+    await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+  } finally {
+    await http.close();
+  }
+}
+
+/** Answers probes of a process that waits for its turn. */
+export function serveStandby(host: string, httpPort: number, reason: string): Promise<HttpEndpoint> {
+  return startHttpServer({ host, port: httpPort, metrics: createMetrics('sweep'), readiness: () => ({ ready: true, reason }) });
+}
