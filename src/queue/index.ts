@@ -15,6 +15,7 @@ export {
   type TakeOptions,
 } from './jetstream/index.ts';
 export { FairSource, type FairSourceOptions, type SharedSource } from './fair-source.ts';
+export { endWhenIdle } from './idle-source.ts';
 export { claimLost, MemoryQueue, type MemoryQueueOptions } from './memory-queue.ts';
 export { createQueueService, type QueueService, type QueueServiceOptions } from './queue-service.ts';
 export { openRemoteSource, type RemoteSourceOptions } from './remote-source.ts';

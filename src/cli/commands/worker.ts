@@ -11,6 +11,7 @@ interface WorkerOptions extends NatsFlags {
   readonly coordinator?: string;
   readonly sweep?: readonly SweepShare[];
   readonly trialsFolder?: string;
+  readonly idleSeconds?: number;
   readonly data?: string;
   readonly httpPort: number;
   readonly httpHost: string;
@@ -34,6 +35,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
     .addOption(natsOption())
     .addOption(natsCredentialsOption())
     .option('--trials-folder <folder>', 'with --sweep: folder of the trials here, where the one of the coordinator is not to be reached')
+    .option('--idle-seconds <seconds>', 'with --sweep: end when no sweep has had a task for so long', integerIn(1, 86_400))
     .option('--data <path>', 'CIFAR-10 archive or folder; without a matching copy the worker fetches the data from the coordinator')
     .addOption(engineOption('tensor engine for runs that leave it open (engine.name: auto)'))
     .option('--device <index>', "device in place of the run's engine.device", integerIn(0, 1023))
@@ -55,6 +57,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         nats: servers,
         natsCredentials,
         trialsFolder,
+        idleSeconds,
         data,
         httpPort,
         httpHost,
@@ -100,9 +103,10 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
               ...(coordinator === undefined ? [] : ['--coordinator', coordinator]),
               ...(sweep ?? []).flatMap((each) => ['--sweep', `${each.sweep}=${each.weight}`]),
               ...['--http-host', httpHost],
-              ...natsArguments(flags),
+              ...natsArguments(flags, surroundings.global),
               ...(data === undefined ? [] : ['--data', data]),
               ...(trialsFolder === undefined ? [] : ['--trials-folder', trialsFolder]),
+              ...(idleSeconds === undefined ? [] : ['--idle-seconds', String(idleSeconds)]),
             ];
             const exitCode = await runPlaces(
               places,
@@ -128,9 +132,11 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
             const tasks = await runSweepWorker({
               sweeps: sweep,
               tls,
+              security: surroundings.global,
               ...flags,
               dataPath: data,
               trialsFolder,
+              idleSeconds,
               placement,
               logger,
               signal: stop.signal,

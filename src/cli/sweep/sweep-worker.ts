@@ -2,11 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { openNatsLink } from '../../journal/index.ts';
-import { FairSource, openJetStreamSource, openRemoteSource, type SharedSource, type TaskSource } from '../../queue/index.ts';
+import { endWhenIdle, FairSource, openJetStreamSource, openRemoteSource, type SharedSource, type TaskSource } from '../../queue/index.ts';
 import type { TlsFiles } from '../../security/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
 import { runClaimLoop, type WorkerPlacement } from '../../worker/index.ts';
-import { type NatsFlags, natsOptionsOf } from './nats-options.ts';
+import { type NatsFlags, natsOptionsOf, type SecurityFlags } from './nats-options.ts';
 import { TrialRunner } from './trial-runner.ts';
 
 /** A sweep, and its share of the worker's time. */
@@ -23,6 +23,9 @@ export interface SweepWorkerOptions extends NatsFlags {
   readonly dataPath: string | undefined;
   readonly trialsFolder: string | undefined;
   readonly placement: WorkerPlacement;
+  /** The worker ends when no sweep has had a task for so long, in seconds; undefined = it stays until they are over. */
+  readonly idleSeconds: number | undefined;
+  readonly security: SecurityFlags;
   /** Certificates of the worker; undefined = plain text. */
   readonly tls: TlsFiles | undefined;
   readonly logger: Logger;
@@ -31,13 +34,14 @@ export interface SweepWorkerOptions extends NatsFlags {
 }
 
 /**
- * Works until all the sweeps are over.
+ * Works until all the sweeps are over, or have had nothing to do for `idleSeconds`.
  * @returns tasks done here
  * @throws DeepDefenseError CONNECT_FAILED, PROTOCOL_VERSION, USAGE
  */
 export async function runSweepWorker(options: SweepWorkerOptions): Promise<number> {
-  const { sweeps, dataPath, trialsFolder, placement, logger, signal } = options;
-  const source = await openSources(options);
+  const { sweeps, dataPath, trialsFolder, placement, idleSeconds, logger, signal } = options;
+  const opened = await openSources(options);
+  const source = idleSeconds === undefined ? opened : endWhenIdle(opened, idleSeconds * 1000);
   try {
     const runner = new TrialRunner({ dataPath, trialsFolder, placement, logger });
     const worker = `${options.tls?.identity.name ?? hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
@@ -69,8 +73,8 @@ async function openSources(options: SweepWorkerOptions): Promise<TaskSource> {
   });
 }
 
-async function openSource(sweep: string, { logger, tls, ...flags }: SweepWorkerOptions): Promise<TaskSource> {
-  const nats = natsOptionsOf(flags, (reason) => logger.info({ reason }, 'no connection to NATS; trying again'));
+async function openSource(sweep: string, { logger, tls, security, ...flags }: SweepWorkerOptions): Promise<TaskSource> {
+  const nats = natsOptionsOf(flags, security, (reason) => logger.info({ reason }, 'no connection to NATS; trying again'));
   if (nats === undefined)
     return openRemoteSource({
       address: sweep,
