@@ -62,7 +62,7 @@ function job(submission: Submission, placement: Placement): KubernetesObject {
       podReplacementPolicy: 'Failed',
       podFailurePolicy: {
         rules: [
-          { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] },
+          { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
           { action: 'Ignore', onExitCodes: { containerName: 'worker', operator: 'In', values: [STOPPED] } },
           { action: 'FailJob', onExitCodes: { containerName: 'worker', operator: 'In', values: SAME_FOR_ALL } },
           { action: 'FailIndex', onExitCodes: { containerName: 'worker', operator: 'In', values: [EXIT_CODES.ENGINE] } },
