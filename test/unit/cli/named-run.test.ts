@@ -44,5 +44,9 @@ it('named run: that has its result does not begin again', async () => {
 
 it('named run: whose loss was not finite ends the same way without computing', async () => {
   await runThatEnded({ type: 'run-finished', state: 'failed', reason: 'NON_FINITE_LOSS: step 3 has a loss that is not finite' });
-  expect((await named()).end).toMatchObject({ code: 'NON_FINITE_LOSS', exitCode: 9, parts: { what: 'step 3 has a loss that is not finite' } });
+  expect((await named()).end).toMatchObject({
+    code: 'NON_FINITE_LOSS',
+    exitCode: 9,
+    parts: { what: 'step 3 has a loss that is not finite' },
+  });
 });

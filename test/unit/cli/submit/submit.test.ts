@@ -126,10 +126,20 @@ describe('objects', () => {
     expect(id).toBe('first');
     const set = one(manifests, 'StatefulSet');
     expect(set.spec.replicas).toBe(1);
-    expect(set.spec.template.spec.containers[0].args).toEqual(['--json', 'coordinator', '-c', '/config/config.yaml', '--id', 'first', '--stay']);
+    expect(set.spec.template.spec.containers[0].args).toEqual([
+      '--json',
+      'coordinator',
+      '-c',
+      '/config/config.yaml',
+      '--id',
+      'first',
+      '--stay',
+    ]);
     const { spec } = one(manifests, 'Job');
     expect([spec.completions, spec.parallelism, spec.completionMode]).toEqual([2, 2, 'Indexed']);
-    expect(spec.template.spec.containers[0].args).toEqual(expect.arrayContaining(['--coordinator', 'first-0.first:50051', '--stop-code', '143']));
+    expect(spec.template.spec.containers[0].args).toEqual(
+      expect.arrayContaining(['--coordinator', 'first-0.first:50051', '--stop-code', '143']),
+    );
     // A drained worker ends with 143 and gets a new pod that nobody counts; a wrong config ends the job.
     expect(spec.podFailurePolicy.rules.map((rule: any) => [rule.action, rule.onExitCodes?.values])).toEqual([
       ['Ignore', undefined],
@@ -184,7 +194,11 @@ describe('refusals before anything is sent', () => {
 });
 
 describe('kubectl', () => {
-  const found = (sha256: string) => JSON.stringify({ kind: 'ConfigMap', metadata: { name: 'first-config', annotations: { 'deepdefense/config-sha256': sha256, 'deepdefense/kind': 'run' } } });
+  const found = (sha256: string) =>
+    JSON.stringify({
+      kind: 'ConfigMap',
+      metadata: { name: 'first-config', annotations: { 'deepdefense/config-sha256': sha256, 'deepdefense/kind': 'run' } },
+    });
 
   it('submit: looks for the name, then applies the config alone and the rest behind it, in the namespace and context given', async () => {
     const { document, code } = await submit('submit', '-c', RUN, '--id', 'first', '-n', 'research', '--kube-context', 'lab');
