@@ -15,17 +15,17 @@ export interface StayOptions {
   readonly reason: string;
   /** What /result shows; undefined when the work has failed for good, which makes /readyz answer 503. */
   readonly result: unknown;
-  /** Default: those of a process without work. */
-  readonly metrics?: HttpServerOptions['metrics'] | undefined;
+  /** What /metrics shows; default: a process without work. */
+  readonly scrape?: HttpServerOptions['scrape'] | undefined;
 }
 
 /**
  * Serves what has come out until SIGTERM or SIGINT.
  * @throws DeepDefenseError PORT_IN_USE, CONNECT_FAILED
  */
-export async function stay({ context, host, httpPort, reason, result, metrics }: StayOptions): Promise<void> {
+export async function stay({ context, host, httpPort, reason, result, scrape = idle() }: StayOptions): Promise<void> {
   const readiness = () => ({ ready: result !== undefined, reason });
-  const http = await startHttpServer({ host, port: httpPort, metrics: metrics ?? createMetrics('sweep'), readiness, result });
+  const http = await startHttpServer({ host, port: httpPort, scrape, readiness, result });
   context.notice(`${reason}; staying on ${http.url} until told to leave`);
   try {
     await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
@@ -36,5 +36,11 @@ export async function stay({ context, host, httpPort, reason, result, metrics }:
 
 /** Answers probes of a process that waits for its turn. */
 export function serveStandby(host: string, httpPort: number, reason: string): Promise<HttpEndpoint> {
-  return startHttpServer({ host, port: httpPort, metrics: createMetrics('sweep'), readiness: () => ({ ready: true, reason }) });
+  return startHttpServer({ host, port: httpPort, scrape: idle(), readiness: () => ({ ready: true, reason }) });
+}
+
+/** Metrics of a process without work. */
+function idle(): HttpServerOptions['scrape'] {
+  const metrics = createMetrics('sweep');
+  return (accept) => metrics.scrape(accept);
 }

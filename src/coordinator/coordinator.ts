@@ -26,7 +26,7 @@ import { EventChannel } from './event-channel.ts';
 import { earlierGoodput } from './goodput-history.ts';
 import { Ledger } from './ledger.ts';
 import { encodeParameters, type ParameterSnapshot } from './parameter-snapshot.ts';
-import { renderWithWorkers } from './pool-metrics.ts';
+import { scrapeWithWorkers } from './pool-metrics.ts';
 import { type PoolTally, watchPool } from './pool-watcher.ts';
 import { runTraining } from './run.ts';
 import type { RunContext } from './run-context.ts';
@@ -194,7 +194,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     http = await startHttpServer({
       host: config.cluster.host,
       port: config.cluster.httpPort,
-      metrics: { contentType: metrics.contentType, render: () => renderWithWorkers(metrics, pool) },
+      scrape: (accept) => scrapeWithWorkers(metrics, pool, accept),
       readiness: () => {
         const ready = pool.membership.ready().length;
         return { ready: ready > 0, reason: ready > 0 ? `${ready} workers are ready` : 'no worker is ready' };

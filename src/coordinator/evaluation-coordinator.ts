@@ -15,7 +15,7 @@ import { claimFolder, type EvaluationQuestion } from './evaluation-question.ts';
 import { Evaluation } from './evaluation-run.ts';
 import { FinishedUnits } from './finished-units.ts';
 import { encodeParameters, type ParameterSnapshot } from './parameter-snapshot.ts';
-import { renderWithWorkers } from './pool-metrics.ts';
+import { scrapeWithWorkers } from './pool-metrics.ts';
 import { watchPool } from './pool-watcher.ts';
 import { checkTimeouts } from './run-plan.ts';
 import { type RunningServer, startServer } from './server.ts';
@@ -139,7 +139,7 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
     opened.http = await startHttpServer({
       host: config.cluster.host,
       port: config.cluster.httpPort,
-      metrics: { contentType: metrics.contentType, render: () => renderWithWorkers(metrics, pool) },
+      scrape: (accept) => scrapeWithWorkers(metrics, pool, accept),
       readiness: () => {
         const ready = pool.membership.ready().length;
         return { ready: ready > 0, reason: ready > 0 ? `${ready} workers are ready` : 'no worker is ready' };

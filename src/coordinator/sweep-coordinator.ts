@@ -159,12 +159,12 @@ export class SweepCoordinator {
 
   #serveMetrics(): Promise<HttpEndpoint> {
     const { host, httpPort } = this.#options;
-    const render = async () =>
-      this.#observer.render({ queue: await this.#queue.counts(), paused: this.#paused, secondsLeft: this.#eta.secondsLeft() });
+    const scrape = async (accept: string) =>
+      this.#observer.scrape({ queue: await this.#queue.counts(), paused: this.#paused, secondsLeft: this.#eta.secondsLeft() }, accept);
     return startHttpServer({
       host,
       port: httpPort,
-      metrics: { contentType: this.#observer.contentType, render },
+      scrape,
       readiness: () => ({ ready: !this.#over, reason: this.#over ? 'the sweep is over' : this.#describe() }),
     });
   }

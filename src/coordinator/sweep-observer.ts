@@ -1,7 +1,7 @@
 /** @file The metrics of a sweep: counted as it goes on, or read off its state when somebody asks for them. */
 import type { TrialMeasured } from '../journal/index.ts';
 import type { QueueCounts } from '../queue/index.ts';
-import { createMetrics, type SweepMetrics } from '../telemetry/index.ts';
+import { createMetrics, type MetricsText, type SweepMetrics } from '../telemetry/index.ts';
 import type { SweepState } from './sweep-state.ts';
 
 export interface SweepNow {
@@ -25,10 +25,6 @@ export class SweepObserver {
     for (const measured of state.measurements.values()) this.#count(measured);
   }
 
-  get contentType(): string {
-    return this.#metrics.contentType;
-  }
-
   /** A new measurement. */
   measured(measured: TrialMeasured): void {
     this.#count(measured);
@@ -39,7 +35,8 @@ export class SweepObserver {
     this.#metrics.sweepWorkersLost.inc();
   }
 
-  render({ queue, paused, secondsLeft }: SweepNow): Promise<string> {
+  /** @param accept Accept header of the scraper */
+  scrape({ queue, paused, secondsLeft }: SweepNow, accept: string): Promise<MetricsText> {
     const { sweepCandidates, sweepBudget, sweepTasks, sweepPaused, sweepSecondsLeft } = this.#metrics;
     const { planner } = this.#state;
     const counts = new Map<string, number>();
@@ -50,7 +47,7 @@ export class SweepObserver {
     sweepTasks.set({ state: 'claimed' }, queue.claimed);
     sweepPaused.set(paused ? 1 : 0);
     sweepSecondsLeft.set(secondsLeft ?? Number.NaN);
-    return this.#metrics.render();
+    return this.#metrics.scrape(accept);
   }
 
   #count({ rung, values }: TrialMeasured): void {
@@ -68,11 +65,8 @@ export class SweepObserver {
 }
 
 /** Metrics of a sweep that nobody works on any more. */
-export function metricsOfSweep(
-  sweepId: string,
-  state: SweepState,
-): { readonly contentType: string; readonly render: () => Promise<string> } {
+export function metricsOfSweep(sweepId: string, state: SweepState): (accept: string) => Promise<MetricsText> {
   const observer = new SweepObserver(sweepId, state);
   const now = { queue: { waiting: 0, claimed: 0 }, paused: false, secondsLeft: 0 };
-  return { contentType: observer.contentType, render: () => observer.render(now) };
+  return (accept) => observer.scrape(now, accept);
 }

@@ -183,7 +183,7 @@ export class StepRunner {
     });
     for (const [phase, milliseconds] of Object.entries(phases))
       metrics.stepPhaseSeconds.observe({ phase }, Math.max(0, milliseconds) / 1000);
-    metrics.stepSeconds.observe(event.seconds);
+    metrics.stepSeconds.observe({}, event.seconds);
     metrics.step.set(event.step);
     metrics.epoch.set(event.epoch);
     metrics.steps.inc(event.step - step);
@@ -242,7 +242,7 @@ export async function writeCheckpoint({
     parametersSha256: parametersSha256 || parametersHash(state.parameters),
     goodput: pool.goodputSoFar(),
   });
-  metrics.checkpointSeconds.observe(seconds);
+  metrics.checkpointSeconds.observe({}, seconds);
   metrics.stepPhaseSeconds.observe({ phase: 'checkpoint' }, seconds);
   metrics.checkpointBytes.set(bytes);
   metrics.lastCheckpoint.set(Date.now() / 1000);

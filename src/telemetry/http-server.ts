@@ -1,7 +1,8 @@
 /** @file The HTTP side of a process: /metrics for Prometheus, /livez and /readyz for whoever watches it. */
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { DeepDefenseError } from '../core/index.ts';
+import type { MetricsText } from './metrics.ts';
 
 /** Whether a process can do its work now. */
 export interface Readiness {
@@ -14,7 +15,8 @@ export interface HttpServerOptions {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
-  readonly metrics: { readonly contentType: string; render(): Promise<string> };
+  /** What is there for this Accept header. */
+  readonly scrape: (accept: string) => Promise<MetricsText>;
   /** Asked at each GET /readyz; must not block. */
   readonly readiness: () => Readiness;
   /** GET /result as JSON, of a process that has ended its work; undefined = 404. */
@@ -34,9 +36,9 @@ export interface HttpEndpoint {
  * Starts the server. /livez is 200 whenever the event loop answers; /readyz is 200 or 503 with the reason; /result is what there is to show, if anything.
  * @throws DeepDefenseError PORT_IN_USE when another process has the port; CONNECT_FAILED when the address can't be listened on.
  */
-export async function startHttpServer({ host, port, metrics, readiness, result }: HttpServerOptions): Promise<HttpEndpoint> {
+export async function startHttpServer({ host, port, scrape, readiness, result }: HttpServerOptions): Promise<HttpEndpoint> {
   const server = createServer((request, response) => {
-    void answer(request.method ?? 'GET', new URL(request.url ?? '/', 'http://host').pathname, response, metrics, readiness, result);
+    void answer(request, response, { scrape, readiness, result });
   });
   await listen(server, host, port);
   const bound = (server.address() as AddressInfo).port;
@@ -53,18 +55,17 @@ export async function startHttpServer({ host, port, metrics, readiness, result }
 }
 
 async function answer(
-  method: string,
-  path: string,
+  { method = 'GET', url = '/', headers }: IncomingMessage,
   response: ServerResponse,
-  metrics: HttpServerOptions['metrics'],
-  readiness: HttpServerOptions['readiness'],
-  result: unknown,
+  { scrape, readiness, result }: Pick<HttpServerOptions, 'scrape' | 'readiness' | 'result'>,
 ): Promise<void> {
   if (method !== 'GET' && method !== 'HEAD') return send(response, 405, 'only GET and HEAD\n', { allow: 'GET, HEAD' });
   try {
-    switch (path) {
-      case '/metrics':
-        return send(response, 200, await metrics.render(), { 'content-type': metrics.contentType });
+    switch (new URL(url, 'http://host').pathname) {
+      case '/metrics': {
+        const { text, contentType } = await scrape(headers.accept ?? '');
+        return send(response, 200, text, { 'content-type': contentType, vary: 'accept' });
+      }
       case '/livez':
         return send(response, 200, 'ok\n');
       case '/readyz': {

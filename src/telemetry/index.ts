@@ -1,12 +1,25 @@
 export { type HttpEndpoint, type HttpServerOptions, type Readiness, startHttpServer } from './http-server.ts';
 export { createLogger, LOG_LEVELS, type Logger, type LoggerOptions, type LogLevel } from './logger.ts';
-export { METRICS, type MetricDescription, type MetricsRole, STEP_PHASES, type StepPhase } from './metric-table.ts';
+export { type ExemplarContext, ExemplarHistogram, ExemplarLabels } from './exemplars.ts';
+export {
+  LABELS,
+  type LabelName,
+  type MetricDescription,
+  METRICS_ROLES,
+  type MetricsRole,
+  STEP_PHASES,
+  type StepPhase,
+} from './metric-description.ts';
+export { METRICS } from './metric-table.ts';
 export {
   type CoordinatorMetrics,
   createMetrics,
+  createSweepWorkerMetrics,
   type Metrics,
+  type MetricsText,
   recordGfaMetrics,
   type SweepMetrics,
+  type SweepWorkerMetrics,
   type WorkerMetrics,
 } from './metrics.ts';
 export { metricsDocs } from './metrics-docs.ts';

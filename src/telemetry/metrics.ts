@@ -1,62 +1,114 @@
 /** @file Typed handles of the metrics in metric-table.ts, on a registry of their own. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { PACKAGE_VERSION } from '../core/index.ts';
-import { METRICS, type MetricDescription, type MetricsRole } from './metric-table.ts';
+import { ExemplarHistogram, ExemplarLabels } from './exemplars.ts';
+import type { MetricDescription, MetricsRole } from './metric-description.ts';
+import { METRICS } from './metric-table.ts';
+import { OPEN_METRICS_TYPE, openMetricsOf } from './open-metrics.ts';
 
 type Table = typeof METRICS;
 type Handle<D extends MetricDescription> = D['type'] extends 'counter'
   ? Counter<D['labels'][number]>
   : D['type'] extends 'gauge'
     ? Gauge<D['labels'][number]>
-    : Histogram<D['labels'][number]>;
+    : D extends { readonly exemplars: true }
+      ? ExemplarHistogram<D['labels'][number]>
+      : Histogram<D['labels'][number]>;
+
+/** Text for a scraper, and what it is. */
+export interface MetricsText {
+  readonly contentType: string;
+  readonly text: string;
+}
 
 /** The handles of one process, by their names in {@link METRICS}, and the text that Prometheus scrapes. */
 export type Metrics<Role extends MetricsRole> = {
   readonly [Key in keyof Table as Role extends Table[Key]['roles'][number] ? Key : never]: Handle<Table[Key]>;
 } & {
   readonly role: Role;
-  readonly contentType: string;
-  /** All metrics in the text format. */
+  /** What observations belong to from now on, for their exemplars. */
+  readonly exemplars: ExemplarLabels;
+  /** All metrics in the text format of Prometheus. */
   render(): Promise<string>;
+  /** All metrics in the format that the scraper's Accept header prefers: OpenMetrics, which has exemplars, or text. */
+  scrape(accept: string): Promise<MetricsText>;
 };
 export type CoordinatorMetrics = Metrics<'coordinator'>;
 export type WorkerMetrics = Metrics<'worker'>;
 export type SweepMetrics = Metrics<'sweep'>;
 
+/** Metrics of a worker of a sweep, and those of the runs inside it: what a role doesn't export is counted and not shown. */
+export interface SweepWorkerMetrics extends Metrics<'sweep-worker'> {
+  readonly trial: CoordinatorMetrics;
+  readonly compute: WorkerMetrics;
+}
+
 /** Default metrics of prom-client that break Prometheus' naming rules (gauges called `_total`). */
 const MISNAMED_DEFAULTS = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
+
+export interface MetricsOptions {
+  /** Also the usual metrics of the process and of Node.js; default true. */
+  readonly processMetrics?: boolean;
+}
 
 /**
  * Makes the metrics of a process in a registry of their own (so that tests and an embedded worker don't collide), with the
  * usual process metrics. Counters and gauges without labels start at 0.
  */
-export function createMetrics<Role extends MetricsRole>(
+export function createMetrics<Role extends MetricsRole>(role: Role, options: MetricsOptions = {}): Metrics<Role> {
+  return createHandles(role, (description) => description.roles.includes(role), options);
+}
+
+/** Metrics of a worker of a sweep. */
+export function createSweepWorkerMetrics(options: MetricsOptions = {}): SweepWorkerMetrics {
+  const all = createHandles('sweep-worker', () => true, options) as Metrics<'sweep-worker'>;
+  const inside = all as unknown as CoordinatorMetrics & WorkerMetrics;
+  return Object.assign(all, { trial: inside, compute: inside });
+}
+
+function createHandles<Role extends MetricsRole>(
   role: Role,
-  { processMetrics = true }: { readonly processMetrics?: boolean } = {},
+  isNeeded: (description: MetricDescription) => boolean,
+  { processMetrics = true }: MetricsOptions,
 ): Metrics<Role> {
   const registry = new Registry();
   if (processMetrics) {
     collectDefaultMetrics({ register: registry });
     for (const name of MISNAMED_DEFAULTS) registry.removeSingleMetric(name);
   }
-  const handles: Record<string, Counter | Gauge | Histogram> = {};
+  const exemplars = new ExemplarLabels();
+  const handles: Record<string, Counter | Gauge | Histogram | ExemplarHistogram> = {};
   for (const [key, description] of Object.entries(METRICS) as [string, MetricDescription][]) {
-    if (description.roles.includes(role)) handles[key] = createHandle(description, registry);
+    if (!isNeeded(description)) continue;
+    const metric = createMetric(description);
+    if (description.roles.includes(role)) registry.registerMetric(metric);
+    handles[key] = metric instanceof Histogram && description.exemplars === true ? new ExemplarHistogram(metric, exemplars) : metric;
   }
-  const metrics = { ...handles, role, contentType: registry.contentType, render: () => registry.metrics() } as unknown as Metrics<Role>;
+  const openMetrics = openMetricsOf(registry);
+  const metrics = {
+    ...handles,
+    role,
+    exemplars,
+    render: () => registry.metrics(),
+    scrape: async (accept: string): Promise<MetricsText> =>
+      accept.includes(OPEN_METRICS_TYPE)
+        ? { contentType: openMetrics.contentType, text: await openMetrics.metrics() }
+        : { contentType: registry.contentType, text: await registry.metrics() },
+  } as unknown as Metrics<Role>;
   (handles.buildInfo as Gauge).set({ version: PACKAGE_VERSION, node: process.version, role }, 1);
   return metrics;
 }
 
-function createHandle({ name, type, help, labels, buckets }: MetricDescription, registry: Registry): Counter | Gauge | Histogram {
-  const options = { name, help, labelNames: [...labels], registers: [registry] };
+function createMetric({ name, type, help, labels, buckets = [], exemplars = false }: MetricDescription): Counter | Gauge | Histogram {
+  // Registered by the caller: prom-client refuses exemplars in a registry that is not OpenMetrics at this moment.
+  const options = { name, help, labelNames: [...labels], registers: [] };
   switch (type) {
     case 'counter':
       return new Counter(options);
     case 'gauge':
       return new Gauge(options);
     case 'histogram':
-      return new Histogram({ ...options, ...(buckets === undefined ? {} : { buckets: [...buckets] }) });
+      return new Histogram({ ...options, buckets: [...buckets], ...(exemplars ? { enableExemplars: true as const } : {}) });
     default:
       return type satisfies never;
   }

@@ -67,7 +67,7 @@ export async function runWorker(options: RunWorkerOptions): Promise<WorkerExitRe
   const http =
     httpPort === undefined
       ? undefined
-      : await startHttpServer({ host: httpHost, port: httpPort, metrics, readiness: () => supervisor.readiness });
+      : await startHttpServer({ host: httpHost, port: httpPort, scrape: metrics.scrape, readiness: () => supervisor.readiness });
   if (http !== undefined) options.logger.info({ url: http.url }, 'metrics are served');
   try {
     return await supervisor.run();

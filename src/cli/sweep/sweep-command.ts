@@ -137,8 +137,8 @@ async function runHere(options: RunHere, definition: SweepSource, { context, set
     const { metricsOfSweep } = await import('../../coordinator/index.ts');
     const { state } = await readSweep(folder);
     const reason = `completed, ${measurementsIn(record)} measurements, decisions ${record.decisionsSha256.slice(0, 12)}`;
-    const metrics = metricsOfSweep(record.sweepId, state);
-    await stay({ context: surroundings, host: options.host, httpPort: options.httpPort, reason, result: record, metrics });
+    const scrape = metricsOfSweep(record.sweepId, state);
+    await stay({ context: surroundings, host: options.host, httpPort: options.httpPort, reason, result: record, scrape });
   }
 }
 

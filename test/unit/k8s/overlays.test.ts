@@ -8,6 +8,8 @@ import { schemaProblems } from '../../support/k8s/schema.ts';
 import { unknownFields } from '../../support/k8s/unknown-fields.ts';
 
 const OVERLAYS = ['kind', 'gpu', 'production'] as const;
+/** What is applied together. */
+const SETS = [...OVERLAYS, 'all components', 'kind and data'];
 
 describe.skipIf(KUSTOMIZE_SKIPPED !== '')(`overlays${KUSTOMIZE_SKIPPED}`, () => {
   const built = new Map<string, Manifest[]>();
@@ -21,17 +23,19 @@ describe.skipIf(KUSTOMIZE_SKIPPED !== '')(`overlays${KUSTOMIZE_SKIPPED}`, () => 
     await writeFile(join(everything, 'kustomization.yaml'), JSON.stringify(kustomization));
     const folders = [...OVERLAYS.map((name) => [name, `k8s/overlays/${name}`] as const), ['all components', everything] as const];
     await Promise.all(folders.map(async ([name, folder]) => built.set(name, await buildOverlay(folder))));
+    const data = await buildOverlay('k8s/data');
+    built.set('kind and data', [...(built.get('kind') ?? []), ...data]);
   }, 60_000);
 
   afterAll(() => rm(everything, { recursive: true, force: true }));
 
-  test.each([...OVERLAYS, 'all components'])('overlay %s: fits the schemas', async (name) => {
+  test.each(SETS)('overlay %s: fits the schemas', async (name) => {
     const manifests = built.get(name) ?? [];
     expect(manifests.length).toBeGreaterThan(20);
     expect((await Promise.all(manifests.map(schemaProblems))).flat()).toEqual([]);
   });
 
-  test.each([...OVERLAYS, 'all components'])('overlay %s: keeps the policies', async (name) => {
+  test.each(SETS)('overlay %s: keeps the policies', async (name) => {
     expect(await policyProblems(built.get(name) ?? [])).toEqual([]);
   });
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { createMetrics, type HttpEndpoint, type Readiness, startHttpServer } from '../../../src/telemetry/index.ts';
+import { createMetrics, type HttpEndpoint, type HttpServerOptions, type Readiness, startHttpServer } from '../../../src/telemetry/index.ts';
 
 let endpoint: HttpEndpoint | undefined;
 afterEach(async () => {
@@ -9,8 +9,11 @@ afterEach(async () => {
 
 const metrics = createMetrics('coordinator', { processMetrics: false });
 
-async function start(readiness: () => Readiness = () => ({ ready: true, reason: 'step 3' }), render = metrics.render): Promise<string> {
-  endpoint = await startHttpServer({ host: '127.0.0.1', port: 0, metrics: { contentType: metrics.contentType, render }, readiness });
+async function start(
+  readiness: () => Readiness = () => ({ ready: true, reason: 'step 3' }),
+  scrape: HttpServerOptions['scrape'] = metrics.scrape,
+): Promise<string> {
+  endpoint = await startHttpServer({ host: '127.0.0.1', port: 0, scrape, readiness });
   return endpoint.url;
 }
 
@@ -19,6 +22,21 @@ describe('HTTP server', () => {
     const response = await fetch(`${await start()}/metrics`);
     expect(response.headers.get('content-type')).toContain('text/plain; version=0.0.4');
     expect(await response.text()).toContain('# TYPE deepdefense_steps_total counter');
+  });
+
+  it('/metrics: serves OpenMetrics to scrapers that accept it, and the text format to others afterwards', async () => {
+    const url = `${await start()}/metrics`;
+    const get = async (accept: string) => {
+      const response = await fetch(url, { headers: { accept } });
+      return { type: response.headers.get('content-type') ?? '', text: await response.text() };
+    };
+    const open = await get('application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1');
+    expect(open.type).toContain('application/openmetrics-text; version=1.0.0');
+    expect(open.text).toContain('# TYPE deepdefense_steps counter\ndeepdefense_steps_total 0\n');
+    expect(open.text.endsWith('# EOF\n')).toBe(true);
+    const plain = await get('text/plain');
+    expect(plain.type).toContain('text/plain; version=0.0.4');
+    expect(plain.text).toContain('# TYPE deepdefense_steps_total counter\ndeepdefense_steps_total 0\n');
   });
 
   it('/readyz: follows the process, while /livez stays 200', async () => {
@@ -43,7 +61,7 @@ describe('HTTP server', () => {
 
   it('port: is reported as PORT_IN_USE when taken, CONNECT_FAILED when the host is not ours', async () => {
     await start();
-    const options = { metrics, readiness: () => ({ ready: true, reason: '' }) };
+    const options = { scrape: metrics.scrape, readiness: () => ({ ready: true, reason: '' }) };
     await expect(startHttpServer({ host: '127.0.0.1', port: endpoint?.port ?? 0, ...options })).rejects.toMatchObject({
       code: 'PORT_IN_USE',
     });

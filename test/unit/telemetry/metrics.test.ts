@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import {
   createMetrics,
   METRICS,
+  METRICS_ROLES,
+  createSweepWorkerMetrics,
   type MetricDescription,
   metricsDocs,
   recordGfaMetrics,
@@ -24,7 +26,7 @@ describe('metrics', () => {
   });
 
   it('process: exports the metrics of its role only', async () => {
-    for (const role of ['coordinator', 'worker', 'sweep'] as const) {
+    for (const role of METRICS_ROLES) {
       const text = await createMetrics(role, { processMetrics: false }).render();
       for (const { name, roles } of table) expect(text.includes(`# HELP ${name} `), `${role} ${name}`).toBe(roles.includes(role));
       expect(text).toContain(`role="${role}"`);
@@ -46,6 +48,41 @@ describe('metrics', () => {
     expect(text).toContain('deepdefense_step_phase_seconds_bucket{le="0.004",phase="reduce"} 1\n');
     expect(await createMetrics('coordinator', { processMetrics: false }).render()).toContain('deepdefense_steps_total 0\n');
     expect(STEP_PHASES).toHaveLength(6);
+  });
+
+  it('exemplars: name run, trial and trace in OpenMetrics only, however long the names are', async () => {
+    const metrics = createMetrics('coordinator', { processMetrics: false });
+    metrics.stepSeconds.observe({}, 0.5);
+    metrics.exemplars.set({ run: 'deep-1', trial: 'a1' });
+    metrics.stepPhaseSeconds.observe({ phase: 'reduce' }, 0.003, { trace_id: '0af7651916cd43dd8448eb211c80319c' });
+    metrics.checkpointSeconds.observe({}, 1000);
+    metrics.exemplars.set({ run: 'r'.repeat(200), trial: undefined });
+    metrics.evaluationSeconds.observe({ attack: 'clean' }, 0.02);
+    const { text } = await metrics.scrape('application/openmetrics-text');
+    const exemplarOf = (line: string) =>
+      text
+        .split('\n')
+        .find((each) => each.startsWith(line))
+        ?.split(' # ')[1];
+    expect(exemplarOf('deepdefense_step_seconds_bucket{le="0.64"')).toBeUndefined();
+    expect(exemplarOf('deepdefense_step_phase_seconds_bucket{le="0.004",phase="reduce"')).toMatch(
+      /^\{trace_id="0af7651916cd43dd8448eb211c80319c",run="deep-1",trial="a1"\} 0\.003 \d+\.?\d*$/,
+    );
+    expect(exemplarOf('deepdefense_checkpoint_seconds_bucket{le="+Inf"')).toMatch(/^\{run="deep-1",trial="a1"\} 1000 /);
+    expect(exemplarOf('deepdefense_evaluation_seconds_bucket{le="0.02"')).toMatch(/^\{run="r{125}"\} 0\.02 /);
+    expect(await metrics.render()).not.toContain(' # ');
+  });
+
+  it('worker of a sweep: shows training without what is unbounded over trials, and counts the rest unseen', async () => {
+    const metrics = createSweepWorkerMetrics({ processMetrics: false });
+    metrics.trial.runInfo.set({ run: 'trial-1', strategy: 'plain', model: 'm', dataset: 'd', engine: 'onnx' }, 1);
+    metrics.trial.steps.inc(3);
+    metrics.compute.taskSeconds.observe({ kind: 'train' }, 0.1);
+    const text = await metrics.render();
+    expect(text).toContain('deepdefense_steps_total 3\n');
+    expect(text).toContain('deepdefense_worker_task_seconds_count{kind="train"} 1\n');
+    expect(text).toContain('deepdefense_sweep_worker_sweeps 0\n');
+    expect(text).not.toContain('trial-1');
   });
 
   it('process metrics: come without the three that are misnamed', async () => {
