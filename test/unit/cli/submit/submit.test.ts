@@ -169,6 +169,16 @@ describe('objects', () => {
     expect(text).not.toMatch(/-tls|\/certs/);
   });
 
+  it('k8s/examples: are what submit renders (anew: scripts/kubernetes/render-examples.sh)', async () => {
+    const commands = await readFile('scripts/kubernetes/render-examples.sh', 'utf8');
+    const lines = [...commands.matchAll(/^render (.*) -o (k8s\/examples\/.*)$/gm)];
+    expect(lines).toHaveLength(3);
+    for (const [, args = '', file = ''] of lines) {
+      const { manifests } = await render(...args.split(' '));
+      expect(parseManifests(await readFile(file, 'utf8'))).toEqual(JSON.parse(JSON.stringify(manifests)));
+    }
+  });
+
   it('-o: writes the same objects as YAML', async () => {
     const output = join(cluster, 'objects.yaml');
     const { manifests } = await render('-c', RUN, '-o', output);
