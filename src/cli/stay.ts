@@ -1,9 +1,9 @@
 /**
- * @file What a coordinator does before and after its work, where something starts it again whenever it ends (a StatefulSet): while it
- * stands by, and once its work is over, it answers probes, serves its result and computes nothing.
+ * @file What a coordinator does after its work, where something starts it again whenever it ends (a StatefulSet): it answers probes, serves
+ * its result and computes nothing.
  */
 import { once } from 'node:events';
-import { createMetrics, type HttpEndpoint, type HttpServerOptions, startHttpServer } from '../telemetry/index.ts';
+import { createMetrics, type HttpServerOptions, startHttpServer } from '../telemetry/index.ts';
 import type { CommandContext } from './context.ts';
 
 export interface StayOptions {
@@ -32,11 +32,6 @@ export async function stay({ context, host, httpPort, reason, result, scrape = i
   } finally {
     await http.close();
   }
-}
-
-/** Answers probes of a process that waits for its turn. */
-export function serveStandby(host: string, httpPort: number, reason: string): Promise<HttpEndpoint> {
-  return startHttpServer({ host, port: httpPort, scrape: idle(), readiness: () => ({ ready: true, reason }) });
 }
 
 /** Metrics of a process without work. */

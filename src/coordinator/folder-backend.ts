@@ -5,15 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, DeepDefenseError, isDeepDefenseError, systemClock, takeFileLock } from '../core/index.ts';
 import { FileJournal, type SweepEvent } from '../journal/index.ts';
 import { createQueueService, MemoryQueue } from '../queue/index.ts';
+import type { SweepMetrics } from '../telemetry/index.ts';
 import { SWEEP_JOURNAL, SWEEP_NATS, type SweepBackend, type SweepQueue, type SweepQueueOptions } from './sweep-backend.ts';
 import { readNatsMark } from './nats-mark.ts';
 
 /** Waiting for the right to coordinate a sweep. */
 export interface Standby {
-  /** Told once when another process has it; the wait begins when it has returned. */
-  readonly onWait: (error: DeepDefenseError) => void | Promise<void>;
-  /** Told when the wait is over and this process has it. */
-  readonly onTurn?: (() => Promise<void>) | undefined;
+  /** Told once when another process has it. */
+  readonly onWait: (error: DeepDefenseError) => void;
   /** Ends the wait, with RUN_IN_USE. */
   readonly signal: AbortSignal;
 }
@@ -23,6 +22,7 @@ export interface FolderBackendOptions {
   /** Undefined = another coordinator is an error. */
   readonly standby?: Standby | undefined;
   readonly clock?: Clock | undefined;
+  readonly metrics?: SweepMetrics | undefined;
 }
 
 /** How often a standby looks at the lock. */
@@ -31,16 +31,16 @@ const LOOK_MS = 500;
 const EPOCHS_PER_GENERATION = 1e9;
 
 /** @throws DeepDefenseError RUN_IN_USE, STORAGE_FAILED, SWEEP_OTHER when the sweep of the folder is kept on NATS */
-export async function openFolderBackend({ folder, standby, clock = systemClock }: FolderBackendOptions): Promise<SweepBackend> {
+export async function openFolderBackend({ folder, standby, clock = systemClock, metrics }: FolderBackendOptions): Promise<SweepBackend> {
   await mkdir(folder, { recursive: true });
   await refuseNats(folder);
   const release = await lockSweepFolder(folder, standby);
   try {
-    const { journal, records } = await FileJournal.open<SweepEvent>(join(folder, SWEEP_JOURNAL), { fsync: 'never', clock });
+    const { journal, records } = await FileJournal.open<SweepEvent>(join(folder, SWEEP_JOURNAL), { fsync: 'never', clock, metrics });
     return {
       journal,
       records,
-      openQueue: async (options) => embeddedQueue(options, clock),
+      openQueue: async (options) => embeddedQueue(options, clock, metrics),
       events: { publish: () => {} },
       close: async () => {
         await journal.close();
@@ -57,12 +57,10 @@ export async function openFolderBackend({ folder, standby, clock = systemClock }
 export async function lockSweepFolder(folder: string, standby?: Standby): Promise<() => Promise<void>> {
   for (let attempt = 0; ; attempt++) {
     try {
-      const release = await takeFileLock(join(folder, 'sweep.lock'), { purpose: `with the sweep in "${folder}"`, code: 'RUN_IN_USE' });
-      if (attempt > 0) await standby?.onTurn?.();
-      return release;
+      return await takeFileLock(join(folder, 'sweep.lock'), { purpose: `with the sweep in "${folder}"`, code: 'RUN_IN_USE' });
     } catch (error) {
       if (standby === undefined || !isDeepDefenseError(error) || error.code !== 'RUN_IN_USE' || standby.signal.aborted) throw error;
-      if (attempt === 0) await standby.onWait(error);
+      if (attempt === 0) standby.onWait(error);
       await sleep(LOOK_MS, undefined, { signal: standby.signal }).catch(() => {});
     }
   }
@@ -83,9 +81,10 @@ async function refuseNats(folder: string): Promise<void> {
 function embeddedQueue(
   { sweepId, generation, leaseMs, retries, mostClaims, isOver, onEnd, onLost }: SweepQueueOptions,
   clock: Clock,
+  metrics: SweepMetrics | undefined,
 ): SweepQueue {
   const firstEpoch = generation * EPOCHS_PER_GENERATION;
-  const queue = new MemoryQueue({ clock, leaseMs, retries, firstEpoch, mostClaims, onEnd, onLost });
+  const queue = new MemoryQueue({ clock, leaseMs, retries, firstEpoch, mostClaims, onEnd, onLost, metrics });
   return {
     publish: (task) => queue.publish(task),
     ended: () => queue.ends(),

@@ -36,6 +36,7 @@ export {
   type JournalRecord,
   readJournal,
 } from './file-journal.ts';
+export type { JournalMetrics } from './journal-metrics.ts';
 export type { EventLog, OpenedLog } from './event-log.ts';
 export { type JetStreamJournalOptions, openJetStreamJournal } from './jetstream-journal.ts';
 export {
@@ -47,6 +48,7 @@ export {
   isConflict,
   isSecure,
   isTransient,
+  type LinkMetrics,
   JS_ERROR,
   jetStreamCode,
   LEADERS_BUCKET,
@@ -57,6 +59,8 @@ export {
   type StreamWish,
   type SweepNames,
   sweepNames,
+  watchLink,
+  watchStreams,
 } from './nats/index.ts';
 export { tooLarge } from './too-large.ts';
 export { lineOf } from './seal.ts';

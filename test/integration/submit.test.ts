@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type JournalEvent, readJournal } from '../../src/journal/index.ts';
 import type { SweepRecord } from '../../src/sweeps/index.ts';
 import type { Manifest } from '../support/k8s/manifest.ts';
 import { NATS_SERVER, NATS_SKIPPED, type NatsServer, startNatsServer } from '../support/nats-server.ts';
@@ -63,6 +64,10 @@ describe('submitted run', () => {
       readonly weightsSha256: string;
     };
     expect(result.state).toBe('completed');
+    // The stop left a checkpoint: no step was computed twice.
+    const { records } = await readJournal<JournalEvent>(join(folder.path, 'volume-0/tiny/journal.jsonl'));
+    const steps = records.flatMap(({ event }) => (event.type === 'step-committed' ? [event.step] : []));
+    expect(steps).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
     // The Job is complete.
     expect((await worker.command.done).code).toBe(0);
     second.command.child.kill('SIGKILL');

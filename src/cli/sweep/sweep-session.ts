@@ -4,10 +4,9 @@ import type { SweepSource } from '../../config/index.ts';
 import { type SweepHandle, startSweep } from '../../coordinator/index.ts';
 import { type DeepDefenseError, EXIT_CODES } from '../../core/index.ts';
 import type { SweepRecord } from '../../sweeps/index.ts';
-import { createLogger, type HttpEndpoint } from '../../telemetry/index.ts';
+import { createLogger, withContext } from '../../telemetry/index.ts';
 import type { CommandContext } from '../context.ts';
 import { onInterrupt } from '../interrupts.ts';
-import { serveStandby } from '../stay.ts';
 import { describeExit, WorkerProcesses, workersLost } from '../worker-processes.ts';
 import { type NatsFlags, natsArguments, natsOptionsOf, passOnLogin } from './nats-options.ts';
 import { showSweep } from './show-sweep.ts';
@@ -45,25 +44,19 @@ const WORKER_RESTARTS = 50;
  */
 export async function sweepHere(options: SweepSessionOptions): Promise<{ readonly record: SweepRecord; readonly interrupted: boolean }> {
   const { context, source, folder, sweepId, dataset, retryFailed, host, port, httpPort, workers } = options;
-  const { json, logLevel } = context.global;
-  const logger = createLogger({ level: logLevel === 'info' && !json ? 'warn' : logLevel, json, name: 'sweep' });
+  const { logLevel } = context.global;
+  const { logsJson } = context;
+  const logger = withContext(
+    createLogger({ level: logLevel === 'info' && !logsJson ? 'warn' : logLevel, json: logsJson, name: 'sweep' }),
+    () => ({ sweep: sweepId }),
+  );
   const note = (text: string) => context.notice(text);
   const tls = await context.listenerTls(host);
   const nats = natsOptionsOf(options, context.global, (reason) => note(`NATS: ${reason}; trying again`));
   const waiting = new AbortController();
-  /** Probes want an answer while this process waits, too. */
-  let waitingRoom: HttpEndpoint | undefined;
-  const leaveWaitingRoom = async (): Promise<void> => {
-    await waitingRoom?.close();
-    waitingRoom = undefined;
-  };
   const standby = {
     signal: waiting.signal,
-    onWait: async (error: DeepDefenseError) => {
-      note(`standing by: ${error.parts.what} (${error.parts.got})`);
-      waitingRoom = await serveStandby(host, httpPort, 'standing by');
-    },
-    onTurn: leaveWaitingRoom,
+    onWait: (error: DeepDefenseError) => note(`standing by: ${error.parts.what} (${error.parts.got})`),
   };
   let handle: SweepHandle | undefined;
   let processes: WorkerProcesses | undefined;
@@ -100,7 +93,6 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
     const record = await handle.result;
     return { record, interrupted: interrupt.signal() === 'SIGINT' && record.state === 'stopped' };
   } finally {
-    await leaveWaitingRoom();
     await processes?.stop(END_GRACE_MS);
     await shown;
     interrupt.remove();

@@ -2,4 +2,5 @@ export { checkTaskId, LEADERS_BUCKET, type SweepNames, sweepNames } from './name
 export { isConflict, isTransient, JS_ERROR, jetStreamCode, natsError } from './errors.ts';
 export { type NatsLink, type NatsOptions, openNatsLink } from './link.ts';
 export { isSecure } from './tls.ts';
+export { type LinkMetrics, watchLink, watchStreams } from './watch-link.ts';
 export { checkConfig, describeStream, ensureStream, findDefinition, type StreamWish } from './streams.ts';
