@@ -5,7 +5,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadSweep } from '../../../../src/config/index.ts';
 import { runCli } from '../../../../src/cli/run-cli.ts';
 import type { KubernetesObject } from '../../../../src/cli/submit/kubernetes-object.ts';
-import { parseManifests } from '../../../support/k8s/manifest.ts';
+import { type Manifest, parseManifests } from '../../../support/k8s/manifest.ts';
+import { policyProblems } from '../../../support/k8s/policy.ts';
 import { schemaProblems } from '../../../support/k8s/schema.ts';
 import { unknownFields } from '../../../support/k8s/unknown-fields.ts';
 
@@ -87,6 +88,13 @@ describe('objects', () => {
     const problems = await Promise.all(objects.map((object) => schemaProblems(object)));
     expect(problems.flat()).toEqual([]);
     expect(unknownFields(objects)).toEqual([]);
+  });
+
+  it('manifests: keep the policies of the platform', async () => {
+    const problems = await policyProblems((await render('-c', RUN, '--workers', '3', '--gpus', '1')).manifests as unknown as Manifest[]);
+    // What lies in the platform is not here. The budget of a Job's pods is a number, which the server counts without asking the Job.
+    const others = problems.filter((problem) => !/^(references exist|the network is closed): |^drains end: .*-workers: /.test(problem));
+    expect(others).toEqual([]);
   });
 
   it('sweep: has two coordinators, of which one stands by, and no workers of its own', async () => {
