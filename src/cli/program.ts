@@ -15,6 +15,7 @@ import { exportCommand } from './commands/export.ts';
 import { quotaCommand } from './commands/quota.ts';
 import { quickstartCommand } from './commands/quickstart.ts';
 import { reportCommand } from './commands/report.ts';
+import { submitCommand } from './commands/submit.ts';
 import { sweepCommand } from './commands/sweep.ts';
 import { tokensCommand } from './commands/tokens.ts';
 import { trainCommand } from './commands/train.ts';
@@ -41,6 +42,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   evaluateCommand,
   sweepCommand,
   quotaCommand,
+  submitCommand,
   reportCommand,
   auditCommand,
   exportCommand,

@@ -1,12 +1,17 @@
 /** @file What `train` and `coordinator` share: from options to the printed result. */
 import type { Config } from '../config/index.ts';
-import type { GoodputReport } from '../coordinator/index.ts';
-import { DeepDefenseError, EXIT_CODES } from '../core/index.ts';
+import type { GoodputReport, RunResult } from '../coordinator/index.ts';
+import { DeepDefenseError, EXIT_CODES, isDeepDefenseError } from '../core/index.ts';
 import type { CommandTools } from './command-definition.ts';
 import type { ConfigOptions } from './config-options.ts';
+import type { CommandContext } from './context.ts';
 
 export interface TrainCommandOptions extends ConfigOptions {
   readonly resume?: string;
+  /** Name of the run; it goes on where it is. */
+  readonly id?: string;
+  /** Serves the result when the run is over, until a signal comes. */
+  readonly stay?: boolean;
 }
 
 /**
@@ -19,8 +24,15 @@ export async function runTrainCommand(
   { context, setExitCode }: CommandTools,
 ): Promise<void> {
   const surroundings = context();
-  const { runFromOptions } = await import('./run-source.ts');
-  const run = await runFromOptions(options, options.resume, (text) => surroundings.notice(text));
+  const { id, resume, stay = false } = options;
+  if (id !== undefined && resume !== undefined) throw oneName();
+  const { namedRun, runFromOptions } = await import('./run-source.ts');
+  const notice = (text: string) => surroundings.notice(text);
+  const run = id === undefined ? await runFromOptions(options, resume, notice) : await namedRun(options, id, notice);
+  if (run.end !== undefined) {
+    notice(`the run ${run.runId} is over already`);
+    return endRun(run.end, run.config, { surroundings, stay });
+  }
   const shortage = checkWorkerCount(run.config.cluster, workers);
   if (shortage !== undefined) surroundings.notice(shortage);
   const { openDataset } = await import('../data/index.ts');
@@ -29,7 +41,38 @@ export async function runTrainCommand(
   const dataset = await openDataset({ source, path, label, onProgress: dataProgressPrinter(surroundings) });
   const { trainHere } = await import('./training-session.ts');
   const workerArgs = path === undefined ? [] : ['--data', path];
-  const { result, interrupted } = await trainHere({ context: surroundings, ...run, dataset, workers, workerArgs });
+  try {
+    const { result, interrupted } = await trainHere({ context: surroundings, ...run, dataset, workers, workerArgs, hasSuccessor: stay });
+    if (interrupted) setExitCode(EXIT_CODES.INTERRUPTED);
+    await endRun(result, run.config, { surroundings, stay });
+  } catch (error) {
+    // Its config leads there each time; others may be gone when the run goes on.
+    if (!stay || !isDeepDefenseError(error) || error.code !== 'NON_FINITE_LOSS') throw error;
+    await endRun(error, run.config, { surroundings, stay });
+  }
+}
+
+/** Prints the result of a run, and stays to serve it where that is asked for and the run is over. @throws the error that ended the run */
+async function endRun(
+  end: RunResult | DeepDefenseError,
+  { cluster: { host, httpPort } }: Config,
+  { surroundings, stay }: { readonly surroundings: CommandContext; readonly stay: boolean },
+): Promise<void> {
+  const { stay: serve } = await import('./stay.ts');
+  const place = { context: surroundings, host, httpPort };
+  if (isDeepDefenseError(end)) {
+    if (stay) {
+      surroundings.notice(`error ${end.code}: ${end.message}`);
+      await serve({ ...place, reason: `failed, ${end.code}: ${end.parts.what}`, result: undefined });
+    }
+    throw end;
+  }
+  await printResult(end, surroundings);
+  if (stay && end.state === 'completed')
+    await serve({ ...place, reason: `completed, ${end.steps} steps, weights ${end.weightsSha256.slice(0, 12)}`, result: end });
+}
+
+async function printResult(result: RunResult, surroundings: CommandContext): Promise<void> {
   const { formatTable, readRun } = await import('../reports/index.ts');
   const lines = [
     formatTable([await readRun(result.runFolder)]),
@@ -40,7 +83,13 @@ export async function runTrainCommand(
   if (result.state === 'stopped' && result.steps > 0)
     lines.push(`stopped after step ${result.steps}; go on with: deepdefense train --resume ${result.runFolder}`);
   surroundings.result(result, lines.join('\n'));
-  if (interrupted) setExitCode(EXIT_CODES.INTERRUPTED);
+}
+
+function oneName(): DeepDefenseError {
+  return new DeepDefenseError('USAGE', {
+    what: '--id and --resume both name the run',
+    expected: 'one of them: --id goes on by itself where the run is',
+  });
 }
 
 /**

@@ -28,6 +28,8 @@ export interface TrainingOptions {
   readonly workers: number;
   /** Further arguments of each, e.g. `--data PATH`. */
   readonly workerArgs?: readonly string[];
+  /** Something starts this command again after a stop or an error: workers from elsewhere wait for it. */
+  readonly hasSuccessor?: boolean;
 }
 
 /** How a run ended here. */
@@ -45,7 +47,7 @@ const WORKER_GRACE_MS = 5000;
  * @throws DeepDefenseError of the run; WORKERS_LOST when every started worker is given up.
  */
 export async function trainHere(options: TrainingOptions): Promise<TrainingOutcome> {
-  const { context, config, dataset, runId, runFolder, resume, resumePath, workers } = options;
+  const { context, config, dataset, runId, runFolder, resume, resumePath, workers, hasSuccessor } = options;
   const { json, logLevel } = context.global;
   const { logsJson } = context;
   // What the progress display shows is not logged again.
@@ -66,6 +68,7 @@ export async function trainHere(options: TrainingOptions): Promise<TrainingOutco
     runFolder,
     runId,
     dataset,
+    hasSuccessor,
     ...(resume === undefined ? {} : { resume, resumePath }),
     logger,
     metrics: createMetrics('coordinator'),

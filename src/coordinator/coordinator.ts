@@ -67,6 +67,8 @@ export interface CoordinatorOptions {
   readonly fork?: Checkpoint | undefined;
   /** Epochs of the schedule after which the run is evaluated and ends as `stopped`; a later process goes on. Default: all. */
   readonly untilEpochs?: number | undefined;
+  /** After a stop or an error that isn't the run's own another process goes on with the run: workers wait for it, in place of ending. Default false. */
+  readonly hasSuccessor?: boolean | undefined;
   readonly logger: Logger;
   readonly metrics: CoordinatorMetrics;
   /** Default: none. */
@@ -377,7 +379,8 @@ async function drive(
       : outcome.state === 'stopped'
         ? 'the epochs asked for are done'
         : 'all steps and evaluations are done';
-    pool.finish(outcome.state, reason);
+    if (outcome.state === 'stopped' && options.hasSuccessor === true) pool.suspend(reason);
+    else pool.finish(outcome.state, reason);
     ledger.record({
       type: 'run-finished',
       state: outcome.state,
@@ -394,7 +397,8 @@ async function drive(
       ? cause
       : new DeepDefenseError('INTERNAL', { what: cause instanceof Error ? cause.message : String(cause), cause });
     // A disk that is full may have room a moment later: the workers wait for the next coordinator as after a crash.
-    if (error.code === 'STORAGE_FAILED') pool.suspend(error.parts.what);
+    if (error.code === 'STORAGE_FAILED' || (options.hasSuccessor === true && error.code !== 'NON_FINITE_LOSS'))
+      pool.suspend(error.parts.what);
     else pool.finish('failed', `${error.code}: ${error.parts.what}`);
     ledger.record({
       type: 'run-finished',

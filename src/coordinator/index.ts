@@ -33,6 +33,7 @@ export { type NatsMark, readNatsMark } from './nats-mark.ts';
 export { SWEEP_ADDRESS, SWEEP_JOURNAL, SWEEP_RECORD, TRIALS_FOLDER } from './sweep-backend.ts';
 export type { SweepHandle } from './sweep-coordinator.ts';
 export { extendSweep, fetchSweep, prioritiseSweep, type SweepPlace, startSweep, type StartSweepOptions } from './sweep-opening.ts';
+export { metricsOfSweep } from './sweep-observer.ts';
 export type { SweepProgress } from './sweep-progress.ts';
 export { planSweep, type SweepPlan, type SweepPlanOptions } from './sweep-plan.ts';
 export { outcomeOf, sweepRecordOf } from './sweep-record-of.ts';

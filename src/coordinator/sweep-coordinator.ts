@@ -9,7 +9,7 @@ import type { SweepStarted, TrialMeasured } from '../journal/index.ts';
 import { DEFAULT_TENANT, type QueueCounts, type TaskEnd } from '../queue/index.ts';
 import type { TlsFiles } from '../security/index.ts';
 import type { ObjectiveRecord, SweepRecord } from '../sweeps/index.ts';
-import { type Logger, observeCalls } from '../telemetry/index.ts';
+import { createSecurityReport, type Logger, observeCalls } from '../telemetry/index.ts';
 import { bindServer, closeServer, createSweepServer, type GrpcServer, type ServerOptions, type SweepCalls } from '../wire/index.ts';
 import { EventChannel } from './event-channel.ts';
 import { SWEEP_ADDRESS, SWEEP_RECORD, type SweepBackend, type SweepQueue, type SweepStanding, TRIALS_FOLDER } from './sweep-backend.ts';
@@ -103,7 +103,8 @@ export class SweepCoordinator {
     this.#paused = opened.state.paused;
     this.#priority = opened.state.priority;
     this.#eta = new SweepEta(opened.state, this.#clock);
-    this.#observer = new SweepObserver(opened.started.sweepId, opened.state, opened.status.metrics, options.logger);
+    const { metrics } = opened.status;
+    this.#observer = new SweepObserver(opened.started.sweepId, opened.state, metrics, createSecurityReport(metrics, options.logger));
   }
 
   async start(): Promise<SweepHandle> {
@@ -189,7 +190,7 @@ export class SweepCoordinator {
       this.#observer.scrape({ queue: await this.#countsSoon(), paused: this.#paused, secondsLeft: this.#eta.secondsLeft() }, accept);
     this.#opened.status.follow(scrape, () => ({
       ready: !this.#over,
-      reason: this.#over ? 'the sweep is over' : this.#paused ? 'paused' : 'at work',
+      reason: this.#over ? 'the sweep is over' : this.#describe(),
     }));
   }
 
@@ -203,6 +204,12 @@ export class SweepCoordinator {
     } finally {
       waited.abort();
     }
+  }
+
+  /** One line for people and probes. */
+  #describe(): string {
+    const { planner, measurements } = this.#opened.state;
+    return `${this.#paused ? 'paused' : 'at work'}, ${measurements.size} measurements, ${planner.count} of ${planner.budget} candidates`;
   }
 
   /** No work is given out from now on, here or elsewhere. */

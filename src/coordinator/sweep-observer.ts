@@ -3,7 +3,7 @@ import type { TrialMeasured } from '../journal/index.ts';
 import type { QueueCounts } from '../queue/index.ts';
 import type { DeepDefenseError } from '../core/index.ts';
 import type { Identity, ReportSecurityEvent } from '../security/index.ts';
-import { createSecurityReport, type Logger, type MetricsText, type SweepMetrics } from '../telemetry/index.ts';
+import { createMetrics, type MetricsText, type SweepMetrics } from '../telemetry/index.ts';
 import { nameOf } from '../wire/index.ts';
 import type { SweepState } from './sweep-state.ts';
 
@@ -24,10 +24,10 @@ export class SweepObserver {
   /** By objective and rung. */
   readonly #best = new Map<string, number>();
 
-  constructor(sweepId: string, state: SweepState, metrics: SweepMetrics, logger: Logger) {
+  constructor(sweepId: string, state: SweepState, metrics: SweepMetrics, report: ReportSecurityEvent) {
     this.#state = state;
     this.#metrics = metrics;
-    this.report = createSecurityReport(metrics, logger);
+    this.report = report;
     const { sampler, scheduler, mode } = state.source.sweep;
     this.#metrics.sweepInfo.set({ sweep: sweepId, sampler: sampler.name, scheduler: scheduler.name, mode }, 1);
     for (const measured of state.measurements.values()) this.#count(measured);
@@ -79,4 +79,11 @@ export class SweepObserver {
       this.#metrics.sweepBest.set({ objective: name, rung }, value);
     });
   }
+}
+
+/** Metrics of a sweep that nobody works on any more. */
+export function metricsOfSweep(sweepId: string, state: SweepState): (accept: string) => Promise<MetricsText> {
+  const observer = new SweepObserver(sweepId, state, createMetrics('sweep'), () => {});
+  const now = { queue: { waiting: 0, claimed: 0, oldestWaitingSeconds: 0 }, paused: false, secondsLeft: 0 };
+  return (accept) => observer.scrape(now, accept);
 }

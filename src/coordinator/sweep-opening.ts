@@ -1,6 +1,6 @@
 /** @file How a sweep begins, goes on, and is extended while nobody runs it. */
 import type { SweepSource } from '../config/index.ts';
-import { isDeepDefenseError } from '../core/index.ts';
+import { type DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import type { JournalRecord, NatsOptions, SweepEvent, SweepStarted } from '../journal/index.ts';
 import { openFolderBackend, type Standby } from './folder-backend.ts';
 import type { SweepMetrics } from '../telemetry/index.ts';
@@ -35,9 +35,16 @@ export async function startSweep(options: StartSweepOptions): Promise<SweepHandl
   // What is wrong with the definition is said before anything is written.
   if (options.source !== undefined) SweepState.fresh(options.source);
   const status = await SweepStatus.serve(options.host, options.httpPort);
+  const standby = options.standby && {
+    signal: options.standby.signal,
+    onWait: (error: DeepDefenseError) => {
+      status.standBy();
+      options.standby?.onWait(error);
+    },
+  };
   for (let opening = 1; ; opening++) {
     try {
-      return await openSweep(options, status);
+      return await openSweep({ ...options, standby }, status);
     } catch (error) {
       if (isDeepDefenseError(error) && error.code === 'JOURNAL_FENCED' && opening < OPENINGS) continue;
       await status.close();

@@ -13,7 +13,7 @@ export class SweepStatus {
   readonly metrics: SweepMetrics = createMetrics('sweep');
   #http: HttpEndpoint | undefined;
   #scrape: (accept: string) => Promise<MetricsText> = this.metrics.scrape;
-  #readiness: () => Readiness = () => ({ ready: false, reason: 'opening the sweep, or standing by' });
+  #readiness: () => Readiness = () => ({ ready: false, reason: 'opening the sweep' });
 
   /** @throws DeepDefenseError PORT_IN_USE, CONNECT_FAILED */
   static async serve(host: string, port: number): Promise<SweepStatus> {
@@ -30,6 +30,11 @@ export class SweepStatus {
   /** e.g. `http://127.0.0.1:9464`. */
   get url(): string {
     return this.#http?.url ?? '';
+  }
+
+  /** Another process leads. Ready, because this one does what it is there for: who may be spared is decided by it. */
+  standBy(): void {
+    this.#readiness = () => ({ ready: true, reason: 'standing by' });
   }
 
   /** From now on these answer. */

@@ -19,6 +19,8 @@ export interface HttpServerOptions {
   readonly scrape: (accept: string) => Promise<MetricsText>;
   /** Asked at each GET /readyz; must not block. */
   readonly readiness: () => Readiness;
+  /** GET /result as JSON, of a process that has ended its work; undefined = 404. */
+  readonly result?: unknown;
 }
 
 /** A running server. */
@@ -31,12 +33,12 @@ export interface HttpEndpoint {
 }
 
 /**
- * Starts the server. /livez is 200 whenever the event loop answers; /readyz is 200 or 503 with the reason.
+ * Starts the server. /livez is 200 whenever the event loop answers; /readyz is 200 or 503 with the reason; /result is what there is to show, if anything.
  * @throws DeepDefenseError PORT_IN_USE when another process has the port; CONNECT_FAILED when the address can't be listened on.
  */
-export async function startHttpServer({ host, port, scrape, readiness }: HttpServerOptions): Promise<HttpEndpoint> {
+export async function startHttpServer({ host, port, scrape, readiness, result }: HttpServerOptions): Promise<HttpEndpoint> {
   const server = createServer((request, response) => {
-    void answer(request, response, scrape, readiness);
+    void answer(request, response, { scrape, readiness, result });
   });
   await listen(server, host, port);
   const bound = (server.address() as AddressInfo).port;
@@ -55,8 +57,7 @@ export async function startHttpServer({ host, port, scrape, readiness }: HttpSer
 async function answer(
   { method = 'GET', url = '/', headers }: IncomingMessage,
   response: ServerResponse,
-  scrape: HttpServerOptions['scrape'],
-  readiness: HttpServerOptions['readiness'],
+  { scrape, readiness, result }: Pick<HttpServerOptions, 'scrape' | 'readiness' | 'result'>,
 ): Promise<void> {
   if (method !== 'GET' && method !== 'HEAD') return send(response, 405, 'only GET and HEAD\n', { allow: 'GET, HEAD' });
   try {
@@ -71,6 +72,9 @@ async function answer(
         const { ready, reason } = readiness();
         return send(response, ready ? 200 : 503, `${ready ? 'ready' : 'not ready'}: ${reason}\n`);
       }
+      case '/result':
+        if (result === undefined) return send(response, 404, 'there is no result yet\n');
+        return send(response, 200, `${JSON.stringify(result)}\n`, { 'content-type': 'application/json' });
       default:
         return send(response, 404, 'try /metrics, /livez or /readyz\n');
     }

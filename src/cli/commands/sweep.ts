@@ -18,6 +18,7 @@ export const sweepCommand: CommandDefinition = (program, tools) => {
     .addOption(natsCredentialsOption())
     .addOption(natsReplicasOption())
     .option('--standby', 'wait while another coordinator runs the sweep, and take over when it is gone')
+    .option('--stay', 'serve the result of the sweep when it is over, until a signal comes; for what starts ended processes again')
     .option('--max-parallel <count>', 'trials computed at a time at most; short for --set maxParallel', integerFrom(1))
     .option(
       '--workers <count>',

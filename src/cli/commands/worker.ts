@@ -19,6 +19,7 @@ interface WorkerOptions extends NatsFlags {
   readonly device?: number;
   readonly devices?: string;
   readonly stopWithParent: boolean;
+  readonly stopCode: number;
 }
 
 export const workerCommand: CommandDefinition = (program, { context, setExitCode }) => {
@@ -46,6 +47,12 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
       httpPortOption('port of /metrics, /livez and /readyz; 0 = any free port; with --devices that of the first process').default(0),
     )
     .addOption(new Option('--http-host <host>', 'address of that port').env('DEEPDEFENSE_HTTP_HOST').default('127.0.0.1'))
+    .option(
+      '--stop-code <code>',
+      'exit code when a signal ends the worker before the work is over; for schedulers that take 0 for done',
+      integerIn(0, 255),
+      0,
+    )
     .addOption(new Option('--stop-with-parent', 'end when standard input closes').hideHelp().default(false))
     .addHelpText('after', '\nExample:\n  $ deepdefense worker --coordinator 10.0.0.5:50051 --http-host 0.0.0.0 --http-port 9465')
     .action(
@@ -63,6 +70,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         device,
         devices,
         stopWithParent,
+        stopCode,
       }: WorkerOptions) => {
         // Only a sweep is kept on NATS.
         const nats = sweep === undefined ? undefined : servers;
@@ -160,6 +168,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
           });
           surroundings.result({ exitReason }, `worker: ${exitReason}`);
         } finally {
+          if (stop.signal.aborted && stopCode !== 0) setExitCode(stopCode);
           process.removeListener('SIGINT', onSignal);
           process.removeListener('SIGTERM', onSignal);
           process.stdin.pause();

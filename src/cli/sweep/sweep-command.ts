@@ -18,6 +18,8 @@ import { sweepHere } from './sweep-session.ts';
 /** Where the sweep is kept and who waits for whom. */
 interface KeepingFlags extends NatsFlags {
   readonly standby?: boolean;
+  /** Serves the result of a sweep that is over until a signal comes. */
+  readonly stay?: boolean;
 }
 
 export interface SweepRunOptions extends KeepingFlags {
@@ -138,6 +140,14 @@ async function runHere(options: RunHere, definition: SweepSource, { context, set
   if (record.state === 'stopped') lines.push(`stopped; go on with: deepdefense sweep resume ${folder}`);
   surroundings.result({ folder, ...record }, lines.join('\n'));
   if (interrupted) setExitCode(EXIT_CODES.INTERRUPTED);
+  if (options.stay === true && record.state === 'completed') {
+    const { stay } = await import('../stay.ts');
+    const { metricsOfSweep } = await import('../../coordinator/index.ts');
+    const { state } = await readSweep(folder);
+    const reason = `completed, ${measurementsIn(record)} measurements, decisions ${record.decisionsSha256.slice(0, 12)}`;
+    const scrape = metricsOfSweep(record.sweepId, state);
+    await stay({ context: surroundings, host: options.host, httpPort: options.httpPort, reason, result: record, scrape });
+  }
 }
 
 /** The dataset's name and content, without keeping it: only workers need it. */

@@ -31,10 +31,15 @@ export class CommandFolder {
   }
 
   start(...args: readonly string[]): RunningCommand {
+    return this.startWith({}, args);
+  }
+
+  /** With these environment variables, too. */
+  startWith(variables: Readonly<Record<string, string>>, args: readonly string[]): RunningCommand {
     const { DEEPDEFENSE_DATA: _, ...env } = process.env;
     const child = spawn(process.execPath, [MAIN, ...args], {
       cwd: this.path,
-      env: { ...env, DEEPDEFENSE_CACHE: join(this.path, 'cache') },
+      env: { ...env, DEEPDEFENSE_CACHE: join(this.path, 'cache'), ...variables },
     });
     this.#children.add(child);
     let stdout = '';

@@ -23,7 +23,7 @@ describe('call observer', () => {
         throw new Error('broken');
       },
     } as unknown as SweepHandlers;
-    server = createSweepServer(handlers, undefined, observeCalls(metrics));
+    server = createSweepServer(handlers, { observer: observeCalls(metrics) });
     const client = createSweepClient(`127.0.0.1:${await bindServer(server, '127.0.0.1', 0)}`);
     await client.call('describe', { protocolVersion: 1 }, 5_000);
     await client.call('describe', { protocolVersion: 1 }, 5_000);

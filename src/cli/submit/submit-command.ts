@@ -1,0 +1,207 @@
+/** @file What the `submit` commands do: from options to the printed result. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RunResult } from '../../coordinator/index.ts';
+import { DeepDefenseError, errorCodeOr, PACKAGE_VERSION, writeFileAtomic } from '../../core/index.ts';
+import { formatSweep } from '../../reports/index.ts';
+import type { SweepRecord } from '../../sweeps/index.ts';
+import type { CommandTools } from '../command-definition.ts';
+import type { CommandContext } from '../context.ts';
+import { isThere, kindOf, type PodState, podStates, resultOf, selectorOfInstance, submitted } from './in-cluster.ts';
+import { exitOf, Kubectl } from './kubectl.ts';
+import type { KubernetesObject, Placement, Priority } from './kubernetes-object.ts';
+import { renderSubmission, toYaml } from './render.ts';
+import { loadSubmission, type Submission } from './submission.ts';
+
+/** Which cluster. */
+export interface ClusterOptions {
+  readonly namespace: string;
+  readonly kubeContext?: string;
+}
+
+export interface SubmitOptions extends ClusterOptions {
+  readonly config: string;
+  readonly set: readonly string[];
+  readonly id?: string;
+  readonly workers?: number;
+  readonly workerImage?: string;
+  readonly coordinatorImage: string;
+  readonly gpus: number;
+  readonly cpu: string;
+  readonly memory: string;
+  readonly storage: string;
+  readonly priority?: Priority;
+  readonly queue?: string;
+  readonly natsService?: string;
+  readonly dryRun: boolean;
+  readonly output?: string;
+  readonly follow: boolean;
+}
+
+export const COORDINATOR_IMAGE = `deepdefense/coordinator:${PACKAGE_VERSION}`;
+const CPU_IMAGE = `deepdefense/worker-cpu:${PACKAGE_VERSION}`;
+const CUDA_IMAGE = `deepdefense/worker-cuda:${PACKAGE_VERSION}`;
+const FOLLOW_MS = 5_000;
+
+/** Checks the file here, and hands its objects to the cluster. */
+export async function runSubmit(options: SubmitOptions, { context }: CommandTools): Promise<void> {
+  const surroundings = context();
+  const submission = await loadSubmission(options);
+  const objects = renderSubmission(submission, placementOf(options, submission, surroundings.global.insecure === true));
+  if (options.output !== undefined) await writeFileAtomic(options.output, toYaml(objects));
+  const document = { ...describe(submission, options), objects: objects.map(({ kind, metadata }) => ({ kind, name: metadata.name })) };
+  if (options.dryRun) {
+    const text = options.output === undefined ? toYaml(objects) : `${objects.length} objects in ${options.output}; nothing was sent`;
+    surroundings.result({ ...document, state: 'rendered', manifests: objects }, text);
+    return;
+  }
+  const kubectl = kubectlOf(options);
+  const known = await isThere(kubectl, submission);
+  await applyAll(kubectl, objects);
+  const state = known ? 'unchanged' : 'submitted';
+  if (options.follow) {
+    surroundings.notice(`${state}: ${submission.kind} ${submission.id}`);
+    const result = await follow(kubectl, submission.id, surroundings);
+    surroundings.result({ ...document, state, result }, describeResult(result));
+    return;
+  }
+  const { id, kind } = submission;
+  surroundings.result(
+    { ...document, state },
+    [`${kind} ${id} ${state === 'unchanged' ? 'was there already' : 'submitted'}`, ...nextSteps(id)].join('\n'),
+  );
+}
+
+/** The first object alone: it can't be changed, so of two that submit one name at once one is refused before anything of it is there. */
+async function applyAll(kubectl: Kubectl, [first, ...others]: readonly [KubernetesObject, ...KubernetesObject[]]): Promise<void> {
+  await kubectl.apply(toYaml([first]));
+  await kubectl.apply(toYaml(others));
+}
+
+/** One submission with its pods, or the names of all. */
+export async function runSubmitStatus(id: string | undefined, options: ClusterOptions, { context }: CommandTools): Promise<void> {
+  const kubectl = kubectlOf(options);
+  if (id === undefined) {
+    const all = await submitted(kubectl);
+    context().result(
+      { submitted: all },
+      all.length === 0 ? 'nothing is submitted' : all.map((each) => `${each.id}  ${each.kind}`).join('\n'),
+    );
+    return;
+  }
+  const kind = await kindOf(kubectl, id);
+  const pods = await podStates(kubectl, id);
+  context().result({ id, kind, pods }, [`${kind} ${id}`, ...pods.map(describePod)].join('\n'));
+}
+
+export async function runSubmitResults(id: string, options: ClusterOptions, { context }: CommandTools): Promise<void> {
+  const kubectl = kubectlOf(options);
+  await kindOf(kubectl, id);
+  const result = await resultOf(kubectl, id);
+  if (result === undefined)
+    throw new DeepDefenseError('CHECKPOINT_MISSING', {
+      what: `"${id}" has no result yet, or none of its coordinators answers`,
+      todo: `look with: deepdefense submit status ${id}`,
+      fields: { id },
+    });
+  context().result(result, describeResult(result));
+}
+
+export async function runSubmitLogs(
+  id: string,
+  options: ClusterOptions & { readonly follow: boolean },
+  { setExitCode }: CommandTools,
+): Promise<void> {
+  const kubectl = kubectlOf(options);
+  await kindOf(kubectl, id);
+  const flags = ['--prefix', '--tail=-1', '--max-log-requests=100', ...(options.follow ? ['--follow'] : [])];
+  const child = kubectl.start(['logs', '--selector', selectorOfInstance(id), ...flags]);
+  child.stdout?.pipe(process.stdout);
+  child.stderr?.pipe(process.stderr);
+  setExitCode(await exitOf(child));
+}
+
+export async function runSubmitDelete(
+  id: string,
+  options: ClusterOptions & { readonly volumes: boolean },
+  { context }: CommandTools,
+): Promise<void> {
+  const kubectl = kubectlOf(options);
+  const kind = await kindOf(kubectl, id);
+  const kinds = [
+    'job',
+    'statefulset',
+    'poddisruptionbudget',
+    'service',
+    ...(options.volumes ? ['persistentvolumeclaim'] : []),
+    'configmap',
+  ];
+  // The ConfigMap last: it holds the name while the others are there.
+  const removed: string[] = [];
+  for (const each of kinds) {
+    const said = await kubectl.run(['delete', each, '--selector', selectorOfInstance(id), '--output', 'name', '--wait=false']);
+    removed.push(...said.split('\n').filter((line) => line !== ''));
+  }
+  const kept = options.volumes ? '' : '; the volumes with its folders are kept (--volumes removes them)';
+  context().result({ id, kind, removed }, `removed ${removed.length} objects of ${kind} ${id}${kept}`);
+}
+
+function placementOf(options: SubmitOptions, submission: Submission, plainText: boolean): Placement {
+  const { namespace, coordinatorImage, gpus, cpu, memory, storage, priority, queue } = options;
+  const { workers = submission.minWorkers, workerImage = gpus > 0 ? CUDA_IMAGE : CPU_IMAGE } = options;
+  const nats = options.natsService ?? `${plainText ? 'nats' : 'tls'}://nats.${namespace}.svc:4222`;
+  return { namespace, coordinatorImage, workerImage, workers, gpus, cpu, memory, storage, priority, queue, nats, plainText };
+}
+
+/** Says what its coordinators say, until there is a result. @throws the error that a run ended with */
+async function follow(kubectl: Kubectl, id: string, surroundings: CommandContext): Promise<unknown> {
+  const said = new Map<string, string>();
+  for (;;) {
+    for (const pod of await podStates(kubectl, id)) {
+      const line = describePod(pod);
+      if (said.get(pod.pod) !== line) surroundings.notice(line);
+      said.set(pod.pod, line);
+      const [, code, what] = /^not ready: failed, ([A-Z_]+): (.*)$/s.exec(pod.says ?? '') ?? [];
+      if (code !== undefined) throw new DeepDefenseError(errorCodeOr(code, 'INTERNAL'), { what: what ?? '', fields: { id } });
+    }
+    const result = await resultOf(kubectl, id);
+    if (result !== undefined) return result;
+    await sleep(FOLLOW_MS);
+  }
+}
+
+function kubectlOf({ namespace, kubeContext }: ClusterOptions): Kubectl {
+  return new Kubectl({ namespace, context: kubeContext });
+}
+
+function describe({ id, kind, sha256 }: Submission, { namespace }: ClusterOptions): object {
+  return { id, kind, namespace, configSha256: sha256 };
+}
+
+function describePod({ pod, state, ready, restarts, says }: PodState): string {
+  return `  ${pod}  ${ready ? state : `${state}, not ready`}${restarts === 0 ? '' : `, ${restarts} restarts`}${says === undefined ? '' : `: ${says}`}`;
+}
+
+function nextSteps(id: string): readonly string[] {
+  return [
+    `watch it: deepdefense submit status ${id}`,
+    `its logs: deepdefense submit logs ${id} --follow`,
+    `what came out: deepdefense submit results ${id}`,
+  ];
+}
+
+/** A sweep's record or a run's result, as its coordinator serves it. */
+function describeResult(result: unknown): string {
+  if (isSweepRecord(result)) return formatSweep(result, { frontOnly: true });
+  const { runId, state, steps, cleanAccuracy, robust, weightsSha256 } = result as RunResult;
+  const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
+  return [
+    `${runId}: ${state} after ${steps} steps`,
+    ...(cleanAccuracy === null ? [] : [`clean accuracy ${percent(cleanAccuracy)}`]),
+    ...robust.map(({ attack, epsLinf, accuracy, samples }) => `${attack} at ${epsLinf}: ${percent(accuracy)} of ${samples}`),
+    `weights ${weightsSha256}`,
+  ].join('\n');
+}
+
+function isSweepRecord(result: unknown): result is SweepRecord {
+  return typeof result === 'object' && result !== null && 'sweepId' in result;
+}
