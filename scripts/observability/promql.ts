@@ -10,6 +10,8 @@ export interface Series {
   readonly type: 'counter' | 'gauge' | 'bucket';
   /** Labels of its own; {@link TARGET_LABELS} come with every scrape. */
   readonly labels: ReadonlySet<string>;
+  /** The result of a recording rule: it has these labels alone. */
+  readonly isRecorded?: true;
   /** Values that a label may have; undefined = any. */
   readonly values?: (label: string) => ReadonlySet<string> | undefined;
 }
@@ -97,7 +99,7 @@ class Checker {
       this.problems.push(`unknown metric "${name}"`);
       return new Set();
     }
-    const labels = new Set([...TARGET_LABELS, ...series.labels]);
+    const labels = new Set([...(series.isRecorded ? [] : TARGET_LABELS), ...series.labels]);
     for (const matcher of node.getChild('LabelMatchers')?.getChildren('UnquotedLabelMatcher') ?? []) {
       const label = this.#textOf(matcher.getChild('LabelName'));
       if (!labels.has(label)) this.problems.push(`"${name}" has no label "${label}"`);
