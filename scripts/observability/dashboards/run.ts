@@ -113,6 +113,12 @@ export const RUN_DASHBOARD: DashboardText = {
         lines({ title: 'Steps refused', description: 'Because loss or gradient was not finite; 0 is right.', unit: 'none' }, [
           [ofRun('deepdefense_nonfinite_total'), '{{run}}'],
         ]),
+        lines({ title: 'deepdefense evaluate: units', description: 'Of an evaluation by itself, by state.', unit: 'none' }, [
+          ['sum by (instance, state) (deepdefense_evaluation_units)', '{{instance}} {{state}}'],
+        ]),
+        lines({ title: 'deepdefense evaluate: images a second', description: 'An image counts once per attack and network.', unit: 'short' }, [
+          ['rate(deepdefense_evaluation_images_total[$__rate_interval])', '{{instance}}'],
+        ]),
         table({ title: 'Runs', description: 'What the runs are.', unit: 'none' }, [['deepdefense_run_info{run=~"$run"}', 'present']]),
       ],
     },
