@@ -4,6 +4,7 @@ import type { Config, ConfigInput } from '../config/index.ts';
 import { ENGINE_NAMES, type EngineWish } from '../core/index.ts';
 import { collect } from './command-definition.ts';
 import { integerFrom, integerIn } from './option-parsers.ts';
+import { HTTP_PORT_VARIABLE } from './worker-processes.ts';
 
 /** Parsed values of {@link addConfigOptions} and {@link addClusterOptions}. */
 export interface ConfigOptions {
@@ -15,6 +16,7 @@ export interface ConfigOptions {
   readonly device?: number;
   readonly minWorkers?: number;
   readonly maxWorkers?: number;
+  readonly httpPort?: number;
 }
 
 /** Adds `-c`, `--preset`, `--set`, `--data`, `--engine` and `--device`. */
@@ -28,9 +30,15 @@ export function addConfigOptions(command: Command): Command {
     .option('--device <index>', 'device of that engine, see `deepdefense doctor`; short for --set engine.device', integerIn(0, 1023));
 }
 
-/** Adds `--min-workers` and `--max-workers`. */
+/** `--http-port` of a process of its own; containers have a fixed one. */
+export function httpPortOption(description = 'port of /metrics, /livez and /readyz; 0 = any free port'): Option {
+  return new Option('--http-port <port>', description).env(HTTP_PORT_VARIABLE).argParser(integerIn(0, 65535));
+}
+
+/** Adds `--min-workers`, `--max-workers` and `--http-port`. */
 export function addClusterOptions(command: Command): Command {
   return command
+    .addOption(httpPortOption('port of /metrics, /livez and /readyz; short for --set cluster.httpPort'))
     .option('--min-workers <count>', 'steps wait until so many are ready; short for --set cluster.minWorkers', integerFrom(1))
     .option(
       '--max-workers <count>',
@@ -54,6 +62,7 @@ export async function configFromOptions({
   device,
   minWorkers,
   maxWorkers,
+  httpPort,
 }: ConfigOptions): Promise<Config> {
   const { loadConfig } = await import('../config/index.ts');
   const options: ConfigInput = {
@@ -61,11 +70,24 @@ export async function configFromOptions({
     ...((engine !== undefined || device !== undefined) && {
       engine: { ...(engine !== undefined && { name: engine }), ...(device !== undefined && { device }) },
     }),
-    ...((minWorkers !== undefined || maxWorkers !== undefined) && {
-      cluster: { ...(minWorkers !== undefined && { minWorkers }), ...(maxWorkers !== undefined && { maxWorkers }) },
-    }),
+    ...clusterOf({ minWorkers, maxWorkers, httpPort }),
   };
   return loadConfig({ file: config, preset, options, assignments: set });
+}
+
+/** The part of the config that {@link addClusterOptions} sets. */
+export function clusterOf(
+  options: {
+    readonly [Key in 'minWorkers' | 'maxWorkers' | 'httpPort']?: number | undefined;
+  },
+): Pick<ConfigInput, 'cluster'> {
+  const { minWorkers, maxWorkers, httpPort } = options;
+  const cluster = {
+    ...(minWorkers !== undefined && { minWorkers }),
+    ...(maxWorkers !== undefined && { maxWorkers }),
+    ...(httpPort !== undefined && { httpPort }),
+  };
+  return Object.keys(cluster).length === 0 ? {} : { cluster };
 }
 
 /** Servers that keep a sweep. */

@@ -7,11 +7,18 @@ export interface GlobalOptions {
   /** One JSON document on stdout, logs on stderr as JSON lines. */
   readonly json: boolean;
   readonly logLevel: LogLevel;
+  /** Undefined = json with `--json`, else text. */
+  readonly logFormat?: LogFormat | undefined;
   /** Folder with the certificates of this process; undefined = plain text. */
   readonly certs?: string | undefined;
   /** Plain text also where other machines can listen. */
   readonly insecure?: boolean | undefined;
 }
+
+/** Environment variable in place of `--log-format`. */
+export const LOG_FORMAT_VARIABLE = 'DEEPDEFENSE_LOG_FORMAT';
+export const LOG_FORMATS = ['text', 'json'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
 
 /** Environment variable in place of `--certs`. */
 export const CERTS_VARIABLE = 'DEEPDEFENSE_CERTS';
@@ -32,6 +39,14 @@ export class CommandContext {
     this.global = global;
     this.#stdout = streams.stdout;
     this.#stderr = streams.stderr;
+    // Worker processes that this one starts log in the same way.
+    if (global.logFormat !== undefined) process.env[LOG_FORMAT_VARIABLE] = global.logFormat;
+  }
+
+  /** True when logs and notices are JSON lines. */
+  get logsJson(): boolean {
+    const { json, logFormat } = this.global;
+    return logFormat === undefined ? json : logFormat === 'json';
   }
 
   /** The command's result: `document` with `--json`, else `text`. Call it once, at the end. */
@@ -39,12 +54,11 @@ export class CommandContext {
     this.#stdout(this.global.json ? `${JSON.stringify(document, undefined, 2)}\n` : ensureNewline(text));
   }
 
-  /** A line while a command works, on stderr: with `--json` a JSON line like those of the log. Nothing with `--log-level silent`. */
+  /** A line while a command works, on stderr; a JSON line where the log has those. Nothing with `--log-level silent`. */
   notice(text: string): void {
-    const { json, logLevel } = this.global;
-    if (logLevel === 'silent') return;
+    if (this.global.logLevel === 'silent') return;
     const line = { level: 'info', time: new Date().toISOString(), name: 'deepdefense', msg: text };
-    this.#stderr(ensureNewline(json ? JSON.stringify(line) : text));
+    this.#stderr(ensureNewline(this.logsJson ? JSON.stringify(line) : text));
   }
 
   /**
@@ -73,10 +87,10 @@ export class CommandContext {
     return tls;
   }
 
-  /** A logger that writes to stderr. */
-  async logger(): Promise<Logger> {
+  /** A logger that writes to stderr. @param name of the part that speaks */
+  async logger(name?: string): Promise<Logger> {
     const { createLogger } = await import('../telemetry/index.ts');
-    return createLogger({ level: this.global.logLevel, json: this.global.json });
+    return createLogger({ level: this.global.logLevel, json: this.logsJson, ...(name !== undefined && { name }) });
   }
 }
 

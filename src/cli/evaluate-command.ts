@@ -5,7 +5,7 @@ import type { EvaluationQuestion } from '../coordinator/index.ts';
 import { DeepDefenseError, EXIT_CODES } from '../core/index.ts';
 import { openDataset, stratifiedIndices } from '../data/index.ts';
 import type { CommandTools } from './command-definition.ts';
-import { type ConfigOptions, configFromOptions } from './config-options.ts';
+import { clusterOf, type ConfigOptions, configFromOptions } from './config-options.ts';
 import { dataProgressPrinter } from './data-progress.ts';
 import { type NamedNetwork, readNetworks } from './evaluated-network.ts';
 import { chooseEvaluation, type EvaluationWishes } from './evaluation-options.ts';
@@ -97,7 +97,7 @@ export async function runEvaluateCommand(
 
 /** Without a config of its own, an evaluation uses the data of the first network's training. */
 async function surroundingConfig(options: ConfigOptions, [first]: readonly NamedNetwork[]): Promise<Config> {
-  const { data, engine, device, minWorkers, maxWorkers, set } = options;
+  const { data, engine, device, set } = options;
   const trained = first?.network.config.data;
   const path = data ?? trained?.path;
   const input: ConfigInput = {
@@ -107,7 +107,7 @@ async function surroundingConfig(options: ConfigOptions, [first]: readonly Named
       ...(path !== undefined && { path }),
     },
     engine: { ...(engine !== undefined && { name: engine }), ...(device !== undefined && { device }) },
-    cluster: { ...(minWorkers !== undefined && { minWorkers }), ...(maxWorkers !== undefined && { maxWorkers }) },
+    ...clusterOf(options),
   };
   return loadConfig({ options: input, assignments: set });
 }

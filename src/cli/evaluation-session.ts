@@ -37,8 +37,9 @@ export async function evaluateHere(
   options: EvaluationSessionOptions,
 ): Promise<{ readonly outcome: EvaluationOutcome; readonly interrupted: boolean }> {
   const { context, question, config, dataset, folder, labels, workers } = options;
-  const { json, logLevel } = context.global;
-  const logger = createLogger({ level: logLevel === 'info' && !json ? 'warn' : logLevel, json, name: 'coordinator' });
+  const { logLevel } = context.global;
+  const { logsJson } = context;
+  const logger = createLogger({ level: logLevel === 'info' && !logsJson ? 'warn' : logLevel, json: logsJson, name: 'coordinator' });
   const tls = await context.listenerTls(config.cluster.host);
   const handle = await startEvaluation({ question, config, folder, dataset, tls, logger, metrics: createMetrics('coordinator') });
   const note = (text: string) => context.notice(text);

@@ -17,7 +17,7 @@ import { reportCommand } from './commands/report.ts';
 import { sweepCommand } from './commands/sweep.ts';
 import { trainCommand } from './commands/train.ts';
 import { workerCommand } from './commands/worker.ts';
-import { CERTS_VARIABLE, CommandContext, type GlobalOptions, LOG_LEVELS, type Write } from './context.ts';
+import { CERTS_VARIABLE, CommandContext, type GlobalOptions, LOG_FORMAT_VARIABLE, LOG_FORMATS, LOG_LEVELS, type Write } from './context.ts';
 
 const COMMANDS: readonly CommandDefinition[] = [
   quickstartCommand,
@@ -47,6 +47,11 @@ export function createProgram(streams: { stdout: Write; stderr: Write }, setExit
     .version(PACKAGE_VERSION, '-V, --version', 'print the version')
     .option('--json', 'print one JSON document on stdout; logs go to stderr', false)
     .addOption(new Option('--log-level <level>', 'what is logged on stderr').choices(LOG_LEVELS).default('info'))
+    .addOption(
+      new Option('--log-format <format>', 'readable lines or JSON lines on stderr (default: json with --json, else text)')
+        .choices(LOG_FORMATS)
+        .env(LOG_FORMAT_VARIABLE),
+    )
     .addOption(new Option('--certs <folder>', 'certificates of this process, for mutual TLS; see `deepdefense certs`').env(CERTS_VARIABLE))
     .option('--insecure', 'listen in plain text also where other machines reach it')
     .helpOption('-h, --help', 'print help')

@@ -6,7 +6,7 @@ import type { Checkpoint, RunResult } from '../coordinator/index.ts';
 import { startCoordinator } from '../coordinator/index.ts';
 import { EXIT_CODES } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
-import { createLogger, createMetrics, createProgress, silentProgress } from '../telemetry/index.ts';
+import { createLogger, createMetrics, createProgress, logProgress, silentProgress, withContext } from '../telemetry/index.ts';
 import type { CommandContext } from './context.ts';
 import { onInterrupt } from './interrupts.ts';
 import { showProgress } from './show-progress.ts';
@@ -47,14 +47,16 @@ const WORKER_GRACE_MS = 5000;
 export async function trainHere(options: TrainingOptions): Promise<TrainingOutcome> {
   const { context, config, dataset, runId, runFolder, resume, resumePath, workers } = options;
   const { json, logLevel } = context.global;
-  const progress = json || logLevel === 'silent' ? silentProgress() : createProgress();
+  const { logsJson } = context;
   // What the progress display shows is not logged again.
+  const display = json || logsJson || logLevel === 'silent' ? silentProgress() : createProgress();
   const logger = createLogger({
-    level: logLevel === 'info' && !json ? 'warn' : logLevel,
-    json,
-    destination: progress.log,
+    level: logLevel === 'info' && !logsJson ? 'warn' : logLevel,
+    json: logsJson,
+    destination: display.log,
     name: 'coordinator',
   });
+  const progress = logsJson ? logProgress(withContext(logger, () => ({ run: runId }))) : display;
   const tls = await context.listenerTls(config.cluster.host);
   const handle = await startCoordinator({
     config,

@@ -79,14 +79,14 @@ const GRACE_MS = 10_000;
  */
 export async function runPlaces(
   places: readonly Place[],
-  argsOf: (place: Place) => readonly string[],
+  argsOf: (place: Place, index: number) => readonly string[],
   logger: Logger,
   signal: AbortSignal,
 ): Promise<number> {
   for (const { engine, name, device } of places) logger.info({ engine, device }, `a worker process for ${name}`);
   const processes = new WorkerProcesses({
     count: places.length,
-    args: (worker) => argsOf(places[worker - 1] as Place),
+    args: (worker) => argsOf(places[worker - 1] as Place, worker - 1),
     onExit: ({ worker, exitCode, signal: killedBy, restarts }) => {
       if (exitCode === EXIT_CODES.OK) return;
       logger.warn(

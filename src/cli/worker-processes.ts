@@ -8,6 +8,9 @@ import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DeepDefenseError, EXIT_CODES } from '../core/index.ts';
 
+/** Environment variable in place of `--http-port`. */
+export const HTTP_PORT_VARIABLE = 'DEEPDEFENSE_HTTP_PORT';
+
 /** Options of a {@link WorkerProcesses}. */
 export interface WorkerProcessesOptions {
   /** Processes to keep running, >= 1. */
@@ -138,6 +141,8 @@ export class WorkerProcesses {
     // Own process group: Ctrl-C in a terminal reaches the parent alone, which then lets workers finish their step.
     const child = spawn(command, [...first, ...(typeof args === 'function' ? args(slot.number) : args)], {
       stdio: ['pipe', output, output],
+      // The port is that of this process.
+      env: { ...process.env, [HTTP_PORT_VARIABLE]: undefined },
       detached: true,
     });
     if (log !== undefined) closeSync(log);

@@ -18,7 +18,7 @@ import { type Dataset, hashSamples } from '../data/index.ts';
 import { createRunOptimizer, vectorLength, weightsToUse } from '../optimizers/index.ts';
 import type { TlsFiles } from '../security/index.ts';
 import { FileJournal, type JournalRecord } from '../journal/index.ts';
-import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
+import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer, withContext } from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
 import { type Checkpoint, parametersHash } from './checkpoint.ts';
 import { CheckpointFolder } from './checkpoint-folder.ts';
@@ -28,6 +28,7 @@ import { Ledger } from './ledger.ts';
 import { encodeParameters, type ParameterSnapshot } from './parameter-snapshot.ts';
 import { scrapeWithWorkers } from './pool-metrics.ts';
 import { type PoolTally, watchPool } from './pool-watcher.ts';
+import { resumeHistory } from './resume-history.ts';
 import { runTraining } from './run.ts';
 import type { RunContext } from './run-context.ts';
 import type { ForkPoint, RunEvent, RunResult } from './run-events.ts';
@@ -35,6 +36,7 @@ import { checkTimeouts, createRunPlan } from './run-plan.ts';
 import { type RunningServer, startServer } from './server.ts';
 import { StopControl } from './stop-control.ts';
 import { writeWeights } from './weights-file.ts';
+import { WorkerGauges } from './worker-gauges.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 export interface CoordinatorOptions {
@@ -88,8 +90,10 @@ const CLOSE_GRACE_MS = 2_000;
  * @throws DeepDefenseError CONFIG_TIMEOUT_ORDER, CHECKPOINT_OTHER_CONFIG, CHECKPOINT_CORRUPT, PORT_IN_USE, CONNECT_FAILED, STORAGE_FAILED
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<CoordinatorHandle> {
-  const { config, runFolder, runId, dataset, resume, fork, logger, metrics, signal } = options;
+  const { config, runFolder, runId, dataset, resume, fork, metrics, signal } = options;
   const begun = resume ?? fork;
+  let step = () => begun?.step ?? 0;
+  const logger = withContext(options.logger, () => ({ run: runId, step: step() }));
   const startedAtMs = performance.now();
   checkTimeouts(config.cluster);
   if (begun !== undefined && begun.datasetHash !== dataset.contentHash) {
@@ -113,12 +117,20 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   // Two writers would break the journal's chain and each other's checkpoints.
   const release = await takeFileLock(join(runFolder, 'run.lock'), { purpose: `with the run in "${runFolder}"`, code: 'RUN_IN_USE' });
   const checkpoints = await CheckpointFolder.open(join(runFolder, 'checkpoints'), config.checkpoint.keep);
-  const { journal, cut, records } = await FileJournal.open(join(runFolder, 'journal.jsonl'));
+  const { journal, cut, records } = await FileJournal.open(join(runFolder, 'journal.jsonl'), { metrics });
   const isNew = records.length === 0;
   if (fork !== undefined && !isNew)
     throw new DeepDefenseError('INTERNAL', { what: `a fork would begin in "${runFolder}", where a run is` });
   if (cut !== null) logger.warn({ cut }, 'the journal ended in a torn line, which was cut off');
-  const ledger = new Ledger(journal);
+  const { batchSize } = config.train;
+  const ledger = new Ledger(journal, { metrics, batchSize, step: begun?.step ?? 0 });
+  metrics.exemplars.set({ run: runId });
+  metrics.workersRequired.set(config.cluster.minWorkers);
+  metrics.journalSequence.set(records.length);
+  const history = resumeHistory(records, (samples) => samples / batchSize, isNew ? undefined : (resume?.step ?? 0));
+  metrics.resumes.inc(history.resumes);
+  metrics.recomputedSteps.inc(history.recomputedSteps);
+  const gauges = new WorkerGauges(metrics);
 
   const channel = new EventChannel<RunEvent>();
   const emit = (event: RunEvent) => channel.push(event);
@@ -135,6 +147,13 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   });
   const { observer, tally } = watchPool({
     metrics,
+    gauges,
+    samplesOf: (answer) =>
+      answer.kind === 'block'
+        ? (answer.message.block?.count ?? 0) * (batchSize / config.train.shards) * config.sync.everySteps
+        : answer.kind === 'evaluation'
+          ? answer.message.correct.length
+          : 0,
     logger,
     ledger,
     emit,
@@ -187,6 +206,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       precision: config.train.gradients,
       dataset,
       metrics,
+      gauges,
       logger,
     });
     http = await startHttpServer({
@@ -244,6 +264,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       trainedSeconds: 0,
     },
   };
+  step = () => context.state.step;
   recordStart(context, options, isNew ? { sampleHashesSha256 } : undefined);
   const onAbort = () => stop.request(signal?.reason instanceof Error ? signal.reason.message : 'asked to stop');
   if (signal?.aborted === true) onAbort();

@@ -5,7 +5,7 @@ import { type Config, type EvaluationPlan, evaluationSpecs, evaluationVectorLeng
 import { isDeepDefenseError, plainVectorMath, sha256, systemClock, takeFileLock } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import type { TlsFiles } from '../security/index.ts';
-import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
+import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer, withContext } from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
 import { AttackQueue } from './attack-queue.ts';
 import { EventChannel } from './event-channel.ts';
@@ -20,6 +20,7 @@ import { watchPool } from './pool-watcher.ts';
 import { checkTimeouts } from './run-plan.ts';
 import { type RunningServer, startServer } from './server.ts';
 import { StopControl } from './stop-control.ts';
+import { WorkerGauges } from './worker-gauges.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 export interface EvaluationOptions {
@@ -61,7 +62,9 @@ const CLOSE_GRACE_MS = 2_000;
  * CONNECT_FAILED, STORAGE_FAILED
  */
 export async function startEvaluation(options: EvaluationOptions): Promise<EvaluationHandle> {
-  const { question, config, folder, dataset, logger, metrics } = options;
+  const { question, config, folder, dataset, metrics } = options;
+  const runId = `evaluation-${sha256(folder).slice(0, 12)}`;
+  const logger = withContext(options.logger, () => ({ run: runId }));
   checkTimeouts(config.cluster);
   await mkdir(folder, { recursive: true });
   const release = await takeFileLock(join(folder, 'evaluation.lock'), {
@@ -81,8 +84,23 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
     };
     const channel = new EventChannel<EvaluationEvent>();
     let engine = lines.find((line) => line.kind === 'engine')?.fingerprint;
+    const gauges = new WorkerGauges(metrics);
+    metrics.exemplars.set({ run: runId });
+    metrics.runInfo.set(
+      {
+        run: runId,
+        strategy: 'evaluate',
+        model: `${question.networks.length} networks`,
+        dataset: dataset.name,
+        engine: config.engine.name,
+      },
+      1,
+    );
+    metrics.workersRequired.set(1);
     const { observer, tally } = watchPool({
       metrics,
+      gauges,
+      samplesOf: (answer) => (answer.kind === 'attack' ? answer.message.correct.length : 0),
       logger,
       ledger: {
         record: (event) => {
@@ -109,7 +127,7 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
       maxWorkers: config.cluster.maxWorkers,
       identity: { schemaHash: schema, datasetHash: dataset.contentHash, engineFingerprint: engine },
       welcome: {
-        runId: `evaluation-${sha256(folder).slice(0, 12)}`,
+        runId,
         configJson: JSON.stringify(config),
         schemaHash: schema,
         datasetHash: dataset.contentHash,
@@ -134,6 +152,7 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
       precision: 'float32',
       dataset,
       metrics,
+      gauges,
       logger,
     });
     opened.http = await startHttpServer({
@@ -160,13 +179,17 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
       else setTimeout(() => pool.abandon(reason), config.cluster.graceMs).unref();
     });
     const evaluation = new Evaluation(question, new FinishedUnits(lines), {
-      tell: (event) => channel.push(event),
+      tell: (event) => {
+        countUnits(metrics, event);
+        channel.push(event);
+      },
       run: async (units, onFinished) => {
         if (stop.requested) return;
         queue = new AttackQueue({
           units,
           onFinished: (unit, finished) => {
             onFinished(unit, finished);
+            metrics.evaluationImages.inc(unit.images.length);
             // A disk that takes no more ends the evaluation; what is on it stays.
             file.append(finished).catch(() => setImmediate(() => pool.abandon('the results could not be written')));
           },
@@ -235,4 +258,12 @@ async function closeAll(
   await http?.close();
   await file?.close();
   await release();
+}
+
+/** Units of an evaluation by state. */
+function countUnits({ evaluationUnits }: CoordinatorMetrics, event: EvaluationEvent): void {
+  if (event.kind !== 'started' && event.kind !== 'progress') return;
+  const finished = event.kind === 'started' ? event.finishedBefore : event.finished;
+  evaluationUnits.set({ state: 'finished' }, finished);
+  evaluationUnits.set({ state: 'open' }, event.units - finished);
 }

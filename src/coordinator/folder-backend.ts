@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, DeepDefenseError, isDeepDefenseError, systemClock, takeFileLock } from '../core/index.ts';
 import { FileJournal, type SweepEvent } from '../journal/index.ts';
 import { createQueueService, MemoryQueue } from '../queue/index.ts';
+import type { SweepMetrics } from '../telemetry/index.ts';
 import { SWEEP_JOURNAL, SWEEP_NATS, type SweepBackend, type SweepQueue, type SweepQueueOptions } from './sweep-backend.ts';
 import { readNatsMark } from './nats-mark.ts';
 
@@ -21,6 +22,7 @@ export interface FolderBackendOptions {
   /** Undefined = another coordinator is an error. */
   readonly standby?: Standby | undefined;
   readonly clock?: Clock | undefined;
+  readonly metrics?: SweepMetrics | undefined;
 }
 
 /** How often a standby looks at the lock. */
@@ -29,16 +31,16 @@ const LOOK_MS = 500;
 const EPOCHS_PER_GENERATION = 1e9;
 
 /** @throws DeepDefenseError RUN_IN_USE, STORAGE_FAILED, SWEEP_OTHER when the sweep of the folder is kept on NATS */
-export async function openFolderBackend({ folder, standby, clock = systemClock }: FolderBackendOptions): Promise<SweepBackend> {
+export async function openFolderBackend({ folder, standby, clock = systemClock, metrics }: FolderBackendOptions): Promise<SweepBackend> {
   await mkdir(folder, { recursive: true });
   await refuseNats(folder);
   const release = await lockSweepFolder(folder, standby);
   try {
-    const { journal, records } = await FileJournal.open<SweepEvent>(join(folder, SWEEP_JOURNAL), { fsync: 'never', clock });
+    const { journal, records } = await FileJournal.open<SweepEvent>(join(folder, SWEEP_JOURNAL), { fsync: 'never', clock, metrics });
     return {
       journal,
       records,
-      openQueue: async (options) => embeddedQueue(options, clock),
+      openQueue: async (options) => embeddedQueue(options, clock, metrics),
       events: { publish: () => {} },
       close: async () => {
         await journal.close();
@@ -79,9 +81,10 @@ async function refuseNats(folder: string): Promise<void> {
 function embeddedQueue(
   { sweepId, generation, leaseMs, retries, mostClaims, isOver, onEnd, onLost }: SweepQueueOptions,
   clock: Clock,
+  metrics: SweepMetrics | undefined,
 ): SweepQueue {
   const firstEpoch = generation * EPOCHS_PER_GENERATION;
-  const queue = new MemoryQueue({ clock, leaseMs, retries, firstEpoch, mostClaims, onEnd, onLost });
+  const queue = new MemoryQueue({ clock, leaseMs, retries, firstEpoch, mostClaims, onEnd, onLost, metrics });
   return {
     publish: (task) => queue.publish(task),
     ended: () => queue.ends(),

@@ -84,6 +84,11 @@ export class Membership {
     return member;
   }
 
+  /** The member with this id, if it isn't gone. */
+  find(id: number): Member | undefined {
+    return this.#members.get(id);
+  }
+
   /** Members that are ready and not silent, by id. */
   ready(): Member[] {
     return this.all().filter(({ state, silent }) => state === 'ready' && !silent);

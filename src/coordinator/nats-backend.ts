@@ -15,6 +15,8 @@ import {
   openJetStreamJournal,
   openNatsLink,
   type SweepEvent,
+  watchLink,
+  watchStreams,
 } from '../journal/index.ts';
 import {
   type Leadership,
@@ -24,6 +26,7 @@ import {
   type QueueService,
   takeLeadership,
 } from '../queue/index.ts';
+import type { SweepMetrics } from '../telemetry/index.ts';
 import type { Standby } from './folder-backend.ts';
 import { readNatsMark, writeNatsMark } from './nats-mark.ts';
 import { SWEEP_JOURNAL, SWEEP_NATS, type SweepBackend, type SweepQueue, type SweepQueueOptions } from './sweep-backend.ts';
@@ -37,6 +40,7 @@ export interface NatsBackendOptions {
   /** Undefined = another coordinator is an error. */
   readonly standby?: Standby | undefined;
   readonly clock?: Clock | undefined;
+  readonly metrics?: SweepMetrics | undefined;
 }
 
 /**
@@ -44,17 +48,18 @@ export interface NatsBackendOptions {
  * folder), CHECKPOINT_MISSING (no such sweep)
  */
 export async function openNatsBackend(options: NatsBackendOptions): Promise<SweepBackend> {
-  const { nats, sweepId, folder, standby, clock = systemClock } = options;
+  const { nats, sweepId, folder, standby, clock = systemClock, metrics } = options;
   await mkdir(folder, { recursive: true });
   await refuseEmbedded(folder);
   /** What ends the coordinator; before there is one, its first append fails. */
   let onFailure: (error: Error) => void = () => {};
   const link = await openNatsLink({ ...nats, onGone: (error) => onFailure(error) });
+  if (metrics !== undefined) watchLink(link, metrics);
   let leadership: Leadership | undefined;
   try {
     const definition = options.definition ?? (await definitionThere(link, sweepId));
     leadership = await lead({ link, sweepId, onLost: (error) => onFailure(error) }, standby);
-    const { journal, records } = await openJetStreamJournal<SweepEvent>({ link, sweepId, definition, clock });
+    const { journal, records } = await openJetStreamJournal<SweepEvent>({ link, sweepId, definition, clock, metrics });
     await writeNatsMark(folder, { servers: nats.servers, sweepId });
     const copied = await copyOf(journal, records, join(folder, SWEEP_JOURNAL));
     const events = await openSweepEvents({ link, sweepId, definition });
@@ -63,9 +68,11 @@ export async function openNatsBackend(options: NatsBackendOptions): Promise<Swee
       journal: copied,
       records,
       events,
-      openQueue: (queueOptions) => {
+      openQueue: async (queueOptions) => {
         onFailure = queueOptions.onFailure;
-        return openQueue(link, definition, queueOptions);
+        const queue = await openQueue(link, definition, queueOptions, metrics);
+        if (metrics !== undefined) watchStreams(link, sweepId, metrics);
+        return queue;
       },
       close: async () => {
         await journal.close();
@@ -171,9 +178,14 @@ function notCopied(path: string, cause: unknown): DeepDefenseError {
   });
 }
 
-async function openQueue(link: NatsLink, definition: string, options: SweepQueueOptions): Promise<SweepQueue> {
+async function openQueue(
+  link: NatsLink,
+  definition: string,
+  options: SweepQueueOptions,
+  metrics: SweepMetrics | undefined,
+): Promise<SweepQueue> {
   const { sweepId, leaseMs, retries, mostClaims, onEnd, onLost } = options;
-  const queue = await openJetStreamQueue({ link, sweepId, definition, leaseMs, retries, mostClaims, onLost });
+  const queue = await openJetStreamQueue({ link, sweepId, definition, leaseMs, retries, mostClaims, onLost, metrics });
   return {
     publish: (task) => queue.publish(task),
     ended: async function* () {

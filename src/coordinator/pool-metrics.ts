@@ -6,6 +6,7 @@ import type { WorkerPool } from './worker-pool.ts';
 /** The metrics, with what follows from the pool's state now. @param accept Accept header of the scraper */
 export function scrapeWithWorkers(metrics: CoordinatorMetrics, pool: WorkerPool<ParameterSnapshot>, accept: string): Promise<MetricsText> {
   for (const [state, count] of Object.entries(pool.counts())) metrics.workers.set({ state }, count);
+  metrics.workersQuarantined.set(pool.quarantinedCount());
   metrics.workerSeconds.reset();
   for (const [state, seconds] of Object.entries(pool.goodput().seconds)) metrics.workerSeconds.inc({ state }, seconds);
   metrics.workerLastHeartbeat.reset();

@@ -1,13 +1,17 @@
 /** @file Turns what the worker pool reports into metrics, log lines, journal events and progress. */
 import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
-import type { Job } from './job.ts';
+import type { Answer, Job } from './job.ts';
 import type { Ledger } from './ledger.ts';
 import type { Member } from './membership.ts';
 import type { PoolObserver, Waiting } from './pool-observer.ts';
 import type { RunEvent } from './run-events.ts';
+import type { WorkerGauges } from './worker-gauges.ts';
 
 export interface PoolWatcherOptions {
   readonly metrics: CoordinatorMetrics;
+  readonly gauges: WorkerGauges;
+  /** Samples that an answer is worth. */
+  readonly samplesOf: (answer: Answer) => number;
   readonly logger: Logger;
   /** Where the journal's events go; an evaluation has no journal. */
   readonly ledger: Pick<Ledger, 'record'>;
@@ -29,7 +33,7 @@ export interface PoolTally {
 
 /** An observer and what it has counted. */
 export function watchPool(options: PoolWatcherOptions): { readonly observer: PoolObserver; readonly tally: Readonly<PoolTally> } {
-  const { metrics, logger, ledger } = options;
+  const { metrics, gauges, samplesOf, logger, ledger } = options;
   const tally: PoolTally = { joined: 0, left: 0, leasesExpired: 0, answersRefused: 0 };
   const ready = new Set<number>();
   let waits = 0;
@@ -68,6 +72,7 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
     workerLeft: (member, reason, detail) => {
       metrics.workerLeaves.inc({ reason });
       if (member.workerId === '') return;
+      gauges.left(member.workerId);
       if (ready.delete(member.id)) {
         if (reason !== 'finished') tally.left += 1;
         ledger.record({ type: 'worker-left', workerId: member.workerId, reason });
@@ -87,6 +92,9 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
       ledger.record({ type: 'lease-expired', workerId: member.workerId, step: job.step, leaseEpoch: epoch, blocks: ranges, reason });
     },
     deadlineTooShort: (job, deadlineMs) => logger.warn(describeShortDeadline(job, deadlineMs)),
+    answerAccepted: (member, answer) => {
+      if (answer.kind !== 'initial') gauges.answered(member.workerId, samplesOf(answer), answer.message.computeMs);
+    },
     answerDuplicate: (member) => logger.debug({ worker: member.workerId }, 'an answer came twice'),
     answerSuperseded: (member) => {
       metrics.answersSuperseded.inc();
@@ -103,11 +111,13 @@ export function watchPool(options: PoolWatcherOptions): { readonly observer: Poo
       if (waits === 0) logger.info(message);
       else logger.warn(message);
       waits += 1;
+      metrics.waitingForWorkers.set(1);
       options.emit({ kind: 'waiting', needed: waiting.needed, ready: waiting.ready, preparing: waiting.preparing, message });
       options.onWaiting();
     },
     waitingEnded: () => {
       waits = 0;
+      metrics.waitingForWorkers.set(0);
     },
   };
   return { observer, tally };

@@ -2,10 +2,11 @@
 import type { SumPrecision, VectorMath } from '../core/index.ts';
 import type { Dataset } from '../data/index.ts';
 import type { TlsFiles } from '../security/index.ts';
-import type { CoordinatorMetrics, Logger } from '../telemetry/index.ts';
+import { type CoordinatorMetrics, type Logger, observeCalls } from '../telemetry/index.ts';
 import { bindServer, closeServer, createCoordinatorServer, type VectorPool } from '../wire/index.ts';
 import { createDatasetHandler } from './dataset-service.ts';
 import type { ParameterSnapshot } from './parameter-snapshot.ts';
+import type { WorkerGauges } from './worker-gauges.ts';
 import type { WorkerPool } from './worker-pool.ts';
 import { serveWorkerStream } from './worker-stream.ts';
 
@@ -25,6 +26,7 @@ export interface CoordinatorServerOptions {
   readonly precision: SumPrecision;
   readonly dataset: Dataset;
   readonly metrics: CoordinatorMetrics;
+  readonly gauges: WorkerGauges;
   readonly logger: Logger;
 }
 
@@ -51,14 +53,16 @@ export async function startServer({
   precision,
   dataset,
   metrics,
+  gauges,
   logger,
 }: CoordinatorServerOptions): Promise<RunningServer> {
   const server = createCoordinatorServer(
     {
-      work: (stream) => serveWorkerStream({ stream, pool, vectorLength, vectors, math, precision, metrics, logger }),
+      work: (stream) => serveWorkerStream({ stream, pool, vectorLength, vectors, math, precision, metrics, gauges, logger }),
       fetchDataset: createDatasetHandler({ dataset, metrics, logger }),
     },
     tls,
+    observeCalls(metrics),
   );
   const bound = await bindServer(server, host, port, tls);
   return {

@@ -8,6 +8,7 @@ import { coordinatorMessage, type ShardBlock, type StepSettings, treeBlocks, Tre
 import { parametersHash } from './checkpoint.ts';
 import { type Answer, badAnswer, type Job, type TaskPlan } from './job.ts';
 import { type Grant, LeaseTable } from './leases.ts';
+import { Straggling } from './straggling.ts';
 
 export interface StepBarrierOptions {
   /** Committed steps before this one; also the parameter version. */
@@ -51,6 +52,7 @@ export class StepBarrier implements Job {
   #computeMs = 0;
   #startedAtMs: number | undefined;
   readonly #blocks: CountedBlock[] = [];
+  readonly straggling = new Straggling();
 
   constructor(options: StepBarrierOptions) {
     this.#options = options;
@@ -118,6 +120,7 @@ export class StepBarrier implements Job {
     this.#reduceMs += this.#monotonicMs() - startMs;
     this.#computeMs += answer.message.computeMs;
     this.#blocks.push(block);
+    this.straggling.answered(workerId, this.#monotonicMs());
   }
 
   /**

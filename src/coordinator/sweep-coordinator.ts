@@ -2,12 +2,13 @@
 import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, DeepDefenseError, type ErrorCode, isDeepDefenseError, systemClock, writeFileAtomic } from '../core/index.ts';
 import type { SweepStarted, TrialMeasured } from '../journal/index.ts';
-import type { TaskEnd } from '../queue/index.ts';
+import type { QueueCounts, TaskEnd } from '../queue/index.ts';
 import type { TlsFiles } from '../security/index.ts';
 import type { ObjectiveRecord, SweepRecord } from '../sweeps/index.ts';
-import { type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
+import { type Logger, observeCalls } from '../telemetry/index.ts';
 import { bindServer, closeServer, createSweepServer, type GrpcServer, type SweepCalls } from '../wire/index.ts';
 import { EventChannel } from './event-channel.ts';
 import { SWEEP_ADDRESS, SWEEP_RECORD, type SweepBackend, type SweepQueue, TRIALS_FOLDER } from './sweep-backend.ts';
@@ -17,6 +18,7 @@ import { SweepObserver } from './sweep-observer.ts';
 import type { SweepProgress } from './sweep-progress.ts';
 import { measuredOf } from './sweep-measured.ts';
 import { sweepRecordOf } from './sweep-record-of.ts';
+import type { SweepStatus } from './sweep-status.ts';
 import { type Decisions, type DuePart, measurementKey, type SweepState } from './sweep-state.ts';
 
 export interface SweepOptions {
@@ -53,6 +55,8 @@ export interface SweepHandle {
 }
 
 const CLOSE_GRACE_MS = 2_000;
+/** A scrape waits so long for a queue that is out of reach. */
+const SCRAPE_WAIT_MS = 1_000;
 /** With these nothing more can, or may, be written. */
 const UNWRITABLE: readonly ErrorCode[] = ['STORAGE_FAILED', 'LEADER_LOST', 'JOURNAL_FENCED', 'CONNECT_FAILED'];
 
@@ -61,6 +65,8 @@ interface Opened {
   readonly state: SweepState;
   readonly started: SweepStarted;
   readonly startedAt: string;
+  /** Closed with the sweep. */
+  readonly status: SweepStatus;
 }
 
 /** Made and started by `startSweep` (sweep-opening.ts). */
@@ -74,7 +80,6 @@ export class SweepCoordinator {
   /** Set by {@link start}. */
   #queue!: SweepQueue;
   #server: GrpcServer | undefined;
-  #http: HttpEndpoint | undefined;
   #paused: boolean;
   #over = false;
   #syncing: Promise<void> | undefined;
@@ -89,7 +94,7 @@ export class SweepCoordinator {
     this.#clock = options.clock ?? systemClock;
     this.#paused = opened.state.paused;
     this.#eta = new SweepEta(opened.state, this.#clock);
-    this.#observer = new SweepObserver(opened.started.sweepId, opened.state);
+    this.#observer = new SweepObserver(opened.started.sweepId, opened.state, opened.status.metrics);
   }
 
   async start(): Promise<SweepHandle> {
@@ -97,14 +102,13 @@ export class SweepCoordinator {
       return await this.#open();
     } catch (error) {
       await this.#queue?.close();
-      await this.#http?.close();
       if (this.#server !== undefined) await closeServer(this.#server, 0);
       throw error;
     }
   }
 
   async #open(): Promise<SweepHandle> {
-    const { backend, state, started } = this.#opened;
+    const { backend, state, started, status } = this.#opened;
     const { host, port, tls, folder } = this.#options;
     const { sweep } = state.source;
     const generation = state.generation + 1;
@@ -131,17 +135,18 @@ export class SweepCoordinator {
     await backend.journal.sync();
     // Only now: a worker of before that asks for its task must find it here.
     const control = (request: SweepCalls['control']['request']) => this.#control(request);
-    const server = createSweepServer({ ...this.#queue.service.handlers, control }, tls);
+    const server = createSweepServer({ ...this.#queue.service.handlers, control }, tls, observeCalls(status.metrics));
     const bound = await bindServer(server, host, port, tls);
     this.#server = server;
-    this.#http = await this.#serveMetrics();
+    status.metrics.sweepGeneration.set(generation);
+    this.#showStatus();
     const address = `${host.includes(':') ? `[${host}]` : host}:${bound}`;
     await writeFileAtomic(join(folder, SWEEP_ADDRESS), JSON.stringify({ address, processId: process.pid }));
     const result = this.#run();
     result.catch(() => {});
     return {
       address,
-      httpUrl: this.#http.url,
+      httpUrl: status.url,
       objectives: state.trials.objectives,
       secondsLeft: () => this.#eta.secondsLeft(),
       progress: this.#channel,
@@ -157,16 +162,25 @@ export class SweepCoordinator {
     };
   }
 
-  #serveMetrics(): Promise<HttpEndpoint> {
-    const { host, httpPort } = this.#options;
+  #showStatus(): void {
     const scrape = async (accept: string) =>
-      this.#observer.scrape({ queue: await this.#queue.counts(), paused: this.#paused, secondsLeft: this.#eta.secondsLeft() }, accept);
-    return startHttpServer({
-      host,
-      port: httpPort,
-      scrape,
-      readiness: () => ({ ready: !this.#over, reason: this.#over ? 'the sweep is over' : this.#paused ? 'paused' : 'at work' }),
-    });
+      this.#observer.scrape({ queue: await this.#countsSoon(), paused: this.#paused, secondsLeft: this.#eta.secondsLeft() }, accept);
+    this.#opened.status.follow(scrape, () => ({
+      ready: !this.#over,
+      reason: this.#over ? 'the sweep is over' : this.#paused ? 'paused' : 'at work',
+    }));
+  }
+
+  /** What the queue holds; undefined when it can't be asked now: whoever looks should see the rest. */
+  async #countsSoon(): Promise<QueueCounts | undefined> {
+    const waited = new AbortController();
+    try {
+      return await Promise.race([this.#queue.counts(), sleep(SCRAPE_WAIT_MS, undefined, { signal: waited.signal })]);
+    } catch {
+      return undefined;
+    } finally {
+      waited.abort();
+    }
   }
 
   /** No work is given out from now on, here or elsewhere. */
@@ -363,7 +377,7 @@ export class SweepCoordinator {
       return record;
     } finally {
       if (ended === 'completed') await this.#queue.service.dismissed(CLOSE_GRACE_MS);
-      await this.#http?.close();
+      await this.#opened.status.close();
       if (this.#server !== undefined) await closeServer(this.#server, CLOSE_GRACE_MS);
       await rm(join(folder, SWEEP_ADDRESS), { force: true });
       await backend.close();

@@ -3,10 +3,12 @@ import type { SweepSource } from '../config/index.ts';
 import { isDeepDefenseError } from '../core/index.ts';
 import type { JournalRecord, NatsOptions, SweepEvent, SweepStarted } from '../journal/index.ts';
 import { openFolderBackend, type Standby } from './folder-backend.ts';
+import type { SweepMetrics } from '../telemetry/index.ts';
 import { openNatsBackend, readNatsJournal } from './nats-backend.ts';
 import type { SweepBackend } from './sweep-backend.ts';
 import { SweepCoordinator, type SweepHandle, type SweepOptions } from './sweep-coordinator.ts';
 import { checkDataset, checkExtension, checkSame, definitionHash, startedEvent } from './sweep-definition.ts';
+import { SweepStatus } from './sweep-status.ts';
 import { SweepState } from './sweep-state.ts';
 
 export interface StartSweepOptions extends SweepOptions {
@@ -32,18 +34,21 @@ const OPENINGS = 3;
 export async function startSweep(options: StartSweepOptions): Promise<SweepHandle> {
   // What is wrong with the definition is said before anything is written.
   if (options.source !== undefined) SweepState.fresh(options.source);
+  const status = await SweepStatus.serve(options.host, options.httpPort);
   for (let opening = 1; ; opening++) {
     try {
-      return await openSweep(options);
+      return await openSweep(options, status);
     } catch (error) {
-      if (!isDeepDefenseError(error) || error.code !== 'JOURNAL_FENCED' || opening === OPENINGS) throw error;
+      if (isDeepDefenseError(error) && error.code === 'JOURNAL_FENCED' && opening < OPENINGS) continue;
+      await status.close();
+      throw error;
     }
   }
 }
 
-async function openSweep(options: StartSweepOptions): Promise<SweepHandle> {
+async function openSweep(options: StartSweepOptions, status: SweepStatus): Promise<SweepHandle> {
   const { source, folder } = options;
-  const backend = await openBackend(options);
+  const backend = await openBackend({ ...options, metrics: status.metrics });
   try {
     const { journal } = backend;
     const first = backend.records[0] ?? (await journal.append(startedEvent(options)));
@@ -52,7 +57,7 @@ async function openSweep(options: StartSweepOptions): Promise<SweepHandle> {
     const before = backend.records.length === 0 ? [first] : backend.records;
     const retried = options.retryFailed === undefined ? [] : await retryFailed(backend, before, options.retryFailed);
     const { state, started } = SweepState.fromJournal([...before, ...retried]);
-    return await new SweepCoordinator(options, { backend, state, started, startedAt: first.at }).start();
+    return await new SweepCoordinator(options, { backend, state, started, startedAt: first.at, status }).start();
   } catch (error) {
     await backend.close();
     throw error;
@@ -66,10 +71,12 @@ function openBackend({
   nats,
   standby,
   clock,
-}: Pick<StartSweepOptions, 'folder' | 'sweepId' | 'nats'> & Partial<StartSweepOptions>): Promise<SweepBackend> {
-  if (nats === undefined) return openFolderBackend({ folder, standby, clock });
+  metrics,
+}: Pick<StartSweepOptions, 'folder' | 'sweepId' | 'nats'> &
+  Partial<StartSweepOptions> & { readonly metrics?: SweepMetrics }): Promise<SweepBackend> {
+  if (nats === undefined) return openFolderBackend({ folder, standby, clock, metrics });
   const definition = source === undefined ? undefined : definitionHash(source);
-  return openNatsBackend({ nats, sweepId, folder, definition, standby, clock });
+  return openNatsBackend({ nats, sweepId, folder, definition, standby, clock, metrics });
 }
 
 async function retryFailed(

@@ -184,6 +184,8 @@ export class StepRunner {
     for (const [phase, milliseconds] of Object.entries(phases))
       metrics.stepPhaseSeconds.observe({ phase }, Math.max(0, milliseconds) / 1000);
     metrics.stepSeconds.observe({}, event.seconds);
+    const { result: behind } = barrier.straggling;
+    if (behind !== undefined) metrics.stragglerSeconds.observe({}, behind.seconds, { worker: behind.worker });
     metrics.step.set(event.step);
     metrics.epoch.set(event.epoch);
     metrics.steps.inc(event.step - step);

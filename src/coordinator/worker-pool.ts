@@ -94,6 +94,12 @@ export class WorkerPool<Snapshot> {
     };
   }
 
+  /** Present members that get no new lease for a while. */
+  quarantinedCount(): number {
+    const nowMs = this.#clock.nowMs();
+    return this.membership.present().filter(({ workerId }) => this.#quarantine.untilMs(workerId, nowMs) !== undefined).length;
+  }
+
   /** Where the workers' time went so far, in all processes of the run. */
   goodput(): GoodputReport {
     return this.#goodput.report(this.#clock.nowMs());

@@ -11,6 +11,7 @@ import {
   type WorkerStream,
 } from '../wire/index.ts';
 import type { ParameterSnapshot } from './parameter-snapshot.ts';
+import type { WorkerGauges } from './worker-gauges.ts';
 import type { WorkerLink, WorkerReport } from './worker-link.ts';
 import type { WorkerPool } from './worker-pool.ts';
 
@@ -26,12 +27,13 @@ export interface WorkerStreamOptions {
   /** Of gradients. */
   readonly precision: SumPrecision;
   readonly metrics: CoordinatorMetrics;
+  readonly gauges: WorkerGauges;
   readonly logger: Logger;
 }
 
 /** Takes part in the pool until the stream ends. */
 export function serveWorkerStream(options: WorkerStreamOptions): void {
-  const { stream, pool, vectorLength, vectors, math, precision, metrics, logger } = options;
+  const { stream, pool, vectorLength, vectors, math, precision, metrics, gauges, logger } = options;
   const receiver = new TensorReceiver({
     elements: vectorLength,
     allocate: () => vectors.take(),
@@ -45,6 +47,10 @@ export function serveWorkerStream(options: WorkerStreamOptions): void {
       if (message.body === 'hello') checkWorkerName(peer, message.hello.workerId);
       const report = toReport(message, receiver, metrics);
       pool.receive(id, report);
+      if (message.body === 'heartbeat') {
+        const name = pool.membership.find(id)?.workerId;
+        if (name !== undefined && name !== '') gauges.memory(name, message.heartbeat.residentBytes);
+      }
       // Whoever counts the answer has adopted its vector by now; that of a refused answer is free again.
       if (report.kind !== 'block') return;
       metrics.gradientBytes.inc(vectorLength * BYTES_PER_VALUE[precision]);

@@ -7,6 +7,7 @@ import type { JournalEvent } from './events.ts';
 import type { EventLog } from './event-log.ts';
 import { openBytes } from './journal-bytes.ts';
 import { type JournalDisk, type JournalFile, storageError, systemDisk } from './journal-disk.ts';
+import { countLine, type JournalMetrics, timedSync } from './journal-metrics.ts';
 import type { JournalContent, JournalRecord } from './journal-record.ts';
 import { LONGEST_LINE_BYTES, readLines } from './line-reader.ts';
 import { chain, GENESIS, sealed } from './seal.ts';
@@ -34,6 +35,7 @@ export interface ReadOptions {
 export interface FileJournalOptions extends ReadOptions {
   readonly fsync?: FsyncPolicy;
   readonly clock?: Clock;
+  readonly metrics?: JournalMetrics | undefined;
 }
 
 /**
@@ -64,6 +66,7 @@ export class FileJournal<Event extends { readonly type: string } = JournalEvent>
   readonly #handle: JournalFile;
   readonly #fsync: FsyncPolicy;
   readonly #clock: Clock;
+  readonly #metrics: JournalMetrics | undefined;
   #sequence: number;
   #hash: string;
   /** Appends run one after the other, in the order of the calls. */
@@ -74,12 +77,13 @@ export class FileJournal<Event extends { readonly type: string } = JournalEvent>
     path: string,
     handle: JournalFile,
     last: { readonly sequence: number; readonly hash: string } | undefined,
-    { fsync = 'important', clock = systemClock }: FileJournalOptions,
+    { fsync = 'important', clock = systemClock, metrics }: FileJournalOptions,
   ) {
     this.path = path;
     this.#handle = handle;
     this.#fsync = fsync;
     this.#clock = clock;
+    this.#metrics = metrics;
     this.#sequence = last?.sequence ?? 0;
     this.#hash = last?.hash ?? GENESIS;
   }
@@ -143,7 +147,7 @@ export class FileJournal<Event extends { readonly type: string } = JournalEvent>
     if (this.#failed) throw storageError('append to', this.path, new Error('an earlier write failed'));
     if (this.#fsync === 'never') return;
     try {
-      await this.#handle.datasync();
+      await timedSync(this.#metrics, () => this.#handle.datasync());
     } catch (cause) {
       this.#failed = true;
       throw storageError('append to', this.path, cause);
@@ -170,13 +174,15 @@ export class FileJournal<Event extends { readonly type: string } = JournalEvent>
     }
     try {
       await this.#handle.appendFile(line);
-      if (this.#fsync === 'always' || (this.#fsync === 'important' && event.type !== 'step-committed')) await this.#handle.datasync();
+      if (this.#fsync === 'always' || (this.#fsync === 'important' && event.type !== 'step-committed'))
+        await timedSync(this.#metrics, () => this.#handle.datasync());
     } catch (cause) {
       this.#failed = true;
       throw storageError('append to', this.path, cause);
     }
     this.#sequence = sequence;
     this.#hash = hash;
+    countLine(this.#metrics, line, sequence);
     return { sequence, at, event, hash };
   }
 }

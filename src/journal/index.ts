@@ -36,6 +36,7 @@ export {
   type JournalRecord,
   readJournal,
 } from './file-journal.ts';
+export type { JournalMetrics } from './journal-metrics.ts';
 export type { EventLog, OpenedLog } from './event-log.ts';
 export { type JetStreamJournalOptions, openJetStreamJournal } from './jetstream-journal.ts';
 export {
@@ -46,6 +47,7 @@ export {
   findDefinition,
   isConflict,
   isTransient,
+  type LinkMetrics,
   JS_ERROR,
   jetStreamCode,
   LEADERS_BUCKET,
@@ -56,6 +58,8 @@ export {
   type StreamWish,
   type SweepNames,
   sweepNames,
+  watchLink,
+  watchStreams,
 } from './nats/index.ts';
 export { tooLarge } from './too-large.ts';
 export { lineOf } from './seal.ts';

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, DeepDefenseError, systemClock } from '../core/index.ts';
 import type { EventLog, OpenedLog } from './event-log.ts';
+import { countLine, type JournalMetrics, timedSync } from './journal-metrics.ts';
 import type { JournalRecord } from './journal-record.ts';
 import { describeStream, ensureStream, isConflict, type NatsLink, natsError, type SweepNames, sweepNames } from './nats/index.ts';
 import { bodyOf, chain, GENESIS, sealed } from './seal.ts';
@@ -17,6 +18,7 @@ export interface JetStreamJournalOptions {
   /** Hash of the sweep's definition. */
   readonly definition: string;
   readonly clock?: Clock | undefined;
+  readonly metrics?: JournalMetrics | undefined;
 }
 
 /** Messages that are asked for at a time when a journal is read. */
@@ -139,7 +141,7 @@ class JetStreamJournal<Event extends { readonly type: string }> implements Event
 
   async #write(event: Event): Promise<JournalRecord<Event>> {
     if (this.#failure !== undefined) throw this.#failure;
-    const { link } = this.#options;
+    const { link, metrics } = this.#options;
     const sequence = this.#sequence + 1;
     const at = new Date(this.#clock.nowMs()).toISOString();
     const body = JSON.stringify({ sequence, at, event });
@@ -150,13 +152,14 @@ class JetStreamJournal<Event extends { readonly type: string }> implements Event
     if (bytes > link.mostBytes) throw tooLarge(`an event "${event.type}" for the journal "${journalStream}"`, bytes, link.mostBytes);
     const what = `can't append to the journal "${journalStream}"`;
     try {
-      await link.ask(what, () => this.#publish(line, sequence));
+      await timedSync(metrics, () => link.ask(what, () => this.#publish(line, sequence)));
     } catch (cause) {
       this.#failure = natsError(what, link.servers, cause);
       throw this.#failure;
     }
     this.#sequence = sequence;
     this.#hash = hash;
+    countLine(metrics, line, sequence);
     return { sequence, at, event, hash };
   }
 

@@ -158,6 +158,7 @@ export class FairSource implements TaskSource {
     entry.served = turn;
     return {
       task: claim.task,
+      sweep: entry.name,
       epoch: claim.epoch,
       leaseMs: claim.leaseMs,
       extend: () => claim.extend(),

@@ -4,6 +4,7 @@
  */
 import { type Clock, DeepDefenseError } from '../core/index.ts';
 import { EndChannel } from './end-channel.ts';
+import type { ClaimOutcome, QueueMetrics } from './queue-metrics.ts';
 import type { Claim, QueueCounts, Retries, Task, TaskEnd, TaskError, TaskQueue, TaskSource } from './task-queue.ts';
 
 export interface MemoryQueueOptions {
@@ -19,6 +20,7 @@ export interface MemoryQueueOptions {
   readonly onEnd: (end: TaskEnd) => Promise<void>;
   /** A claim was taken from a worker that fell silent. */
   readonly onLost?: ((task: string, worker: string) => void) | undefined;
+  readonly metrics?: QueueMetrics | undefined;
 }
 
 interface Entry {
@@ -27,6 +29,8 @@ interface Entry {
   epoch: number;
   worker: string;
   deadlineMs: number;
+  /** It waits since then. */
+  sinceMs: number;
   errors: number;
   preemptions: number;
   /** Under way or done; the same claim asking again waits for it. */
@@ -70,6 +74,7 @@ export class MemoryQueue implements TaskQueue, TaskSource {
       epoch: 0,
       worker: '',
       deadlineMs: 0,
+      sinceMs: this.#options.clock.nowMs(),
       errors: 0,
       preemptions: 0,
       ending: undefined,
@@ -92,7 +97,10 @@ export class MemoryQueue implements TaskQueue, TaskSource {
   }
 
   async counts(): Promise<QueueCounts> {
-    return { waiting: this.#entries.size - this.#claimed, claimed: this.#claimed };
+    const nowMs = this.#options.clock.nowMs();
+    let oldestMs = nowMs;
+    for (const { state, sinceMs } of this.#entries.values()) if (state === 'waiting') oldestMs = Math.min(oldestMs, sinceMs);
+    return { waiting: this.#entries.size - this.#claimed, claimed: this.#claimed, oldestWaitingSeconds: (nowMs - oldestMs) / 1000 };
   }
 
   claim(worker: string, signal: AbortSignal): Promise<Claim | undefined> {
@@ -138,11 +146,13 @@ export class MemoryQueue implements TaskQueue, TaskSource {
 
   async commit(id: string, epoch: number, result: string): Promise<void> {
     const entry = this.#held(id, epoch);
+    if (entry.ending === undefined) this.#countClaim('committed');
     await this.#end(entry, { kind: 'result', task: id, result, worker: entry.worker, epoch });
   }
 
   async fail(id: string, epoch: number, error: TaskError, isLasting: boolean): Promise<void> {
     const entry = this.#held(id, epoch);
+    if (entry.ending === undefined) this.#countClaim('failed');
     entry.errors += 1;
     if (isLasting || entry.errors > this.#options.retries.errors)
       await this.#end(entry, { kind: 'failed', task: id, error, worker: entry.worker, epoch });
@@ -156,7 +166,13 @@ export class MemoryQueue implements TaskQueue, TaskSource {
   }
 
   release(id: string, epoch: number): void {
-    this.#giveBack(this.#held(id, epoch));
+    const entry = this.#held(id, epoch);
+    this.#countClaim('released');
+    this.#giveBack(entry);
+  }
+
+  #countClaim(outcome: ClaimOutcome): void {
+    this.#options.metrics?.sweepClaims.inc({ outcome });
   }
 
   /** The entry, if this claim still holds it. */
@@ -164,6 +180,7 @@ export class MemoryQueue implements TaskQueue, TaskSource {
     const entry = this.#entries.get(id);
     if (entry !== undefined && entry.state !== 'waiting' && entry.epoch === epoch) return entry;
     if (entry?.state === 'waiting' && entry.epoch === 0 && epoch <= this.#options.firstEpoch) return this.#adopt(entry, epoch);
+    this.#options.metrics?.sweepStaleClaims.inc();
     throw claimLost(
       id,
       this.#ended.has(id) ? 'the task has ended' : entry === undefined ? 'the task was withdrawn' : 'another worker has it',
@@ -198,6 +215,7 @@ export class MemoryQueue implements TaskQueue, TaskSource {
 
   #giveBack(entry: Entry): void {
     this.#unclaim(entry);
+    entry.sinceMs = this.#options.clock.nowMs();
     // In front: it was due before those that wait.
     this.#waiting.unshift(entry.task.id);
     this.#serve();
@@ -219,6 +237,7 @@ export class MemoryQueue implements TaskQueue, TaskSource {
       const [waiter] = this.#waiters;
       if (waiter === undefined) return;
       this.#epoch += 1;
+      if (entry.epoch > 0) this.#options.metrics?.sweepRedeliveries.inc();
       entry.state = 'claimed';
       entry.epoch = this.#epoch;
       entry.worker = waiter.worker;
@@ -258,6 +277,7 @@ export class MemoryQueue implements TaskQueue, TaskSource {
   #takeAway(entry: Entry): void {
     const { onLost, retries } = this.#options;
     onLost?.(entry.task.id, entry.worker);
+    this.#countClaim('lost');
     entry.preemptions += 1;
     if (entry.preemptions <= retries.preemptions) return this.#giveBack(entry);
     const message = `its workers were lost ${entry.preemptions} times, the last one "${entry.worker}"`;

@@ -41,6 +41,8 @@ export interface QueueCounts {
   /** Published and not claimed. */
   readonly waiting: number;
   readonly claimed: number;
+  /** Age of the task that has waited longest since it was published or given back, as far as this process has seen it; 0 when none waits. */
+  readonly oldestWaitingSeconds: number;
 }
 
 /** The side of the coordinator. */
@@ -78,6 +80,8 @@ export interface TaskSource {
 /** A task in the hands of a worker. */
 export interface Claim {
   readonly task: Task;
+  /** Where a worker works for several sweeps: whose task it is. */
+  readonly sweep?: string | undefined;
   /** Rises with every claim of this task, and is higher than those of tasks that had ended when it was published. */
   readonly epoch: number;
   /** The worker has so long before it must extend the claim. */

@@ -1,5 +1,16 @@
 export { type HttpEndpoint, type HttpServerOptions, type Readiness, startHttpServer } from './http-server.ts';
-export { createLogger, LOG_LEVELS, type Logger, type LoggerOptions, type LogLevel } from './logger.ts';
+export { logProgress } from './log-progress.ts';
+export {
+  createLogger,
+  LOG_FORMATS,
+  LOG_LEVELS,
+  type LogContext,
+  type LogFormat,
+  type Logger,
+  type LoggerOptions,
+  type LogLevel,
+  withContext,
+} from './logger.ts';
 export { type ExemplarContext, ExemplarHistogram, ExemplarLabels } from './exemplars.ts';
 export {
   LABELS,
@@ -22,6 +33,7 @@ export {
   type SweepWorkerMetrics,
   type WorkerMetrics,
 } from './metrics.ts';
+export { type GrpcMetrics, observeCalls } from './grpc-metrics.ts';
 export { metricsDocs } from './metrics-docs.ts';
 export {
   createProgress,

@@ -9,6 +9,36 @@ type Colors = ReturnType<typeof colors.createColors>;
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+export const LOG_FORMATS = ['text', 'json'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/**
+ * What a line is about. The names are the same in the lines of all processes; docs/observability.md says what each means.
+ * A field of the line itself wins.
+ */
+export interface LogContext {
+  readonly run?: string | undefined;
+  readonly sweep?: string | undefined;
+  readonly trial?: string | undefined;
+  readonly rung?: number | undefined;
+  readonly step?: number | undefined;
+  readonly worker?: string | undefined;
+}
+
+const CONTEXT = Symbol('context of log lines');
+type InContext = Logger & { [CONTEXT]?: () => LogContext };
+
+/** A logger whose lines say, beside what `logger` says, what `context` returns when they are written. */
+export function withContext(logger: Logger, context: () => LogContext): Logger {
+  const outer = (logger as InContext)[CONTEXT];
+  const child = logger.child({}) as InContext;
+  child[CONTEXT] = outer === undefined ? context : () => ({ ...outer(), ...context() });
+  return child;
+}
+
+/** Fields that hold secrets, should a line ever carry them. */
+const SECRETS = ['password', 'pass', 'token', 'credentials', 'authorization', 'privateKey'];
+
 export interface LoggerOptions {
   /** Least severe level that is written; default `info`. */
   readonly level?: LogLevel;
@@ -24,7 +54,13 @@ export interface LoggerOptions {
 
 /** A logger. Pass an error as `{ err }`; in readable form its message follows, and its stack below level `info`. */
 export function createLogger({ level = 'info', json = false, destination = process.stderr, color, name }: LoggerOptions = {}): Logger {
-  const options = { level, base: name === undefined ? {} : { name }, timestamp: pino.stdTimeFunctions.isoTime };
+  const options = {
+    level,
+    base: name === undefined ? {} : { name },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact: SECRETS.flatMap((field) => [field, `*.${field}`]),
+    mixin: (_merged: object, _level: number, self: unknown) => ({ ...(self as InContext)[CONTEXT]?.() }),
+  };
   if (json) return pino({ ...options, formatters: { level: (label: string) => ({ level: label }) } }, destination);
   const paint = colors.createColors(color ?? (process.stderr.isTTY ? process.env.NO_COLOR === undefined : false));
   return pino(options, { write: (line: string) => destination.write(`${readable(line, paint)}\n`) });

@@ -99,7 +99,7 @@ function createHandles<Role extends MetricsRole>(
   return metrics;
 }
 
-function createMetric({ name, type, help, labels, buckets = [], exemplars = false }: MetricDescription): Counter | Gauge | Histogram {
+function createMetric({ name, type, help, labels, buckets = [], exemplars }: MetricDescription): Counter | Gauge | Histogram {
   // Registered by the caller: prom-client refuses exemplars in a registry that is not OpenMetrics at this moment.
   const options = { name, help, labelNames: [...labels], registers: [] };
   switch (type) {
@@ -108,7 +108,7 @@ function createMetric({ name, type, help, labels, buckets = [], exemplars = fals
     case 'gauge':
       return new Gauge(options);
     case 'histogram':
-      return new Histogram({ ...options, buckets: [...buckets], ...(exemplars ? { enableExemplars: true as const } : {}) });
+      return new Histogram({ ...options, buckets: [...buckets], ...(exemplars === true ? { enableExemplars: true } : {}) });
     default:
       return type satisfies never;
   }

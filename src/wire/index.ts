@@ -1,3 +1,4 @@
+export type { CallObserver } from './call-observer.ts';
 export { checkWorkerName, peerOf } from './credentials.ts';
 export { loadProto, PROTO_PATH } from './load-proto.ts';
 export {

@@ -17,6 +17,7 @@ import {
 } from '@grpc/grpc-js';
 import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import type { TlsFiles } from '../security/index.ts';
+import { type CallObserver, observed, watchConnections } from './call-observer.ts';
 import { authorisePeer, channelOptions, clientCredentials, peerOf, serverCredentials } from './credentials.ts';
 import { loadProto } from './load-proto.ts';
 import type { CoordinatorMessage, DatasetChunk, DatasetRequest, WorkerMessage } from './messages.ts';
@@ -127,19 +128,21 @@ export function createCoordinatorClient(address: string, tls?: TlsFiles): Coordi
  * A server with the handlers; listen with {@link bindServer}, and the same certificates.
  * @param tls with them only workers are served
  */
-export function createCoordinatorServer(handlers: CoordinatorHandlers, tls?: TlsFiles): GrpcServer {
+export function createCoordinatorServer(handlers: CoordinatorHandlers, tls?: TlsFiles, observer?: CallObserver): GrpcServer {
   const { Work, FetchDataset } = loadProto();
   const server = new Server(SERVER_OPTIONS);
   widenReceiveWindow(server, WINDOW_BYTES);
+  watchConnections(server, observer);
   const definition = {
     // A message that was serialised before (parameters, once for all workers) passes as it is.
     work: { ...Work, responseSerialize: (message: object) => (Buffer.isBuffer(message) ? message : Work.responseSerialize(message)) },
     fetchDataset: FetchDataset,
   } as unknown as ServiceDefinition;
-  server.addService(definition, {
+  const implementation = {
     work: guarded<WorkerStream>(handlers.work, tls, 'work for a run'),
     fetchDataset: guarded<ServerWritableStream<DatasetRequest, DatasetChunk>>(handlers.fetchDataset, tls, 'fetch the dataset'),
-  });
+  };
+  server.addService(...observed(definition, implementation, observer));
   return server;
 }
 

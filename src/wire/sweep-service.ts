@@ -2,6 +2,7 @@
 import { Client, type handleUnaryCall, Server, type ServiceDefinition, type status } from '@grpc/grpc-js';
 import { DeepDefenseError, isDeepDefenseError, type Role } from '../core/index.ts';
 import type { Identity, TlsFiles } from '../security/index.ts';
+import { type CallObserver, observed, watchConnections } from './call-observer.ts';
 import { authorisePeer, channelOptions, clientCredentials, peerOf } from './credentials.ts';
 import { loadSweepProto, SWEEP_METHODS } from './load-proto.ts';
 import { CHANNEL_OPTIONS, type GrpcServer, grpcStatus, isServiceError, SERVER_OPTIONS } from './service.ts';
@@ -96,15 +97,16 @@ const RIGHTS: Readonly<Record<SweepCall, { readonly roles: readonly Role[]; read
 };
 
 /** A server with the handlers; listen with `bindServer`, and the same certificates. A handler's error ends the call with it. */
-export function createSweepServer(handlers: SweepHandlers, tls?: TlsFiles): GrpcServer {
+export function createSweepServer(handlers: SweepHandlers, tls?: TlsFiles, observer?: CallObserver): GrpcServer {
   const proto = loadSweepProto();
   const server = new Server(SERVER_OPTIONS);
+  watchConnections(server, observer);
   const names = Object.keys(METHODS) as SweepCall[];
   const definition = Object.fromEntries(names.map((name) => [name, proto[METHODS[name]]])) as unknown as ServiceDefinition;
-  server.addService(
-    definition,
-    Object.fromEntries(names.map((name) => [name, unary(handlers[name] as SweepHandlers['describe'], RIGHTS[name], tls)])),
+  const implementation = Object.fromEntries(
+    names.map((name) => [name, unary(handlers[name] as SweepHandlers['describe'], RIGHTS[name], tls)]),
   );
+  server.addService(...observed(definition, implementation, observer));
   return server;
 }
 

@@ -1,14 +1,22 @@
 /** @file A worker of a sweep: takes one task after the other, says that it is at it while it works, and brings the result. */
 import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import type { Claim, TaskSource } from '../queue/index.ts';
-import type { Logger } from '../telemetry/index.ts';
+import { type LogContext, type Logger, withContext } from '../telemetry/index.ts';
+import type { TrialOutcome, WorkClock } from './work-clock.ts';
 
 /**
  * Does one task.
+ * @param logger whose lines name the task
  * @param signal aborted when the claim is lost or the worker is asked to leave: the work may end at once, with an error or without
- * @returns the result, JSON
  */
-export type TaskRunner = (claim: Claim, signal: AbortSignal) => Promise<string>;
+export type TaskRunner = (claim: Claim, signal: AbortSignal, logger: Logger) => Promise<TaskResult>;
+
+export interface TaskResult {
+  /** JSON. */
+  readonly result: string;
+  /** The task ended in a way that is its own doing. */
+  readonly diverged: boolean;
+}
 
 export interface ClaimLoopOptions {
   readonly source: TaskSource;
@@ -16,6 +24,8 @@ export interface ClaimLoopOptions {
   readonly worker: string;
   readonly run: TaskRunner;
   readonly logger: Logger;
+  /** Told what the loop does. */
+  readonly clock?: WorkClock | undefined;
   /** Aborting asks the worker to leave: it gives its task back. */
   readonly signal: AbortSignal;
 }
@@ -31,16 +41,39 @@ const LASTING: readonly string[] = ['CONFIG_INVALID', 'CONFIG_UNKNOWN_KEY', 'CON
  * @returns tasks done
  * @throws DeepDefenseError CONNECT_FAILED when the queue is out of reach for too long
  */
-export async function runClaimLoop({ source, worker, run, logger, signal }: ClaimLoopOptions): Promise<number> {
+export async function runClaimLoop({ source, worker, run, logger, clock, signal }: ClaimLoopOptions): Promise<number> {
   let done = 0;
   for (;;) {
     const claim = await source.claim(worker, signal);
     if (claim === undefined) return done;
-    if (await runClaim(claim, { run, logger, signal })) done += 1;
+    clock?.claimed();
+    const about = { sweep: claim.sweep, ...aboutTask(claim) };
+    if (await runClaim(claim, { run, logger: withContext(logger, () => about), clock, signal })) done += 1;
   }
 }
 
-async function runClaim(claim: Claim, { run, logger, signal }: Pick<ClaimLoopOptions, 'run' | 'logger' | 'signal'>): Promise<boolean> {
+/** What a task is about, where its payload says so. */
+function aboutTask({ task }: Claim): LogContext {
+  const { trial, rung } = fieldsOf(task.payload);
+  return {
+    trial: typeof trial === 'string' ? trial.slice(0, 16) : task.id.slice(0, 16),
+    rung: typeof rung === 'number' ? rung : undefined,
+  };
+}
+
+function fieldsOf(payload: string): { readonly trial?: unknown; readonly rung?: unknown } {
+  try {
+    return Object(JSON.parse(payload)) as object;
+  } catch {
+    // Whoever does the task says what is wrong with it.
+    return {};
+  }
+}
+
+async function runClaim(
+  claim: Claim,
+  { run, logger, clock, signal }: Pick<ClaimLoopOptions, 'run' | 'logger' | 'clock' | 'signal'>,
+): Promise<boolean> {
   const { task, epoch } = claim;
   const lost = new AbortController();
   let extending = false;
@@ -58,11 +91,13 @@ async function runClaim(claim: Claim, { run, logger, signal }: Pick<ClaimLoopOpt
       });
   }, claim.leaseMs / EXTENSIONS_PER_LEASE);
   try {
-    const result = await run(claim, AbortSignal.any([signal, lost.signal]));
+    const { result, diverged } = await run(claim, AbortSignal.any([signal, lost.signal]), logger);
+    clock?.enter('committing');
     await claim.commit(result);
+    clock?.ended(diverged ? 'diverged' : 'measured');
     return true;
   } catch (cause) {
-    await settle(claim, cause, { left: signal.aborted, lost: lost.signal.aborted, logger });
+    clock?.ended(await settle(claim, cause, { left: signal.aborted, lost: lost.signal.aborted, logger }));
     return false;
   } finally {
     clearInterval(beat);
@@ -75,14 +110,14 @@ async function settle(
   claim: Claim,
   cause: unknown,
   { left, lost, logger }: { readonly left: boolean; readonly lost: boolean; readonly logger: Logger },
-): Promise<void> {
+): Promise<TrialOutcome> {
   const error = isDeepDefenseError(cause)
     ? cause
     : new DeepDefenseError('INTERNAL', { what: cause instanceof Error ? cause.message : String(cause), cause });
+  const outcome = lost || error.code === 'CLAIM_LOST' ? 'lost' : left ? 'released' : 'failed';
   try {
-    if (lost || error.code === 'CLAIM_LOST')
-      logger.warn({ task: claim.task.id }, 'the task was given to another worker; its result here does not count');
-    else if (left) await claim.release();
+    if (outcome === 'lost') logger.warn({ task: claim.task.id }, 'the task was given to another worker; its result here does not count');
+    else if (outcome === 'released') await claim.release();
     else {
       logger.error({ task: claim.task.id, err: error }, 'the task failed');
       await claim.fail({ code: error.code, message: error.message }, LASTING.includes(error.code));
@@ -91,4 +126,5 @@ async function settle(
     // Nobody knows of the failure then, and the claim expires by itself.
     logger.warn({ task: claim.task.id, err: failure }, 'the end of the task could not be told');
   }
+  return outcome;
 }

@@ -13,5 +13,6 @@ export {
   type OpenDataRequest,
   type Prepared,
 } from './compute-host.ts';
-export { type ClaimLoopOptions, runClaimLoop, type TaskRunner } from './claim-loop.ts';
+export { type ClaimLoopOptions, runClaimLoop, type TaskResult, type TaskRunner } from './claim-loop.ts';
+export { WorkClock, type WorkState } from './work-clock.ts';
 export { runWorker, type RunWorkerOptions, type WorkerDataOptions, type WorkerExitReason, type WorkerPlacement } from './supervisor.ts';

@@ -38,7 +38,7 @@ export interface SessionOptions {
   readonly workerId: string;
   /** Opens data and compiles, or answers from what is there already. */
   readonly prepare: (config: Config, welcome: Welcome) => Promise<{ readonly compute: ComputeClient; readonly prepared: Prepared }>;
-  readonly onWelcome: (config: Config) => void;
+  readonly onWelcome: (config: Config, runId: string) => void;
   readonly onReady: () => void;
   readonly metrics: WorkerMetrics;
   readonly logger: Logger;
@@ -165,7 +165,7 @@ class Session {
       );
     }, welcome.heartbeatMs);
     const config = parseConfig(welcome.configJson);
-    onWelcome(config);
+    onWelcome(config, welcome.runId);
     this.#prepare(config, welcome).catch((error: unknown) => this.#fail(error));
   }
 

@@ -7,7 +7,7 @@ import { hostname } from 'node:os';
 import { type Config, parseEvaluationPlan } from '../config/index.ts';
 import { DeepDefenseError, type EngineWish, isDeepDefenseError } from '../core/index.ts';
 import type { TlsFiles } from '../security/index.ts';
-import { type Logger, startHttpServer, type WorkerMetrics } from '../telemetry/index.ts';
+import { type Logger, startHttpServer, withContext, type WorkerMetrics } from '../telemetry/index.ts';
 import { type CoordinatorClient, createCoordinatorClient, type Welcome } from '../wire/index.ts';
 import { Backoff, sleep } from './backoff.ts';
 import { type ComputeClient, createThreadComputeClient } from './compute-client.ts';
@@ -97,9 +97,12 @@ class Supervisor {
   #workshop: Workshop | undefined;
   #state: 'connecting' | 'preparing' | 'ready' = 'connecting';
   #patienceMs: number;
+  /** Of the coordinator that was found last. */
+  #runId: string | undefined;
 
   constructor(options: RunWorkerOptions) {
-    this.#options = options;
+    const logger = withContext(options.logger, () => ({ run: this.#runId, worker: this.#workerId }));
+    this.#options = { ...options, logger };
     this.#signal = options.signal ?? new AbortController().signal;
     this.#patienceMs = options.connectTimeoutMs ?? 60_000;
   }
@@ -139,6 +142,7 @@ class Supervisor {
       } finally {
         client.close();
         metrics.connected.set(0);
+        metrics.workerReady.set(0);
       }
       aloneSinceMs = Math.min(aloneSinceMs, performance.now());
       const waitMs = this.#backoff.nextMs();
@@ -170,8 +174,10 @@ class Supervisor {
       metrics,
       logger,
       signal: this.#signal,
-      onWelcome: (config) => {
+      onWelcome: (config, runId) => {
         onConnected();
+        this.#runId = runId;
+        metrics.exemplars.set({ run: runId, worker: this.#workerId });
         this.#state = 'preparing';
         this.#patienceMs = config.cluster.workersLostMs;
         this.#backoff.reset();
@@ -179,6 +185,7 @@ class Supervisor {
       },
       onReady: () => {
         this.#state = 'ready';
+        metrics.workerReady.set(1);
       },
       prepare: (config, welcome) => this.#prepare(config, welcome),
     });
@@ -221,6 +228,7 @@ class Supervisor {
         : await compute.prepareEvaluation(parseEvaluationPlan(evaluationJson), engine);
     metrics.compileSeconds.set({ phase: 'capture' }, prepared.captureMs / 1000);
     metrics.compileSeconds.set({ phase: 'session' }, prepared.compileMs / 1000);
+    metrics.deviceInfo.set({ engine: prepared.fingerprint.split(' ')[0] ?? '', device: engine.device }, 1);
     logger.info({ engine: prepared.fingerprint }, 'graphs are compiled');
     return prepared;
   }

@@ -1,7 +1,7 @@
 /** @file The tasks of one session, done one after the other, with answers on their way while the next block is computed. */
 import { IN_TRAINING_ATTACKS } from '../config/index.ts';
 import { BYTES_PER_VALUE, collectYoungObjects, DeepDefenseError, isDeepDefenseError, type SumPrecision } from '../core/index.ts';
-import type { Logger, WorkerMetrics } from '../telemetry/index.ts';
+import { type Logger, withContext, type WorkerMetrics } from '../telemetry/index.ts';
 import {
   type AttackTask,
   type DiagnosisTask,
@@ -48,12 +48,15 @@ export class TaskQueue {
   readonly #cancelled = new Set<number>();
   #parameters: { readonly version: number; values: Float32Array | undefined } | undefined;
   #current = 0;
+  /** Of the training task being computed. */
+  #step: number | undefined;
   #closed = false;
   /** Answers leave in order. */
   #sending: Promise<void> = Promise.resolve();
 
   constructor(options: TaskQueueOptions) {
-    this.#options = options;
+    const logger = withContext(options.logger, () => ({ step: this.#step }));
+    this.#options = { ...options, logger };
   }
 
   /** Id of the task being computed, 0 when idle. */
@@ -86,6 +89,7 @@ export class TaskQueue {
     for (let next = this.#tasks.shift(); next !== undefined; next = this.#tasks.shift()) {
       const { taskId } = next.task;
       this.#current = taskId;
+      this.#step = next.kind === 'train' ? next.task.step : undefined;
       try {
         await this.#do(next);
       } catch (cause) {

@@ -6,13 +6,14 @@ import type { Config } from '../../src/config/index.ts';
 import type { CheckpointFolder } from '../../src/coordinator/checkpoint-folder.ts';
 import { createRunPlan, parametersHash } from '../../src/coordinator/index.ts';
 import { createRunOptimizer, vectorLength } from '../../src/optimizers/index.ts';
-import { Ledger } from '../../src/coordinator/ledger.ts';
+import { Ledger, type LedgerStart } from '../../src/coordinator/ledger.ts';
 import type { ParameterSnapshot } from '../../src/coordinator/parameter-snapshot.ts';
 import type { PoolObserver } from '../../src/coordinator/pool-observer.ts';
 import { watchPool } from '../../src/coordinator/pool-watcher.ts';
 import { runTraining } from '../../src/coordinator/run.ts';
 import type { RunContext } from '../../src/coordinator/run-context.ts';
 import { StopControl } from '../../src/coordinator/stop-control.ts';
+import { WorkerGauges } from '../../src/coordinator/worker-gauges.ts';
 import { WorkerPool } from '../../src/coordinator/worker-pool.ts';
 import { type Clock, PACKAGE_VERSION, plainVectorMath } from '../../src/core/index.ts';
 import { FileJournal, type JournalEvent, readJournal } from '../../src/journal/index.ts';
@@ -51,16 +52,26 @@ export interface CoordinatorOptions {
 export type CoordinatorEnd = { readonly state: 'completed' | 'stopped' } | { readonly state: 'failed'; readonly error: unknown };
 
 const noop = (): void => {};
-const instrument = { inc: noop, set: noop, observe: noop, reset: noop };
+const instrument = { inc: noop, set: noop, observe: noop, reset: noop, remove: noop };
 const metrics = new Proxy({}, { get: () => instrument }) as CoordinatorMetrics;
 const logger = { debug: noop, info: noop, warn: noop, error: noop } as unknown as Logger;
+
+/** A run that misses a sample or counts one twice ends. */
+const ledgerGap = {
+  set: (samples: number) => {
+    if (samples !== 0) throw new Error(`the ledger is ${samples} samples off`);
+  },
+} as CoordinatorMetrics['ledgerGap'];
 
 /** Says what is recorded before it is on its way. */
 class CheckedLedger extends Ledger {
   readonly #onRecord: (event: JournalEvent) => void;
 
-  constructor(journal: FileJournal, onRecord: (event: JournalEvent) => void) {
-    super(journal);
+  constructor(journal: FileJournal, start: Omit<LedgerStart, 'metrics'>, onRecord: (event: JournalEvent) => void) {
+    super(journal, {
+      metrics: { ledgerSamples: metrics.ledgerSamples, ledgerDurableStep: metrics.ledgerDurableStep, ledgerGap },
+      ...start,
+    });
     this.#onRecord = onRecord;
   }
 
@@ -150,7 +161,8 @@ export class CoordinatorLife {
       trainedSeconds: 0,
     };
     const inMemory = () => ({ step: state.step, parametersSha256: parametersHash(state.parameters) });
-    const ledger = new CheckedLedger(journal, (event) => {
+    const start = { batchSize: config.train.batchSize, step: state.step };
+    const ledger = new CheckedLedger(journal, start, (event) => {
       trace(() => `journal: ${event.type}${'step' in event ? ` ${event.step}` : ''}`);
       checker.recorded(event, inMemory);
       onRecord();
@@ -163,6 +175,8 @@ export class CoordinatorLife {
     this.#stop = stop;
     const { observer } = watchPool({
       metrics,
+      gauges: new WorkerGauges(metrics),
+      samplesOf: () => 1,
       logger,
       ledger,
       emit: noop,

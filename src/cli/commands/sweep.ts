@@ -1,7 +1,7 @@
 /** @file `sweep`: hyperparameter sweeps. */
 import { type Command, Option } from 'commander';
 import { collect, type CommandDefinition } from '../command-definition.ts';
-import { natsCredentialsOption, natsOption } from '../config-options.ts';
+import { httpPortOption, natsCredentialsOption, natsOption } from '../config-options.ts';
 import { integerFrom, integerIn, plainId } from '../option-parsers.ts';
 import type { SweepResumeOptions, SweepRunOptions } from '../sweep/sweep-command.ts';
 
@@ -26,7 +26,7 @@ export const sweepCommand: CommandDefinition = (program, tools) => {
     .option('--data <path>', 'CIFAR-10: official archive or unpacked folder (else DEEPDEFENSE_DATA, the cache)')
     .option('--host <address>', 'address that the coordinator listens on', '127.0.0.1')
     .option('--port <port>', 'port of the coordinator; 0 = any free port', integerIn(0, 65535), 0)
-    .option('--http-port <port>', 'port of /metrics, /livez and /readyz; 0 = any free port', integerIn(0, 65535), 0)
+    .addOption(httpPortOption().default(0))
     .addHelpText(
       'after',
       `

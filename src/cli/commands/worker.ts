@@ -2,7 +2,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { DeepDefenseError, EXIT_CODES, type EngineWish } from '../../core/index.ts';
 import type { CommandDefinition } from '../command-definition.ts';
-import { engineOption, natsCredentialsOption, natsOption } from '../config-options.ts';
+import { engineOption, httpPortOption, natsCredentialsOption, natsOption } from '../config-options.ts';
 import { hostAndPort, integerIn, isHostAndPort } from '../option-parsers.ts';
 import { type NatsFlags, natsArguments, passOnLogin } from '../sweep/nats-options.ts';
 import type { SweepShare } from '../sweep/sweep-worker.ts';
@@ -37,8 +37,10 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
     .addOption(engineOption('tensor engine for runs that leave it open (engine.name: auto)'))
     .option('--device <index>', "device in place of the run's engine.device", integerIn(0, 1023))
     .option('--devices <list>', 'one worker process per device: "all", or indices separated by commas; on the CPU a device is a core')
-    .option('--http-port <port>', 'port of /metrics, /livez and /readyz; 0 = any free port', integerIn(0, 65535), 0)
-    .option('--http-host <host>', 'address of that port', '127.0.0.1')
+    .addOption(
+      httpPortOption('port of /metrics, /livez and /readyz; 0 = any free port; with --devices that of the first process').default(0),
+    )
+    .addOption(new Option('--http-host <host>', 'address of that port').env('DEEPDEFENSE_HTTP_HOST').default('127.0.0.1'))
     .addOption(new Option('--stop-with-parent', 'end when standard input closes').hideHelp().default(false))
     .addHelpText('after', '\nExample:\n  $ deepdefense worker --coordinator 10.0.0.5:50051 --http-host 0.0.0.0 --http-port 9465')
     .action(
@@ -65,7 +67,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         const { runWorker } = await import('../../worker/index.ts');
         const { createMetrics } = await import('../../telemetry/index.ts');
         const surroundings = context();
-        const logger = await surroundings.logger();
+        const logger = await surroundings.logger('worker');
         // Also for the processes of --devices.
         const tls = await surroundings.tls();
         const stop = new AbortController();
@@ -79,10 +81,10 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         if (stopWithParent) process.stdin.resume().once('end', () => process.exit(EXIT_CODES.OK));
         try {
           if (devices !== undefined) {
-            if (device !== undefined || httpPort !== 0)
+            if (device !== undefined)
               throw new DeepDefenseError('USAGE', {
-                what: `--devices can't be used with ${device !== undefined ? '--device' : '--http-port'}`,
-                todo: 'each process of --devices has its own device and its own free port; start workers one by one to choose them',
+                what: "--devices can't be used with --device",
+                todo: 'each process of --devices has its own device; start workers one by one to choose them',
               });
             const { placesOf, runPlaces } = await import('../worker-devices.ts');
             const { listDevices } = await import('../../engine/index.ts');
@@ -98,7 +100,8 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
             ];
             const exitCode = await runPlaces(
               places,
-              (place) => [
+              (place, index) => [
+                ...['--http-port', String(httpPort === 0 ? 0 : httpPort + index)],
                 ...common,
                 '--engine',
                 place.engine,
@@ -125,6 +128,8 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
               trialsFolder,
               placement,
               logger,
+              httpHost,
+              httpPort,
               signal: stop.signal,
             });
             surroundings.result({ tasks }, `worker: ${tasks} tasks done`);

@@ -1,6 +1,6 @@
 /** @file A run in this process: its coordinator, and one or several compute workers beside it (a gang). */
 import type { Config } from '../../config/index.ts';
-import { type CoordinatorOptions, type RunResult, startCoordinator } from '../../coordinator/index.ts';
+import { type CoordinatorOptions, type RunEvent, type RunResult, startCoordinator } from '../../coordinator/index.ts';
 import type { EngineWish } from '../../core/index.ts';
 import { listDevices } from '../../engine/index.ts';
 import type { Logger, WorkerMetrics } from '../../telemetry/index.ts';
@@ -14,19 +14,22 @@ export interface GangRunOptions extends Omit<CoordinatorOptions, 'logger'> {
   readonly placement: WorkerPlacement;
   readonly workerMetrics: WorkerMetrics;
   readonly logger: Logger;
+  /** Told of the run's progress. */
+  readonly onEvent?: ((event: RunEvent) => void) | undefined;
 }
 
 /**
  * Runs to the end, or until `signal` is aborted.
  * @throws what ended the run, or what a worker could not work with
  */
-export async function runGang({ gang, placement, workerMetrics, ...options }: GangRunOptions): Promise<RunResult> {
+export async function runGang({ gang, placement, workerMetrics, onEvent, ...options }: GangRunOptions): Promise<RunResult> {
   const { config, logger } = options;
   const handle = await startCoordinator({
     ...options,
     config: { ...config, cluster: { ...config.cluster, host: '127.0.0.1', port: 0, httpPort: 0, minWorkers: gang } },
   });
   const leave = new AbortController();
+  if (onEvent !== undefined) void follow(handle.progress, onEvent);
   const { path } = config.data;
   const workers = placementsOf(gang, placement, config).map((each) =>
     runWorker({
@@ -55,6 +58,10 @@ export async function runGang({ gang, placement, workerMetrics, ...options }: Ga
     leave.abort();
     await Promise.allSettled(workers); // An error has ended the race above.
   }
+}
+
+async function follow(progress: AsyncIterable<RunEvent>, onEvent: (event: RunEvent) => void): Promise<void> {
+  for await (const event of progress) onEvent(event);
 }
 
 /** Where each worker of a gang computes: on a device of its own, as far as there are any. */

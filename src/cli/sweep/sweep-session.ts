@@ -4,7 +4,7 @@ import type { SweepSource } from '../../config/index.ts';
 import { type SweepHandle, startSweep } from '../../coordinator/index.ts';
 import { type DeepDefenseError, EXIT_CODES } from '../../core/index.ts';
 import type { SweepRecord } from '../../sweeps/index.ts';
-import { createLogger } from '../../telemetry/index.ts';
+import { createLogger, withContext } from '../../telemetry/index.ts';
 import type { CommandContext } from '../context.ts';
 import { onInterrupt } from '../interrupts.ts';
 import { describeExit, WorkerProcesses, workersLost } from '../worker-processes.ts';
@@ -44,8 +44,12 @@ const WORKER_RESTARTS = 50;
  */
 export async function sweepHere(options: SweepSessionOptions): Promise<{ readonly record: SweepRecord; readonly interrupted: boolean }> {
   const { context, source, folder, sweepId, dataset, retryFailed, host, port, httpPort, workers } = options;
-  const { json, logLevel } = context.global;
-  const logger = createLogger({ level: logLevel === 'info' && !json ? 'warn' : logLevel, json, name: 'sweep' });
+  const { logLevel } = context.global;
+  const { logsJson } = context;
+  const logger = withContext(
+    createLogger({ level: logLevel === 'info' && !logsJson ? 'warn' : logLevel, json: logsJson, name: 'sweep' }),
+    () => ({ sweep: sweepId }),
+  );
   const note = (text: string) => context.notice(text);
   const tls = await context.listenerTls(host);
   const nats = natsOptionsOf(options, (reason) => note(`NATS: ${reason}; trying again`));

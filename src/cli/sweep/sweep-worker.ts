@@ -1,11 +1,11 @@
 /** @file A worker process of a sweep. */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { openNatsLink } from '../../journal/index.ts';
+import { openNatsLink, watchLink } from '../../journal/index.ts';
 import { FairSource, openJetStreamSource, openRemoteSource, type SharedSource, type TaskSource } from '../../queue/index.ts';
 import type { TlsFiles } from '../../security/index.ts';
-import type { Logger } from '../../telemetry/index.ts';
-import { runClaimLoop, type WorkerPlacement } from '../../worker/index.ts';
+import { createSweepWorkerMetrics, type Logger, startHttpServer, type SweepWorkerMetrics, withContext } from '../../telemetry/index.ts';
+import { runClaimLoop, WorkClock, type WorkerPlacement } from '../../worker/index.ts';
 import { type NatsFlags, natsOptionsOf } from './nats-options.ts';
 import { TrialRunner } from './trial-runner.ts';
 
@@ -26,6 +26,10 @@ export interface SweepWorkerOptions extends NatsFlags {
   /** Certificates of the worker; undefined = plain text. */
   readonly tls: TlsFiles | undefined;
   readonly logger: Logger;
+  /** Of /metrics, /livez and /readyz. */
+  readonly httpHost: string;
+  /** 0 = any free port. */
+  readonly httpPort: number;
   /** Aborting asks the worker to give its task back and leave. */
   readonly signal: AbortSignal;
 }
@@ -36,40 +40,60 @@ export interface SweepWorkerOptions extends NatsFlags {
  * @throws DeepDefenseError CONNECT_FAILED, PROTOCOL_VERSION, USAGE
  */
 export async function runSweepWorker(options: SweepWorkerOptions): Promise<number> {
-  const { sweeps, dataPath, trialsFolder, placement, logger, signal } = options;
-  const source = await openSources(options);
+  const { sweeps, dataPath, trialsFolder, placement, signal } = options;
+  const metrics = createSweepWorkerMetrics();
+  const clock = new WorkClock(metrics);
+  let isReady = false;
+  const http = await startHttpServer({
+    host: options.httpHost,
+    port: options.httpPort,
+    scrape: (accept) => {
+      clock.update();
+      return metrics.scrape(accept);
+    },
+    readiness: () => ({ ready: isReady, reason: isReady ? 'works for sweeps' : 'looks for its sweeps' }),
+  });
+  let source: TaskSource | undefined;
   try {
-    const runner = new TrialRunner({ dataPath, trialsFolder, placement, logger });
+    options.logger.info({ url: http.url }, 'metrics are served');
+    source = await openSources(options, metrics);
+    isReady = true;
+    metrics.sweepWorkerSweeps.set(sweeps.length);
     const worker = `${options.tls?.identity.name ?? hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
-    logger.info({ worker, sweeps: sweeps.map(({ sweep }) => sweep) }, 'at work for sweeps');
-    return await runClaimLoop({ source, worker, run: (claim, stop) => runner.run(claim, stop), logger, signal });
+    const only = sweeps.length === 1 ? sweeps[0]?.sweep : undefined;
+    const logger = withContext(options.logger, () => ({ sweep: only, worker }));
+    const runner = new TrialRunner({ dataPath, trialsFolder, placement, logger, metrics, clock });
+    logger.info({ sweeps: sweeps.map(({ sweep }) => sweep) }, 'at work for sweeps');
+    return await runClaimLoop({ source, worker, run: (claim, stop, about) => runner.run(claim, stop, about), logger, clock, signal });
   } finally {
-    await source.close();
+    await source?.close();
+    await http.close();
   }
 }
 
 /** One source of all sweeps; those that are out of reach at the start are an error, later ones are not while others go on. */
-async function openSources(options: SweepWorkerOptions): Promise<TaskSource> {
+async function openSources(options: SweepWorkerOptions, metrics: SweepWorkerMetrics): Promise<TaskSource> {
   const { sweeps, logger } = options;
   const [only] = sweeps;
-  if (sweeps.length === 1 && only !== undefined) return openSource(only.sweep, options);
+  if (sweeps.length === 1 && only !== undefined) return openSource(only.sweep, options, metrics);
   const sources: SharedSource[] = [];
   try {
-    for (const { sweep, weight } of sweeps) sources.push({ name: sweep, weight, source: await openSource(sweep, options) });
+    for (const { sweep, weight } of sweeps) sources.push({ name: sweep, weight, source: await openSource(sweep, options, metrics) });
   } catch (error) {
     await Promise.all(sources.map(({ source }) => source.close()));
     throw error;
   }
   return new FairSource({
     sources,
-    onEnd: (sweep, error) =>
-      error === undefined
-        ? logger.info({ sweep }, 'a sweep is over')
-        : logger.warn({ sweep, err: error }, 'a sweep is out of reach; going on with the others'),
+    onEnd: (sweep, error) => {
+      metrics.sweepWorkerSweeps.dec();
+      if (error === undefined) logger.info({ sweep }, 'a sweep is over');
+      else logger.warn({ sweep, err: error }, 'a sweep is out of reach; going on with the others');
+    },
   });
 }
 
-async function openSource(sweep: string, { logger, tls, ...flags }: SweepWorkerOptions): Promise<TaskSource> {
+async function openSource(sweep: string, { logger, tls, ...flags }: SweepWorkerOptions, metrics: SweepWorkerMetrics): Promise<TaskSource> {
   const nats = natsOptionsOf(flags, (reason) => logger.info({ reason }, 'no connection to NATS; trying again'));
   if (nats === undefined)
     return openRemoteSource({
@@ -78,6 +102,7 @@ async function openSource(sweep: string, { logger, tls, ...flags }: SweepWorkerO
       onLost: (reason) => logger.info({ address: sweep, reason }, "no connection to the sweep's coordinator; trying again"),
     });
   const link = await openNatsLink(nats);
+  watchLink(link, metrics);
   try {
     const source = await openJetStreamSource({ link, sweepId: sweep });
     return {

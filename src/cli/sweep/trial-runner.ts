@@ -8,8 +8,8 @@ import { DeepDefenseError, isDeepDefenseError } from '../../core/index.ts';
 import { type Dataset, openDataset } from '../../data/index.ts';
 import type { Claim } from '../../queue/index.ts';
 import { detailName, evaluateFunction, type PartWork, type TrialOrigin } from '../../sweeps/index.ts';
-import { type CoordinatorMetrics, createMetrics, type Logger, type WorkerMetrics } from '../../telemetry/index.ts';
-import type { WorkerPlacement } from '../../worker/index.ts';
+import type { Logger, SweepWorkerMetrics } from '../../telemetry/index.ts';
+import type { TaskResult, WorkClock, WorkerPlacement } from '../../worker/index.ts';
 import { runGang } from './gang-run.ts';
 import { keepRung, openTrialFolder, rungFile } from './trial-folders.ts';
 
@@ -20,6 +20,9 @@ export interface TrialRunnerOptions {
   readonly trialsFolder: string | undefined;
   readonly placement: WorkerPlacement;
   readonly logger: Logger;
+  readonly metrics: SweepWorkerMetrics;
+  /** Told what the worker is doing. */
+  readonly clock: WorkClock;
 }
 
 /** A task's payload. */
@@ -51,41 +54,41 @@ const OWN_FAILURES: readonly string[] = ['NON_FINITE_LOSS'];
 /** See the file's header. Keeps the dataset from task to task. */
 export class TrialRunner {
   readonly #options: TrialRunnerOptions;
-  readonly #metrics: { readonly coordinator: CoordinatorMetrics; readonly worker: WorkerMetrics };
+  /** Names the task in its lines. */
+  #logger: Logger;
   #dataset: { readonly key: string; readonly opened: Promise<Dataset> } | undefined;
 
   constructor(options: TrialRunnerOptions) {
     this.#options = options;
-    this.#metrics = { coordinator: createMetrics('coordinator', { processMetrics: false }), worker: createMetrics('worker') };
+    this.#logger = options.logger;
   }
 
-  /** @returns the result of the task, JSON. @throws DeepDefenseError when it could not be done here */
-  async run({ task, epoch }: Claim, signal: AbortSignal): Promise<string> {
+  /** @throws DeepDefenseError when the task could not be done here */
+  async run({ task, epoch }: Claim, signal: AbortSignal, logger: Logger = this.#options.logger): Promise<TaskResult> {
+    this.#logger = logger;
     const work = JSON.parse(task.payload) as Payload;
+    this.#options.metrics.exemplars.set({ trial: (work.kind === 'training' ? work.trial : task.id).slice(0, 16) });
     const startedMs = performance.now();
     const seconds = () => (performance.now() - startedMs) / 1000;
     if (work.kind === 'function') {
       await sleep(work.seconds * 1000, undefined, { signal });
       const [value = Number.NaN, value2] = evaluateFunction(work.name, work.x);
-      return JSON.stringify({
-        details: { value, ...(value2 !== undefined && { value2 }) },
-        seconds: seconds(),
-        engine: '',
-      } satisfies TrialResult);
+      return taskResult({ details: { value, ...(value2 !== undefined && { value2 }) }, seconds: seconds(), engine: '' });
     }
     try {
       const result = await this.#train(work, epoch, signal);
-      return JSON.stringify({ details: detailsOf(result), seconds: seconds(), engine: result.engine } satisfies TrialResult);
+      return taskResult({ details: detailsOf(result), seconds: seconds(), engine: result.engine });
     } catch (error) {
       if (!isDeepDefenseError(error) || !OWN_FAILURES.includes(error.code)) throw error;
       const { code, message } = error;
-      return JSON.stringify({ details: {}, seconds: seconds(), engine: '', error: { code, message } } satisfies TrialResult);
+      return taskResult({ details: {}, seconds: seconds(), engine: '', error: { code, message } });
     }
   }
 
   /** Trains a trial up to its rung and measures it there. */
   async #train(work: Extract<Payload, { kind: 'training' }>, epoch: number, signal: AbortSignal): Promise<RunResult> {
-    const { logger, trialsFolder: root = work.folder } = this.#options;
+    const { trialsFolder: root = work.folder } = this.#options;
+    const logger = this.#logger;
     const { trial, rung, measuring, fromScratch, origin, forkable, gang } = work;
     const { attacks, robustSamples, epochs } = measuring;
     const config = this.#here({ ...work.config, evaluation: { ...work.config.evaluation, attacks: [...attacks], robustSamples } });
@@ -121,7 +124,7 @@ export class TrialRunner {
       if (!isDeepDefenseError(error) || error.code === 'STORAGE_FAILED') throw error;
       // The same steps lead to the same weights.
       const why = `the weights that it goes on from are not here (${error.parts.what}); they are computed once more`;
-      this.#options.logger.warn({ trial, rung }, why);
+      this.#logger.warn({ trial, rung }, why);
     }
     const temporary = `${runFolder}.origin`;
     await rm(temporary, { recursive: true, force: true });
@@ -134,7 +137,7 @@ export class TrialRunner {
 
   /** Trains until so many epochs with the workers of a gang in this process. */
   async #runUntil(epochs: number, { trial, ...start }: TrialStart, signal: AbortSignal): Promise<RunResult> {
-    const { logger, placement } = this.#options;
+    const { placement, metrics, clock } = this.#options;
     signal.throwIfAborted();
     const result = await runGang({
       ...start,
@@ -142,9 +145,13 @@ export class TrialRunner {
       dataset: await this.#open(start.config.data),
       untilEpochs: epochs,
       placement,
-      logger,
-      metrics: this.#metrics.coordinator,
-      workerMetrics: this.#metrics.worker,
+      logger: this.#logger,
+      metrics: metrics.trial,
+      workerMetrics: metrics.compute,
+      onEvent: (event) => {
+        if (event.kind === 'step' || (event.kind === 'worker' && event.change === 'ready')) clock.enter('training');
+        else if (event.kind === 'evaluation-progress' || event.kind === 'evaluation') clock.enter('attacking');
+      },
       signal,
     });
     if (signal.aborted)
@@ -172,6 +179,10 @@ export class TrialRunner {
     if (this.#dataset?.key !== key) this.#dataset = { key, opened: openDataset({ source, path, label }) };
     return this.#dataset.opened;
   }
+}
+
+function taskResult(result: TrialResult): TaskResult {
+  return { result: JSON.stringify(result), diverged: result.error !== undefined };
 }
 
 /** Figures of a measurement by name. */

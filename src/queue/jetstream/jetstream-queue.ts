@@ -6,6 +6,7 @@ import { checkTaskId, isConflict, type NatsLink, type SweepNames, sweepNames, to
 import { EndChannel } from '../end-channel.ts';
 import { MOST_PAYLOAD_BYTES, type QueueCounts, type Retries, type Task, type TaskEnd, type TaskQueue } from '../task-queue.ts';
 import { QueueWarden } from './queue-warden.ts';
+import { countChange, type QueueMetrics } from '../queue-metrics.ts';
 import { RecordMirror } from './record-mirror.ts';
 import { FRESH, isClosed, reopened, withdrawn } from './task-record.ts';
 import { ensureBucket, type QueueSettings, TaskStore } from './task-store.ts';
@@ -24,6 +25,7 @@ export interface JetStreamQueueOptions {
   readonly mostClaims?: number | undefined;
   /** A claim was taken from a worker that fell silent. */
   readonly onLost?: ((task: string, worker: string) => void) | undefined;
+  readonly metrics?: QueueMetrics | undefined;
 }
 
 /** How long counts wait for what was just written. */
@@ -67,8 +69,9 @@ class JetStreamQueue implements TaskQueue {
     this.#names = names;
     this.#store = store;
     this.#settings = settings;
-    const { link, leaseMs, retries, onLost } = options;
+    const { link, leaseMs, retries, onLost, metrics } = options;
     this.#mirror = new RecordMirror(link, store, `KV_${names.bucket}`, (id, record, before) => {
+      countChange(metrics, record, before?.record);
       if (before !== undefined && record.preemptions > before.record.preemptions) onLost?.(id, before.record.worker);
       if (isClosed(record)) this.#payloads.delete(id);
       if (record.end !== undefined) this.#tell(record.end);

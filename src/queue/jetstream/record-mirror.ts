@@ -49,12 +49,15 @@ export class RecordMirror {
   }
 
   counts(): QueueCounts {
-    let [waiting, claimed] = [0, 0];
-    for (const { record } of this.#tasks.values()) {
-      if (record.state === 'waiting') waiting += 1;
-      else if (record.state === 'claimed') claimed += 1;
+    const nowMs = performance.now();
+    let [waiting, claimed, oldestMs] = [0, 0, nowMs];
+    for (const { record, sinceMs } of this.#tasks.values()) {
+      if (record.state === 'waiting') {
+        waiting += 1;
+        oldestMs = Math.min(oldestMs, sinceMs);
+      } else if (record.state === 'claimed') claimed += 1;
     }
-    return { waiting, claimed };
+    return { waiting, claimed, oldestWaitingSeconds: (nowMs - oldestMs) / 1000 };
   }
 
   /** This process or its connection was held up: what workers did meanwhile is still to be seen. */

@@ -26,7 +26,12 @@ afterEach(async () => {
 /** Messages of a client to `receive`, over real gRPC. */
 async function serve(vectors: VectorPool, receive: (report: WorkerReport) => void) {
   const refused: unknown[] = [];
-  const pool = { connect: () => 1, receive: (_: number, report: WorkerReport) => receive(report), disconnect: () => {} };
+  const pool = {
+    membership: { find: () => undefined },
+    connect: () => 1,
+    receive: (_: number, report: WorkerReport) => receive(report),
+    disconnect: () => {},
+  };
   server = createCoordinatorServer({
     work: (stream) =>
       serveWorkerStream({
@@ -37,6 +42,7 @@ async function serve(vectors: VectorPool, receive: (report: WorkerReport) => voi
         math: plainVectorMath,
         precision: 'float32',
         metrics: { heartbeats: counter, gradientBytes: counter } as unknown as WorkerStreamOptions['metrics'],
+        gauges: { memory: () => {} } as unknown as WorkerStreamOptions['gauges'],
         logger: { debug: () => {} } as unknown as WorkerStreamOptions['logger'],
       }),
     fetchDataset: (stream) => stream.end(),
