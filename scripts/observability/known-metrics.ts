@@ -94,7 +94,9 @@ export async function processSeries(): Promise<Map<string, Series>> {
   const found = new Map<string, Series>();
   const text = await createMetrics('coordinator').render();
   for (const [, name = '', type = ''] of text.matchAll(/^# TYPE ((?:process|nodejs)_\S+) (\w+)$/gm)) {
-    const labels = new Set([...text.matchAll(new RegExp(`^${name}(?:_bucket)?\\{(.*?)\\}`, 'gm'))].flatMap(([, list = '']) => labelNames(list)));
+    const labels = new Set(
+      [...text.matchAll(new RegExp(`^${name}(?:_bucket)?\\{(.*?)\\}`, 'gm'))].flatMap(([, list = '']) => labelNames(list)),
+    );
     labels.delete('le');
     addSeries(found, name, type as MetricDescription['type'], [...labels]);
   }

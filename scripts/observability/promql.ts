@@ -40,10 +40,7 @@ const SCALAR_FUNCTIONS = new Set(['time', 'scalar', 'vector', 'pi']);
 
 /** Grafana's own variables with values as they may be; variables of dashboards stand inside quotes and need none. */
 export function withoutGrafanaMacros(expr: string): string {
-  return expr
-    .replaceAll('$__rate_interval', '1m')
-    .replaceAll('$__interval', '30s')
-    .replaceAll('$__range', '1h');
+  return expr.replaceAll('$__rate_interval', '1m').replaceAll('$__interval', '30s').replaceAll('$__range', '1h');
 }
 
 /** Parses and checks a query. */
@@ -128,7 +125,8 @@ class Checker {
     const clause = node.getChild('MatchingModifierClause');
     const isSet = ['And', 'Or', 'Unless'].some((name) => node.getChild(name) !== null);
     const [matched = [], added = []] = clause === null ? [] : clause.getChildren('GroupingLabels').map((list) => this.#names(list));
-    if (clause?.getChild('On') != null) for (const side of [left, right]) this.#expectAll(matched, side, 'on() of a side without this label');
+    if (clause?.getChild('On') != null)
+      for (const side of [left, right]) this.#expectAll(matched, side, 'on() of a side without this label');
     if (clause?.getChild('Ignoring') != null) this.#expectAll(matched, union([left, right]), 'ignoring() of a label that neither side has');
     if (isSet) return node.getChild('Or') !== null ? union([left, right]) : left;
     const [groupLeft, groupRight] = [clause?.getChild('GroupLeft') != null, clause?.getChild('GroupRight') != null];

@@ -3,12 +3,14 @@ import { type DashboardText, INSTANCE } from './dashboard.ts';
 import { lines, stat, table } from './panels.ts';
 
 /** GPUs of pods in which one of our workers runs. */
-const ours = (metric: string): string => `${metric} * on (namespace, pod) group_left (engine) max by (namespace, pod, engine) (deepdefense_worker_device_info{instance=~"$instance"})`;
+const ours = (metric: string): string =>
+  `${metric} * on (namespace, pod) group_left (engine) max by (namespace, pod, engine) (deepdefense_worker_device_info{instance=~"$instance"})`;
 
 export const GPU_DASHBOARD: DashboardText = {
   uid: 'deepdefense-gpu',
   title: 'deepdefense / GPU',
-  description: 'GPUs of our workers. Needs dcgm-exporter with the names of pods, as it has them in Kubernetes; elsewhere only the last row has data.',
+  description:
+    'GPUs of our workers. Needs dcgm-exporter with the names of pods, as it has them in Kubernetes; elsewhere only the last row has data.',
   variables: [INSTANCE],
   rows: [
     {
@@ -24,10 +26,14 @@ export const GPU_DASHBOARD: DashboardText = {
           values: [75, 85],
           rising: true,
         }),
-        stat({ title: 'XID errors', description: 'Largest last error; 0 is right.', unit: 'none' }, [[`max(${ours('DCGM_FI_DEV_XID_ERRORS')})`, 'XID']], {
-          values: [1, 1],
-          rising: true,
-        }),
+        stat(
+          { title: 'XID errors', description: 'Largest last error; 0 is right.', unit: 'none' },
+          [[`max(${ours('DCGM_FI_DEV_XID_ERRORS')})`, 'XID']],
+          {
+            values: [1, 1],
+            rising: true,
+          },
+        ),
       ],
     },
     {
@@ -51,7 +57,11 @@ export const GPU_DASHBOARD: DashboardText = {
     {
       title: 'What is computed',
       panels: [
-        table({ title: 'Devices', description: 'Engine and device of each worker.', unit: 'none' }, [['deepdefense_worker_device_info{instance=~"$instance"}', 'present']], 12),
+        table(
+          { title: 'Devices', description: 'Engine and device of each worker.', unit: 'none' },
+          [['deepdefense_worker_device_info{instance=~"$instance"}', 'present']],
+          12,
+        ),
         lines({ title: 'Samples a second by engine', description: 'Of all workers.', unit: 'short' }, [
           [
             'sum by (engine) (rate(deepdefense_worker_samples_total{instance=~"$instance"}[$__rate_interval]) * on (job, instance) group_left (engine) deepdefense_worker_device_info)',

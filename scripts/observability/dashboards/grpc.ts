@@ -13,7 +13,9 @@ export const GRPC_DASHBOARD: DashboardText = {
     {
       title: 'Now',
       panels: [
-        stat({ title: 'Processes up', description: 'Of those that Prometheus scrapes.', unit: 'none' }, [['sum(up{job=~"(.*/)?deepdefense.*"})', 'up']]),
+        stat({ title: 'Processes up', description: 'Of those that Prometheus scrapes.', unit: 'none' }, [
+          ['sum(up{job=~"(.*/)?deepdefense.*"})', 'up'],
+        ]),
         stat({ title: 'Connections', description: 'Open ones of all gRPC servers.', unit: 'none' }, [
           [`sum(${at('deepdefense_grpc_server_connections')})`, 'connections'],
         ]),
@@ -21,7 +23,11 @@ export const GRPC_DASHBOARD: DashboardText = {
           [`sum(rate(${at('deepdefense_grpc_server_calls_total')}[5m]))`, 'calls'],
         ]),
         stat(
-          { title: 'Errors', description: 'Share of ended calls whose status is not OK; cancelled streams of workers that left count.', unit: 'percentunit' },
+          {
+            title: 'Errors',
+            description: 'Share of ended calls whose status is not OK; cancelled streams of workers that left count.',
+            unit: 'percentunit',
+          },
           [
             [
               `(sum(rate(${at('deepdefense_grpc_server_calls_total', ', code!="OK"')}[5m])) or vector(0)) / sum(rate(${at('deepdefense_grpc_server_calls_total')}[5m]))`,
@@ -61,19 +67,30 @@ export const GRPC_DASHBOARD: DashboardText = {
           [`sum by (method) (${at('deepdefense_grpc_server_open_calls')})`, '{{method}}'],
         ]),
         lines({ title: 'Messages', description: 'A second, by direction.', unit: 'short' }, [
-          [`sum by (method, direction) (rate(${at('deepdefense_grpc_server_messages_total')}[$__rate_interval]))`, '{{method}} {{direction}}'],
+          [
+            `sum by (method, direction) (rate(${at('deepdefense_grpc_server_messages_total')}[$__rate_interval]))`,
+            '{{method}} {{direction}}',
+          ],
         ]),
         lines({ title: 'Bytes', description: 'Before encryption, by direction.', unit: 'Bps' }, [
-          [`sum by (method, direction) (rate(${at('deepdefense_grpc_server_message_bytes_total')}[$__rate_interval]))`, '{{method}} {{direction}}'],
+          [
+            `sum by (method, direction) (rate(${at('deepdefense_grpc_server_message_bytes_total')}[$__rate_interval]))`,
+            '{{method}} {{direction}}',
+          ],
         ]),
       ],
     },
     {
       title: 'Security',
       panels: [
-        lines({ title: 'Refusals by code', description: 'Codes are in docs/exit-codes.md; PROTOCOL_STALE_LEASE is normal when workers were slow.', unit: 'none' }, [
-          [`sum by (code) (${at('deepdefense_refusals_total')})`, '{{code}}'],
-        ]),
+        lines(
+          {
+            title: 'Refusals by code',
+            description: 'Codes are in docs/exit-codes.md; PROTOCOL_STALE_LEASE is normal when workers were slow.',
+            unit: 'none',
+          },
+          [[`sum by (code) (${at('deepdefense_refusals_total')})`, '{{code}}']],
+        ),
         lines({ title: 'Calls without login or rights, or over a limit', description: 'A second.', unit: 'reqps' }, [
           [
             `sum by (code) (rate(${at('deepdefense_grpc_server_calls_total', ', code=~"UNAUTHENTICATED|PERMISSION_DENIED|RESOURCE_EXHAUSTED"')}[$__rate_interval]))`,
@@ -93,7 +110,9 @@ export const GRPC_DASHBOARD: DashboardText = {
           [`sum by (instance) (rate(${at('nodejs_gc_duration_seconds_sum')}[$__rate_interval]))`, '{{instance}}'],
         ]),
         lines({ title: 'Open files and sockets', description: 'By process.', unit: 'none' }, [[at('process_open_fds'), '{{instance}}']]),
-        lines({ title: 'Age', description: 'A fall to 0 is a restart.', unit: 's' }, [[`time() - ${at('process_start_time_seconds')}`, '{{instance}}']]),
+        lines({ title: 'Age', description: 'A fall to 0 is a restart.', unit: 's' }, [
+          [`time() - ${at('process_start_time_seconds')}`, '{{instance}}'],
+        ]),
         lines({ title: 'Time of a scrape', description: 'Long ones mean too many series or a busy process.', unit: 's' }, [
           [at('scrape_duration_seconds'), '{{job}} {{instance}}'],
         ]),

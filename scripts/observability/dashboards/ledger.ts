@@ -21,10 +21,17 @@ export const LEDGER_DASHBOARD: DashboardText = {
         stat({ title: 'Samples accounted for', description: 'Of the steps that count, earlier processes included.', unit: 'short' }, [
           [ofRun('deepdefense_ledger_samples'), '{{run}}'],
         ]),
-        stat({ title: 'Steps not yet durable', description: 'A machine that stops loses at most these; they are computed again.', unit: 'none' }, [
-          [ofRun('(deepdefense_step - deepdefense_ledger_durable_step)'), '{{run}}'],
+        stat(
+          {
+            title: 'Steps not yet durable',
+            description: 'A machine that stops loses at most these; they are computed again.',
+            unit: 'none',
+          },
+          [[ofRun('(deepdefense_step - deepdefense_ledger_durable_step)'), '{{run}}']],
+        ),
+        stat({ title: 'Resumes', description: 'In all processes of the run.', unit: 'none' }, [
+          [ofRun('deepdefense_resumes_total'), '{{run}}'],
         ]),
-        stat({ title: 'Resumes', description: 'In all processes of the run.', unit: 'none' }, [[ofRun('deepdefense_resumes_total'), '{{run}}']]),
         stat({ title: 'Steps recomputed', description: 'Made void by resumes.', unit: 'none' }, [
           [ofRun('deepdefense_recomputed_steps_total'), '{{run}}'],
         ]),
@@ -39,7 +46,11 @@ export const LEDGER_DASHBOARD: DashboardText = {
       title: 'Goodput',
       panels: [
         lines(
-          { title: 'Time of workers by class', description: 'Workers by what their time goes into; classes add up to all time.', unit: 'short' },
+          {
+            title: 'Time of workers by class',
+            description: 'Workers by what their time goes into; classes add up to all time.',
+            unit: 'short',
+          },
           [[`sum by (state) (${ofRun('rate(deepdefense_worker_seconds_total[$__rate_interval])')})`, '{{state}}']],
           { stacked: true, width: 24 },
         ),
@@ -84,7 +95,9 @@ export const LEDGER_DASHBOARD: DashboardText = {
           [[ofRun('deepdefense_checkpoint_seconds_sum / deepdefense_checkpoint_seconds_count'), '{{run}}']],
           { width: 8 },
         ),
-        lines({ title: 'Size', description: 'Of the last one.', unit: 'bytes' }, [[ofRun('deepdefense_checkpoint_bytes'), '{{run}}']], { width: 8 }),
+        lines({ title: 'Size', description: 'Of the last one.', unit: 'bytes' }, [[ofRun('deepdefense_checkpoint_bytes'), '{{run}}']], {
+          width: 8,
+        }),
       ],
     },
   ],

@@ -47,11 +47,12 @@ export const NATS_DASHBOARD: DashboardText = {
         lines({ title: 'Messages', description: 'By stream: tasks, journal, events, claims.', unit: 'short' }, [
           [ofSweep('deepdefense_nats_stream_messages'), '{{sweep}} {{stream}}'],
         ]),
-        lines({ title: 'Size', description: 'By stream.', unit: 'bytes' }, [[ofSweep('deepdefense_nats_stream_bytes'), '{{sweep}} {{stream}}']]),
-        lines(
-          { title: 'Copies', description: 'By state. All 0 without a leader.', unit: 'none' },
-          [[`sum by (sweep, stream, state) (${ofSweep('deepdefense_nats_stream_replicas')})`, '{{sweep}} {{stream}} {{state}}']],
-        ),
+        lines({ title: 'Size', description: 'By stream.', unit: 'bytes' }, [
+          [ofSweep('deepdefense_nats_stream_bytes'), '{{sweep}} {{stream}}'],
+        ]),
+        lines({ title: 'Copies', description: 'By state. All 0 without a leader.', unit: 'none' }, [
+          [`sum by (sweep, stream, state) (${ofSweep('deepdefense_nats_stream_replicas')})`, '{{sweep}} {{stream}} {{state}}'],
+        ]),
         lines({ title: 'Leader', description: 'Server that leads each stream; a change is an election.', unit: 'none' }, [
           [ofSweep('deepdefense_nats_stream_leader_info'), '{{sweep}} {{stream}}: {{server}}'],
         ]),

@@ -14,7 +14,13 @@ import {
   VizLegendOptionsBuilder,
   VizTooltipOptionsBuilder,
 } from '@grafana/grafana-foundation-sdk/common';
-import { FieldColorBuilder, FieldColorModeId, type Panel, ThresholdsConfigBuilder, ThresholdsMode } from '@grafana/grafana-foundation-sdk/dashboard';
+import {
+  FieldColorBuilder,
+  FieldColorModeId,
+  type Panel,
+  ThresholdsConfigBuilder,
+  ThresholdsMode,
+} from '@grafana/grafana-foundation-sdk/dashboard';
 import { PanelBuilder as HeatmapBuilder } from '@grafana/grafana-foundation-sdk/heatmap';
 import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
 import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat';
@@ -110,7 +116,11 @@ export function lines({ title, description, unit }: PanelText, queries: readonly
     .fillOpacity(options.stacked ? 60 : 8)
     .thresholds(thresholds(options.limits))
     .legend(
-      new VizLegendOptionsBuilder().displayMode(LegendDisplayMode.Table).placement(LegendPlacement.Bottom).showLegend(true).calcs(['lastNotNull', 'max']),
+      new VizLegendOptionsBuilder()
+        .displayMode(LegendDisplayMode.Table)
+        .placement(LegendPlacement.Bottom)
+        .showLegend(true)
+        .calcs(['lastNotNull', 'max']),
     )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi));
   if (options.stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'));
@@ -131,7 +141,15 @@ export function signedLines(text: PanelText, queries: readonly Query[], width = 
 /** Buckets of a histogram over time; the query sums rates by `le`. */
 export function heatmap({ title, description, unit }: PanelText, expr: string): Builder<Panel> {
   const query = target([expr, '{{le}}'], 0).format(PromQueryFormat.Heatmap).exemplar(true);
-  return new HeatmapBuilder().title(title).description(description).datasource(DATASOURCE).unit(unit).span(12).height(8).calculate(false).withTarget(query);
+  return new HeatmapBuilder()
+    .title(title)
+    .description(description)
+    .datasource(DATASOURCE)
+    .unit(unit)
+    .span(12)
+    .height(8)
+    .calculate(false)
+    .withTarget(query);
 }
 
 /** One row per series, with its labels; one column per query. */
@@ -159,6 +177,12 @@ function refId(i: number): string {
 
 function thresholds(limits: Limits | undefined): ThresholdsConfigBuilder {
   const [first, last] = limits?.rising === false ? ['red', 'green'] : ['green', 'red'];
-  const steps = limits === undefined ? [] : [{ value: limits.values[0], color: 'yellow' }, { value: limits.values[1], color: last }];
+  const steps =
+    limits === undefined
+      ? []
+      : [
+          { value: limits.values[0], color: 'yellow' },
+          { value: limits.values[1], color: last },
+        ];
   return new ThresholdsConfigBuilder().mode(ThresholdsMode.Absolute).steps([{ value: null, color: first }, ...steps]);
 }

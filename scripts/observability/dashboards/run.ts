@@ -14,9 +14,10 @@ export const RUN_DASHBOARD: DashboardText = {
         stat({ title: 'Progress', description: 'Committed steps of those planned.', unit: 'percentunit' }, [
           [ofRun('deepdefense_step / deepdefense_planned_steps'), '{{run}}'],
         ]),
-        stat({ title: 'Time left', description: 'Steps to go at the speed of the last five minutes; evaluations not counted.', unit: 's' }, [
-          ['run:deepdefense_remaining_seconds:estimate{run=~"$run"}', '{{run}}'],
-        ]),
+        stat(
+          { title: 'Time left', description: 'Steps to go at the speed of the last five minutes; evaluations not counted.', unit: 's' },
+          [['run:deepdefense_remaining_seconds:estimate{run=~"$run"}', '{{run}}']],
+        ),
         stat({ title: 'Samples a second', description: 'Over the last steps.', unit: 'short' }, [
           [ofRun('deepdefense_samples_per_second'), '{{run}}'],
         ]),
@@ -50,12 +51,20 @@ export const RUN_DASHBOARD: DashboardText = {
           ],
           { max: 1 },
         ),
-        lines({ title: 'Learning rate', description: 'Of the last step.', unit: 'short' }, [[ofRun('deepdefense_learning_rate'), '{{run}}']], {
-          width: 8,
-        }),
-        lines({ title: 'Gradient norm', description: 'Before clipping.', unit: 'short' }, [[ofRun('deepdefense_gradient_norm'), '{{run}}']], {
-          width: 8,
-        }),
+        lines(
+          { title: 'Learning rate', description: 'Of the last step.', unit: 'short' },
+          [[ofRun('deepdefense_learning_rate'), '{{run}}']],
+          {
+            width: 8,
+          },
+        ),
+        lines(
+          { title: 'Gradient norm', description: 'Before clipping.', unit: 'short' },
+          [[ofRun('deepdefense_gradient_norm'), '{{run}}']],
+          {
+            width: 8,
+          },
+        ),
         lines({ title: 'Epoch', description: 'Passes over the training set.', unit: 'short' }, [[ofRun('deepdefense_epoch'), '{{run}}']], {
           width: 8,
         }),
@@ -64,10 +73,17 @@ export const RUN_DASHBOARD: DashboardText = {
     {
       title: 'GFA by layer',
       panels: [
-        signedLines({ title: 'Cosine of feature and gradient', description: 'Mean over samples; its absolute value dotted beside it.', unit: 'short' }, [
-          [ofRun('deepdefense_gfa_cosine'), '{{run}} {{layer}}'],
-          [ofRun('deepdefense_gfa_abs_cosine'), '{{run}} {{layer}} absolute'],
-        ]),
+        signedLines(
+          {
+            title: 'Cosine of feature and gradient',
+            description: 'Mean over samples; its absolute value dotted beside it.',
+            unit: 'short',
+          },
+          [
+            [ofRun('deepdefense_gfa_cosine'), '{{run}} {{layer}}'],
+            [ofRun('deepdefense_gfa_abs_cosine'), '{{run}} {{layer}} absolute'],
+          ],
+        ),
         lines({ title: 'Penalty and gradient norm', description: 'Penalty before its weight.', unit: 'short' }, [
           [ofRun('deepdefense_gfa_term'), '{{run}} {{layer}} penalty'],
           [ofRun('deepdefense_gfa_gradient_norm'), '{{run}} {{layer}} norm'],
@@ -105,10 +121,7 @@ export const RUN_DASHBOARD: DashboardText = {
           ['run:deepdefense_step_seconds:p99_rate5m{run=~"$run"}', '{{run}} 99th percentile'],
         ]),
         lines({ title: 'Time of evaluations', description: 'Mean by attack.', unit: 's' }, [
-          [
-            `${ofRun('deepdefense_evaluation_seconds_sum / deepdefense_evaluation_seconds_count')}`,
-            '{{run}} {{attack}}',
-          ],
+          [`${ofRun('deepdefense_evaluation_seconds_sum / deepdefense_evaluation_seconds_count')}`, '{{run}} {{attack}}'],
         ]),
         lines({ title: 'Steps refused', description: 'Because loss or gradient was not finite; 0 is right.', unit: 'none' }, [
           [ofRun('deepdefense_nonfinite_total'), '{{run}}'],
@@ -116,9 +129,10 @@ export const RUN_DASHBOARD: DashboardText = {
         lines({ title: 'deepdefense evaluate: units', description: 'Of an evaluation by itself, by state.', unit: 'none' }, [
           ['sum by (instance, state) (deepdefense_evaluation_units)', '{{instance}} {{state}}'],
         ]),
-        lines({ title: 'deepdefense evaluate: images a second', description: 'An image counts once per attack and network.', unit: 'short' }, [
-          ['rate(deepdefense_evaluation_images_total[$__rate_interval])', '{{instance}}'],
-        ]),
+        lines(
+          { title: 'deepdefense evaluate: images a second', description: 'An image counts once per attack and network.', unit: 'short' },
+          [['rate(deepdefense_evaluation_images_total[$__rate_interval])', '{{instance}}']],
+        ),
         table({ title: 'Runs', description: 'What the runs are.', unit: 'none' }, [['deepdefense_run_info{run=~"$run"}', 'present']]),
       ],
     },

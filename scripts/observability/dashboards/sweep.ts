@@ -16,9 +16,10 @@ export const SWEEP_DASHBOARD: DashboardText = {
         stat({ title: 'Candidates', description: 'Chosen so far, of those that the sweep may have.', unit: 'percentunit' }, [
           [ofSweep('sum without (state) (deepdefense_sweep_candidates) / deepdefense_sweep_candidate_budget'), '{{sweep}}'],
         ]),
-        stat({ title: 'Expected to take', description: 'At the present rate; rough until trials have gone beyond the first rung.', unit: 's' }, [
-          ['sweep:deepdefense_sweep_remaining_seconds:max{sweep=~"$sweep"}', '{{sweep}}'],
-        ]),
+        stat(
+          { title: 'Expected to take', description: 'At the present rate; rough until trials have gone beyond the first rung.', unit: 's' },
+          [['sweep:deepdefense_sweep_remaining_seconds:max{sweep=~"$sweep"}', '{{sweep}}']],
+        ),
         stat({ title: 'Measurements', description: 'All rungs, failed ones included.', unit: 'none' }, [
           ['sweep:deepdefense_sweep_measurements:sum{sweep=~"$sweep"}', '{{sweep}}'],
         ]),
@@ -50,14 +51,19 @@ export const SWEEP_DASHBOARD: DashboardText = {
         lines({ title: 'Measurements by rung', description: 'A funnel: fewer on higher rungs.', unit: 'none' }, [
           [`sum by (sweep, rung) (${ofSweep('deepdefense_sweep_measurements')})`, '{{sweep}} rung {{rung}}'],
         ]),
-        lines({ title: 'Best single value', description: 'By objective and rung; it flatters, intervals are in the report.', unit: 'short' }, [
-          [ofSweep('deepdefense_sweep_best_value'), '{{sweep}} {{objective}} rung {{rung}}'],
-        ]),
+        lines(
+          { title: 'Best single value', description: 'By objective and rung; it flatters, intervals are in the report.', unit: 'short' },
+          [[ofSweep('deepdefense_sweep_best_value'), '{{sweep}} {{objective}} rung {{rung}}']],
+        ),
         heatmap(
           { title: 'Time of a part of a trial', description: 'Training and attacks; points are exemplars with the trial.', unit: 's' },
           `sum by (le) (${ofSweep('rate(deepdefense_sweep_measurement_seconds_bucket[$__rate_interval])')})`,
         ),
-        table({ title: 'Sweeps', description: 'What the sweeps are.', unit: 'none' }, [['deepdefense_sweep_info{sweep=~"$sweep"}', 'present']], 12),
+        table(
+          { title: 'Sweeps', description: 'What the sweeps are.', unit: 'none' },
+          [['deepdefense_sweep_info{sweep=~"$sweep"}', 'present']],
+          12,
+        ),
         lines({ title: 'Coordinators so far', description: 'Each start or take-over by a standby adds one.', unit: 'none' }, [
           [ofSweep('deepdefense_sweep_generation'), '{{sweep}}'],
         ]),
@@ -73,11 +79,20 @@ export const SWEEP_DASHBOARD: DashboardText = {
         ),
         lines(
           { title: 'Ends of claims', description: 'A minute, by outcome.', unit: 'short' },
-          [[`60 * sum by (sweep, outcome) (${ofSweep('rate(deepdefense_sweep_claims_total[$__rate_interval])')})`, '{{sweep}} {{outcome}}']],
+          [
+            [
+              `60 * sum by (sweep, outcome) (${ofSweep('rate(deepdefense_sweep_claims_total[$__rate_interval])')})`,
+              '{{sweep}} {{outcome}}',
+            ],
+          ],
           { width: 8 },
         ),
         lines(
-          { title: 'Again and in vain', description: 'Within 30 minutes: redeliveries, stale calls, workers that fell silent.', unit: 'none' },
+          {
+            title: 'Again and in vain',
+            description: 'Within 30 minutes: redeliveries, stale calls, workers that fell silent.',
+            unit: 'none',
+          },
           [
             [ofSweep('increase(deepdefense_sweep_redeliveries_total[30m])'), '{{sweep}} redelivered'],
             [ofSweep('increase(deepdefense_sweep_stale_claims_total[30m])'), '{{sweep}} stale calls'],
@@ -113,7 +128,9 @@ export const SWEEP_DASHBOARD: DashboardText = {
             'all workers',
           ],
         ]),
-        lines({ title: 'Sweeps served', description: 'By worker.', unit: 'none' }, [[at('deepdefense_sweep_worker_sweeps'), '{{instance}}']]),
+        lines({ title: 'Sweeps served', description: 'By worker.', unit: 'none' }, [
+          [at('deepdefense_sweep_worker_sweeps'), '{{instance}}'],
+        ]),
       ],
     },
   ],

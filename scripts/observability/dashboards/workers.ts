@@ -13,7 +13,9 @@ export const WORKERS_DASHBOARD: DashboardText = {
     {
       title: 'Now',
       panels: [
-        stat({ title: 'Busy', description: 'Workers with a lease.', unit: 'none' }, [[ofRun('deepdefense_workers{state="busy"}'), '{{run}}']]),
+        stat({ title: 'Busy', description: 'Workers with a lease.', unit: 'none' }, [
+          [ofRun('deepdefense_workers{state="busy"}'), '{{run}}'],
+        ]),
         stat({ title: 'Idle', description: 'Ready, spare or quarantined ones.', unit: 'none' }, [
           [ofRun('deepdefense_workers{state="idle"}'), '{{run}}'],
         ]),
@@ -64,7 +66,11 @@ export const WORKERS_DASHBOARD: DashboardText = {
           [ofRun('deepdefense_worker_samples_per_second'), '{{worker}}'],
         ]),
         heatmap(
-          { title: 'Wait for the last worker', description: 'From the answer of the median worker to that of the last one of a step.', unit: 's' },
+          {
+            title: 'Wait for the last worker',
+            description: 'From the answer of the median worker to that of the last one of a step.',
+            unit: 's',
+          },
           `sum by (le) (${ofRun('rate(deepdefense_step_straggler_seconds_bucket[$__rate_interval])')})`,
         ),
         lines({ title: 'Leases', description: 'Granted, taken back by reason, and speculative ones, a second.', unit: 'short' }, [
@@ -82,7 +88,11 @@ export const WORKERS_DASHBOARD: DashboardText = {
       title: 'Worker processes',
       panels: [
         lines(
-          { title: 'Connected and ready', description: '2 = connected to the coordinator and ready, 1 = connected, 0 = neither.', unit: 'none' },
+          {
+            title: 'Connected and ready',
+            description: '2 = connected to the coordinator and ready, 1 = connected, 0 = neither.',
+            unit: 'none',
+          },
           [[`${at('deepdefense_worker_connected')} + ${at('deepdefense_worker_ready')}`, '{{instance}}']],
           { width: 8 },
         ),
@@ -125,11 +135,14 @@ export const WORKERS_DASHBOARD: DashboardText = {
         lines({ title: 'Processor time', description: 'Cores in use.', unit: 'short' }, [
           [`rate(${at('process_cpu_seconds_total')}[$__rate_interval])`, '{{instance}}'],
         ]),
-        lines({ title: 'Traffic', description: 'Gradients, parameters and dataset, as each process sends or receives them.', unit: 'Bps' }, [
-          [`rate(${at('deepdefense_gradient_bytes_total')}[$__rate_interval])`, '{{instance}} gradients'],
-          [`rate(${at('deepdefense_parameter_bytes_total')}[$__rate_interval])`, '{{instance}} parameters'],
-          [`rate(${at('deepdefense_dataset_bytes_total')}[$__rate_interval])`, '{{instance}} dataset'],
-        ]),
+        lines(
+          { title: 'Traffic', description: 'Gradients, parameters and dataset, as each process sends or receives them.', unit: 'Bps' },
+          [
+            [`rate(${at('deepdefense_gradient_bytes_total')}[$__rate_interval])`, '{{instance}} gradients'],
+            [`rate(${at('deepdefense_parameter_bytes_total')}[$__rate_interval])`, '{{instance}} parameters'],
+            [`rate(${at('deepdefense_dataset_bytes_total')}[$__rate_interval])`, '{{instance}} dataset'],
+          ],
+        ),
       ],
     },
   ],

@@ -79,7 +79,11 @@ describe('dashboards', () => {
             taken.add(`${column},${line}`);
           }
         if (panel.type === 'row') continue;
-        expect(panel).toMatchObject({ title: expect.any(String), description: expect.stringMatching(/\.$/), datasource: { uid: '${datasource}' } });
+        expect(panel).toMatchObject({
+          title: expect.any(String),
+          description: expect.stringMatching(/\.$/),
+          datasource: { uid: '${datasource}' },
+        });
         expect(panel.fieldConfig.defaults.unit).toEqual(expect.any(String));
         expect(panel.targets.length).toBeGreaterThan(0);
         for (const target of panel.targets) expect(target).toMatchObject({ refId: expect.any(String), expr: expect.any(String) });
