@@ -137,7 +137,13 @@ async function startEverything(): Promise<string> {
     ),
   );
   const url = `http://127.0.0.1:${prometheusPort}`;
-  await sleep(2000);
+  while (
+    !(await fetch(`${url}/-/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    ))
+  )
+    await sleep(200);
   await until(url, 'deepdefense_step > 3 and on () (count(deepdefense_worker_ready == 1) == 2)');
   victim.kill('SIGKILL');
   start('worker', '--coordinator', `127.0.0.1:${runPort}`, '--http-port', String(substitute));
