@@ -121,7 +121,7 @@ export const RUN_DASHBOARD: DashboardText = {
           ['run:deepdefense_step_seconds:p99_rate5m{run=~"$run"}', '{{run}} 99th percentile'],
         ]),
         lines({ title: 'Time of evaluations', description: 'Mean by attack.', unit: 's' }, [
-          [`${ofRun('deepdefense_evaluation_seconds_sum / deepdefense_evaluation_seconds_count')}`, '{{run}} {{attack}}'],
+          [ofRun('deepdefense_evaluation_seconds_sum / deepdefense_evaluation_seconds_count'), '{{run}} {{attack}}'],
         ]),
         lines({ title: 'Steps refused', description: 'Because loss or gradient was not finite; 0 is right.', unit: 'none' }, [
           [ofRun('deepdefense_nonfinite_total'), '{{run}}'],

@@ -17,7 +17,7 @@ async function promtool(...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-describe.skipIf(PROMETHEUS === undefined)(`promtool${PROMETHEUS_SKIPPED}`, { timeout: 180_000 }, () => {
+describe.skipIf(PROMETHEUS === undefined)(`promtool${PROMETHEUS_SKIPPED}`, { timeout: 600_000 }, () => {
   let folder = '';
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'promtool-'));
