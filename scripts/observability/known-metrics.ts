@@ -1,7 +1,7 @@
 /** @file The metrics that rules and dashboards may use: ours from the typed table, those of prom-client, and named ones of other exporters. */
+import { status } from '@grpc/grpc-js';
 import { ERROR_CODES } from '../../src/core/index.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
-import { METRICS, type MetricDescription } from '../../src/telemetry/metric-table.ts';
+import { createMetrics, METRICS, type MetricDescription } from '../../src/telemetry/index.ts';
 import type { Catalogue, Series } from './promql.ts';
 
 /** Labels of a JetStream consumer in prometheus-nats-exporter. */
@@ -72,15 +72,15 @@ export const FOREIGN_METRICS: Readonly<Record<string, Foreign>> = {
 };
 
 /** Labels whose help text lists all their values, between words. */
-const LISTED_LABELS: ReadonlySet<string> = new Set(['state', 'reason', 'phase', 'kind', 'outcome', 'role', 'operation', 'event']);
+const LISTED_LABELS: ReadonlySet<string> = new Set(['state', 'reason', 'phase', 'kind', 'outcome', 'direction', 'stream']);
 
 /** Ours by full name, histograms as their three series. */
 export function ownSeries(): Map<string, Series> {
   const found = new Map<string, Series>();
   for (const { name, type, labels, help, roles } of Object.values(METRICS) as MetricDescription[]) {
-    const words = new Set(help.match(/[A-Za-z_-]+/g));
+    const words = new Set<string>(help.match(/[A-Za-z_-]+/g));
     const values = (label: string): ReadonlySet<string> | undefined => {
-      if (label === 'code') return new Set(Object.keys(ERROR_CODES));
+      if (label === 'code') return new Set(Object.keys(name.startsWith('deepdefense_grpc_') ? status : ERROR_CODES));
       if (label === 'role') return new Set(roles);
       return LISTED_LABELS.has(label) ? words : undefined;
     };

@@ -2,14 +2,17 @@
  * @file Checks PromQL against a catalogue of metrics: every name exists, every label that is matched, grouped or joined by can be there,
  * rates are taken of counters only. Goes by Prometheus' own grammar.
  */
-import type { SyntaxNode } from '@lezer/common';
 import { parser } from '@prometheus-io/lezer-promql';
+
+type SyntaxNode = ReturnType<typeof parser.parse>['topNode'];
 
 /** What is known of a metric by the name that a query uses. */
 export interface Series {
   readonly type: 'counter' | 'gauge' | 'bucket';
   /** Labels of its own; {@link TARGET_LABELS} come with every scrape. */
   readonly labels: ReadonlySet<string>;
+  /** The result of a recording rule: it has these labels alone. */
+  readonly isRecorded?: true;
   /** Values that a label may have; undefined = any. */
   readonly values?: (label: string) => ReadonlySet<string> | undefined;
 }
@@ -94,7 +97,7 @@ class Checker {
       this.problems.push(`unknown metric "${name}"`);
       return new Set();
     }
-    const labels = new Set([...TARGET_LABELS, ...series.labels]);
+    const labels = new Set([...(series.isRecorded ? [] : TARGET_LABELS), ...series.labels]);
     for (const matcher of node.getChild('LabelMatchers')?.getChildren('UnquotedLabelMatcher') ?? []) {
       const label = this.#textOf(matcher.getChild('LabelName'));
       if (!labels.has(label)) this.problems.push(`"${name}" has no label "${label}"`);
@@ -121,19 +124,19 @@ class Checker {
     const operands = [required(node.firstChild), required(node.lastChild)] as const;
     const [left, right] = [this.#labelsOf(operands[0]), this.#labelsOf(operands[1])];
     const clause = node.getChild('MatchingModifierClause');
+    const says = (keyword: string): boolean => clause !== null && clause.getChild(keyword) !== null;
     const isSet = ['And', 'Or', 'Unless'].some((name) => node.getChild(name) !== null);
     const [matched = [], added = []] = clause === null ? [] : clause.getChildren('GroupingLabels').map((list) => this.#names(list));
-    if (clause?.getChild('On') != null)
-      for (const side of [left, right]) this.#expectAll(matched, side, 'on() of a side without this label');
-    if (clause?.getChild('Ignoring') != null) this.#expectAll(matched, union([left, right]), 'ignoring() of a label that neither side has');
+    if (says('On')) for (const side of [left, right]) this.#expectAll(matched, side, 'on() of a side without this label');
+    if (says('Ignoring')) this.#expectAll(matched, union([left, right]), 'ignoring() of a label that neither side has');
     if (isSet) return node.getChild('Or') !== null ? union([left, right]) : left;
-    const [groupLeft, groupRight] = [clause?.getChild('GroupLeft') != null, clause?.getChild('GroupRight') != null];
+    const [groupLeft, groupRight] = [says('GroupLeft'), says('GroupRight')];
     if (groupLeft || groupRight) {
       const [many, one] = groupLeft ? [left, right] : [right, left];
       this.#expectAll(added, one, 'group_left/right of a label that the one side lacks');
       return union([many, new Set(added)]);
     }
-    if (clause?.getChild('On') != null) return new Set(matched);
+    if (says('On')) return new Set(matched);
     const bothVectors = !operands.some((operand) => this.#isScalar(operand));
     const unmatched = [...without(left, [...right, ...matched]), ...without(right, [...left, ...matched])];
     if (bothVectors && unmatched.length > 0) this.problems.push(`sides differ in ${unmatched.join(', ')}: say on() or ignoring()`);
