@@ -70,9 +70,10 @@ export async function configFromOptions({
 
 /** Servers that keep a sweep. */
 export function natsOption(): Option {
-  return new Option('--nats <servers>', 'NATS servers with JetStream that keep the sweep: nats://HOST:PORT, several with commas').env(
-    'DEEPDEFENSE_NATS',
-  );
+  return new Option(
+    '--nats <servers>',
+    'NATS servers with JetStream that keep the sweep: nats://HOST:PORT, or tls://HOST:PORT with --certs; several with commas',
+  ).env('DEEPDEFENSE_NATS');
 }
 
 export function natsCredentialsOption(): Option {

@@ -48,7 +48,7 @@ export function createProgram(streams: { stdout: Write; stderr: Write }, setExit
     .option('--json', 'print one JSON document on stdout; logs go to stderr', false)
     .addOption(new Option('--log-level <level>', 'what is logged on stderr').choices(LOG_LEVELS).default('info'))
     .addOption(new Option('--certs <folder>', 'certificates of this process, for mutual TLS; see `deepdefense certs`').env(CERTS_VARIABLE))
-    .option('--insecure', 'listen in plain text also where other machines reach it')
+    .option('--insecure', 'plain text also to NATS servers and on addresses that other machines reach')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help of a command')
     .showSuggestionAfterError(true)

@@ -45,6 +45,7 @@ export {
   ensureStream,
   findDefinition,
   isConflict,
+  isSecure,
   isTransient,
   JS_ERROR,
   jetStreamCode,

@@ -47,7 +47,8 @@ export async function issueCertificate(
   const signingKey = await webcrypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(authority.key), ALGORITHM, false, ['sign']);
   const certificate = await x509.X509CertificateGenerator.create({
     ...frame(days, nowMs),
-    subject: new x509.Name([{ CN: [identity.name] }, { OU: [identity.role] }]).toString(),
+    // The role alone: servers of NATS know users by name or, with the same permissions for all of a role, by this subject.
+    subject: new x509.Name([{ OU: [identity.role] }, { O: ['deepdefense'] }]).toString(),
     issuer: issuer.subject,
     publicKey: keys.publicKey,
     signingKey,

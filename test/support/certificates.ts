@@ -18,8 +18,8 @@ export class TestAuthority {
   }
 
   /** @returns the folder */
-  issue(role: Identity['role'], name: string, days = 1): Promise<string> {
-    return issueInto(this.folder, { role, name }, [], days);
+  issue(role: Identity['role'], name: string, days = 1, hosts: readonly string[] = []): Promise<string> {
+    return issueInto(this.folder, { role, name }, hosts, days);
   }
 
   async tls(role: Identity['role'], name: string): Promise<TlsFiles> {

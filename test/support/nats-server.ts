@@ -12,12 +12,20 @@ export interface NatsServerOptions {
   readonly jetStream?: boolean;
   /** Lines of the server's configuration file. */
   readonly config?: string;
+  /** A configuration file of its own, in place of the above; addresses are those of this machine. */
+  readonly file?: string;
+  /** Variables and further arguments for it. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
 }
 
 /** One server and its store; the port stays the same over restarts. */
 export interface NatsServer {
   /** nats://127.0.0.1:PORT */
   readonly url: string;
+  readonly port: number;
+  /** Of the monitoring of a server with a file of its own. */
+  readonly httpPort: number;
   /** Ends it as a crash does; the store stays. */
   kill(): Promise<void>;
   /** Ends it in order; the store stays. */
@@ -54,13 +62,16 @@ function findServer(): string | undefined {
 }
 
 /** Starts a server; it answers when this resolves. */
-export async function startNatsServer({ jetStream = true, config = '' }: NatsServerOptions = {}): Promise<NatsServer> {
+export async function startNatsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
+  const { jetStream = true, config = '', file: ownFile, env = {}, args = [] } = options;
   const folder = await mkdtemp(join(tmpdir(), 'nats-'));
-  const port = await freePort();
+  const [port, httpPort] = [await freePort(), await freePort()];
   const file = join(folder, 'server.conf');
   const store = jetStream ? `jetstream { store_dir: "${join(folder, 'store')}", max_memory_store: 16MB, max_file_store: 256MB }` : '';
   await writeFile(file, `listen: "127.0.0.1:${port}"\n${store}\n${config}\n`);
-  let child = await launch(file, port);
+  const command = ownFile === undefined ? ['-c', file] : ['-c', ownFile, '-a', '127.0.0.1', '-p', `${port}`, '-m', `${httpPort}`, ...args];
+  const start = () => launch(command, port, { NATS_STORE: join(folder, 'store'), ...env });
+  let child = await start();
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
@@ -69,12 +80,14 @@ export async function startNatsServer({ jetStream = true, config = '' }: NatsSer
   };
   return {
     url: `nats://127.0.0.1:${port}`,
+    port,
+    httpPort,
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),
     restart: async () => {
-      child = await launch(file, port);
+      child = await start();
     },
     close: async () => {
       await end('SIGKILL');
@@ -83,9 +96,9 @@ export async function startNatsServer({ jetStream = true, config = '' }: NatsSer
   };
 }
 
-async function launch(file: string, port: number): Promise<ChildProcess> {
+async function launch(command: readonly string[], port: number, env: Readonly<Record<string, string>>): Promise<ChildProcess> {
   if (NATS_SERVER === undefined) throw new Error('no nats-server; run scripts/get-nats-server.sh');
-  const child = spawn(NATS_SERVER, ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(NATS_SERVER, command, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } });
   let log = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     log = (log + chunk.toString('utf8')).slice(-10_000);
@@ -114,7 +127,7 @@ function answers(port: number): Promise<boolean> {
   });
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

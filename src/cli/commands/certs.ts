@@ -42,7 +42,7 @@ Example:
     });
   certs
     .command('issue')
-    .description('issue the certificate of one coordinator, worker or operator')
+    .description('issue the certificate of one coordinator, worker, operator or NATS server')
     .argument('<folder>', 'folder of the authority')
     .addOption(new Option('--role <role>', 'what its owner may do').choices(ROLES).makeOptionMandatory())
     .requiredOption('--name <name>', 'name of its owner; ids of a worker begin with it')

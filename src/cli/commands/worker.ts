@@ -94,7 +94,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
               ...(coordinator === undefined ? [] : ['--coordinator', coordinator]),
               ...(sweep ?? []).flatMap((each) => ['--sweep', `${each.sweep}=${each.weight}`]),
               ...['--http-host', httpHost],
-              ...natsArguments(flags),
+              ...natsArguments(flags, surroundings.global),
               ...(data === undefined ? [] : ['--data', data]),
               ...(trialsFolder === undefined ? [] : ['--trials-folder', trialsFolder]),
             ];
@@ -122,6 +122,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
             const tasks = await runSweepWorker({
               sweeps: sweep,
               tls,
+              security: surroundings.global,
               ...flags,
               dataPath: data,
               trialsFolder,

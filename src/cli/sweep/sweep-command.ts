@@ -96,7 +96,7 @@ export async function runSweepResume(sweep: string, options: SweepResumeOptions,
 /** Goes on with a sweep that this machine has no folder of. */
 async function resumeFromServers(sweepId: string, options: SweepResumeOptions, tools: CommandTools): Promise<void> {
   const folder = join(SWEEPS_FOLDER, sweepId);
-  const source = await fetchSweep(sweepId, natsOptionsOf(options) as NatsOptions);
+  const source = await fetchSweep(sweepId, natsOptionsOf(options, tools.context().global) as NatsOptions);
   await runHere({ source, folder, sweepId, retryFailed: options.failed, ...options }, source, tools);
 }
 
@@ -175,7 +175,7 @@ export async function runSweepExtend(sweep: string, candidates: number, { contex
   if (status === undefined) {
     const { extendSweep } = await import('../../coordinator/index.ts');
     const mark = await readNatsMark(folder);
-    const nats = mark === undefined ? undefined : natsOptionsOf({ nats: process.env.DEEPDEFENSE_NATS ?? mark.servers });
+    const nats = mark === undefined ? undefined : natsOptionsOf({ nats: process.env.DEEPDEFENSE_NATS ?? mark.servers }, context().global);
     await extendSweep({ folder, sweepId: mark?.sweepId ?? '', nats }, candidates);
   }
   const running = status !== undefined;

@@ -48,7 +48,7 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
   const logger = createLogger({ level: logLevel === 'info' && !json ? 'warn' : logLevel, json, name: 'sweep' });
   const note = (text: string) => context.notice(text);
   const tls = await context.listenerTls(host);
-  const nats = natsOptionsOf(options, (reason) => note(`NATS: ${reason}; trying again`));
+  const nats = natsOptionsOf(options, context.global, (reason) => note(`NATS: ${reason}; trying again`));
   const waiting = new AbortController();
   const standby = {
     signal: waiting.signal,
@@ -77,7 +77,7 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
     });
     shown = showSweep(handle.progress, { objectives: handle.objectives, secondsLeft: handle.secondsLeft, note });
     note(`sweep in ${folder}, coordinator on ${handle.address}, metrics on ${handle.httpUrl}/metrics`);
-    const workerSource = nats === undefined ? ['--sweep', handle.address] : [...natsArguments(options), '--sweep', sweepId];
+    const workerSource = nats === undefined ? ['--sweep', handle.address] : [...natsArguments(options, context.global), '--sweep', sweepId];
     passOnLogin(options);
     if (workers === 0) note(`start workers with: deepdefense worker ${workerSource.join(' ')}`);
     else processes = startWorkers(options, workerSource, note);

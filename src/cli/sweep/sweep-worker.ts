@@ -6,7 +6,7 @@ import { FairSource, openJetStreamSource, openRemoteSource, type SharedSource, t
 import type { TlsFiles } from '../../security/index.ts';
 import type { Logger } from '../../telemetry/index.ts';
 import { runClaimLoop, type WorkerPlacement } from '../../worker/index.ts';
-import { type NatsFlags, natsOptionsOf } from './nats-options.ts';
+import { type NatsFlags, natsOptionsOf, type SecurityFlags } from './nats-options.ts';
 import { TrialRunner } from './trial-runner.ts';
 
 /** A sweep, and its share of the worker's time. */
@@ -23,6 +23,7 @@ export interface SweepWorkerOptions extends NatsFlags {
   readonly dataPath: string | undefined;
   readonly trialsFolder: string | undefined;
   readonly placement: WorkerPlacement;
+  readonly security: SecurityFlags;
   /** Certificates of the worker; undefined = plain text. */
   readonly tls: TlsFiles | undefined;
   readonly logger: Logger;
@@ -69,8 +70,8 @@ async function openSources(options: SweepWorkerOptions): Promise<TaskSource> {
   });
 }
 
-async function openSource(sweep: string, { logger, tls, ...flags }: SweepWorkerOptions): Promise<TaskSource> {
-  const nats = natsOptionsOf(flags, (reason) => logger.info({ reason }, 'no connection to NATS; trying again'));
+async function openSource(sweep: string, { logger, tls, security, ...flags }: SweepWorkerOptions): Promise<TaskSource> {
+  const nats = natsOptionsOf(flags, security, (reason) => logger.info({ reason }, 'no connection to NATS; trying again'));
   if (nats === undefined)
     return openRemoteSource({
       address: sweep,

@@ -34,6 +34,9 @@ const CONNECTION_ERRORS: readonly string[] = [
   'TimeoutError',
 ];
 
+/** Of Node: the certificate of a server isn't accepted. */
+const CERTIFICATE_ERRORS = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_CERT_|ERR_SSL_)/;
+
 /** Number of a JetStream error; undefined for any other. */
 export function jetStreamCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'number') return undefined;
@@ -63,6 +66,16 @@ export function natsError(what: string, address: string, cause: unknown): DeepDe
   const got = cause instanceof Error ? cause.message : String(cause);
   const code = jetStreamCode(cause);
   const fields = { address };
+  if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string' && CERTIFICATE_ERRORS.test(cause.code)) {
+    return new DeepDefenseError('IDENTITY_REFUSED', {
+      what: `the certificate of the NATS server at ${address} is not accepted`,
+      expected: 'one of the role nats (`deepdefense certs issue --role nats`) by the authority in ca.pem',
+      got: `${got} (${cause.code})`,
+      todo: 'give the certificates of the right authority with --certs, or check the address',
+      fields,
+      cause,
+    });
+  }
   if (code !== undefined && STORAGE_ERRORS.includes(code)) {
     const todo = "make room on the server's disk, or raise the limit of the stream or account (see docs/nats.md)";
     return new DeepDefenseError('STORAGE_FAILED', { what, got, todo, fields, cause });
@@ -84,7 +97,7 @@ export function natsError(what: string, address: string, cause: unknown): DeepDe
     return new DeepDefenseError('CONNECT_FAILED', {
       what,
       got: `${got === '' ? cause.name : got}, NATS at ${address}`,
-      todo: 'check that the NATS server runs, its address, and the permissions in docs/nats.md',
+      todo: 'check that the NATS server runs, its address, and the login or certificate and its permissions (docs/nats.md)',
       fields,
       cause,
     });

@@ -7,16 +7,17 @@ import type { KV } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { DeepDefenseError } from '../../core/index.ts';
 import { isTransient, natsError, noJetStream } from './errors.ts';
+import { explainRefusal, natsTlsOf } from './tls.ts';
 
 export interface NatsOptions {
-  /** host:port or nats://host:port, without a login; several servers of one cluster with commas. */
+  /** host:port, nats://host:port or, for TLS, tls://host:port, without a login; several servers of one cluster with commas. */
   readonly servers: string;
   /** Path of a credentials file (JWT and seed). Default: none. */
   readonly credentialsFile?: string | undefined;
   readonly user?: string | undefined;
   readonly password?: string | undefined;
-  /** PEM files; given = TLS is required. */
-  readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string } | undefined;
+  /** Folder with ca.pem, cert.pem and key.pem for TLS, read anew with each connection. Default: no certificate, and the public authorities. */
+  readonly certs?: string | undefined;
   /** How long the server may be away before a call fails with CONNECT_FAILED, in milliseconds. Default 60 000. */
   readonly patienceMs?: number | undefined;
   /** Told once per loss of the connection. */
@@ -46,7 +47,8 @@ export async function openNatsLink(options: NatsOptions): Promise<NatsLink> {
     import('@nats-io/jetstream'),
     import('@nats-io/kv'),
   ]);
-  const { credentialsFile, user, password, tls } = options;
+  const { credentialsFile, user, password } = options;
+  const tls = await natsTlsOf(options);
   const connection = await patiently(
     async () =>
       connect({
@@ -58,10 +60,18 @@ export async function openNatsLink(options: NatsOptions): Promise<NatsLink> {
         reconnectJitter: RETRY_MS,
         pingInterval: PING_MS,
         ...(user === undefined ? {} : { user, pass: password ?? '' }),
-        ...(tls === undefined ? {} : { tls: { ...tls } }),
+        ...(tls === undefined ? {} : { tls: tls.files, ...(tls.role !== undefined && { inboxPrefix: `_INBOX_${tls.role}` }) }),
         ...(credentialsFile === undefined ? {} : { authenticator: credsAuthenticator(await readFile(credentialsFile)) }),
       }),
-    { what: "can't connect to NATS", servers, patienceMs },
+    {
+      what: "can't connect to NATS",
+      servers,
+      patienceMs,
+      // The client doesn't hear why a server ends a connection whose certificate it refuses.
+      onTransient: async () => {
+        if (tls !== undefined) await explainRefusal(servers, tls.files);
+      },
+    },
   );
   try {
     checkServer(connection, servers);
@@ -222,15 +232,19 @@ interface Patience {
   readonly servers: string;
   readonly patienceMs: number;
   readonly isOver?: () => boolean;
+  /** After each failure for want of a connection; what it throws ends the patience. */
+  readonly onTransient?: () => Promise<void>;
 }
 
-async function patiently<T>(action: () => Promise<T>, { what, servers, patienceMs, isOver }: Patience): Promise<T> {
+async function patiently<T>(action: () => Promise<T>, { what, servers, patienceMs, isOver, onTransient }: Patience): Promise<T> {
   const untilMs = performance.now() + patienceMs;
   for (;;) {
     try {
       return await action();
     } catch (error) {
-      if (!isTransient(error) || isOver?.() === true || performance.now() > untilMs) throw natsError(what, servers, error);
+      if (!isTransient(error) || isOver?.() === true) throw natsError(what, servers, error);
+      await onTransient?.();
+      if (performance.now() > untilMs) throw natsError(what, servers, error);
       await sleep(RETRY_MS * (1 + Math.random()));
     }
   }
