@@ -3,11 +3,10 @@
 # its own and started in private namespaces, where nothing of it is seen or left outside. Base images that can't be pulled are replaced by stand-ins
 # of the same layout: Debian from its package archive, Node.js of this machine.
 #
-# Usage:   scripts/check-containers.sh [--keep] [--only build|train|sweep|compose]...
+# Usage:   scripts/check-containers.sh [--keep] [--only build|rebuild|train|sweep|compose]...
 #            --only   one part, or several; images of an earlier call with --keep are used
 #            --keep   keeps images and results in the work folder; the next call goes on with them
 # Needs:   root; Debian bookworm's archive (apt-get update), the npm registry, Node.js; overlay, bridge and veth of the kernel; 6 GB of disk
-#          for the part "compose" also Go and its module proxy, for Docker Compose
 # Leaves:  the unpacked engine in ${DEEPDEFENSE_CONTAINER_TOOLS:-${XDG_CACHE_HOME:-~/.cache}/deepdefense/containers}, about 0.7 GB, used again by the
 #          next call; with --keep also images (2 GB) in its folder "work". Nothing else: no network device, no rule, no control group, no process.
 # Exits:   0 all checks passed, 1 one failed, 2 wrong usage, 77 skipped: the last line says why.
@@ -33,14 +32,14 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --keep) keep=1 ;;
     --only)
-      case "${2:-}" in build | train | sweep | compose) only+=("$2") ;; *) usage ;; esac
+      case "${2:-}" in build | rebuild | train | sweep | compose) only+=("$2") ;; *) usage ;; esac
       shift
       ;;
     *) usage ;;
   esac
   shift
 done
-[ ${#only[@]} -gt 0 ] || only=(build train sweep compose)
+[ ${#only[@]} -gt 0 ] || only=(build rebuild train sweep compose)
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 [ "$(id -u)" -eq 0 ] || skip 'needs root, to unpack Debian and to make namespaces'
@@ -60,7 +59,10 @@ if [ ! -e "$tools/debian.tar" ]; then
   echo '=== Debian for stand-ins of base images'
   rm -rf "$tools/mmdebstrap" && mkdir "$tools/mmdebstrap"
   (cd "$tools/mmdebstrap" && apt-get download -qq mmdebstrap 2>/dev/null && dpkg -x mmdebstrap_*.deb .) || skip "apt-get can't download mmdebstrap; run apt-get update first"
-  "$tools/mmdebstrap/usr/bin/mmdebstrap" --quiet --variant=minbase --include=ca-certificates --dpkgopt=force-unsafe-io bookworm "$tools/debian.part.tar" ||
+  # With usr-is-merged, as the official image has it, in the place of usrmerge, which brings 50 MB of Perl.
+  "$tools/mmdebstrap/usr/bin/mmdebstrap" --quiet --variant=minbase --include=usr-is-merged --dpkgopt=force-unsafe-io \
+    --customize-hook='DEBIAN_FRONTEND=noninteractive chroot "$1" apt-get purge -qq --yes usrmerge perl perl-modules-5.36 libperl5.36 libgdbm6 libgdbm-compat4 libfile-find-rule-perl libnumber-compare-perl libtext-glob-perl >/dev/null' \
+    bookworm "$tools/debian.part.tar" ||
     skip 'mmdebstrap failed; see above'
   rm -rf "$tools/mmdebstrap"
   mv "$tools/debian.part.tar" "$tools/debian.tar"
@@ -77,30 +79,26 @@ if [ ! -e "$tools/engine/.complete" ]; then
     mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev"
     chroot "$1" apt-get update -qq
     DEBIAN_FRONTEND=noninteractive chroot "$1" apt-get install -qq --yes --no-install-recommends -o Dpkg::Options::=--force-unsafe-io \
-      docker.io iptables iproute2 nats-server prometheus >/dev/null' - "$tools/engine" || skip "Debian's Docker engine could not be unpacked; see above"
+      docker.io docker-compose iptables iproute2 >/dev/null' - "$tools/engine" || skip "Debian's Docker engine could not be unpacked; see above"
   touch "$tools/engine/.complete"
 fi
-# Compose is no Debian package of bookworm in version 2; built from its Go module.
-compose=$tools/docker-compose
-if [[ " ${only[*]} " == *' compose '* ]] && [ ! -x "$compose" ] && command -v go >/dev/null; then
-  echo '=== Docker Compose from its Go module (minutes)'
-  "$root/scripts/containers/get-compose.sh" "$compose" || echo 'check-containers: Docker Compose could not be built; its part is skipped'
-fi
-
 work=$tools/work
 [ "$keep" -eq 1 ] || rm -rf "$work"
 mkdir -p "$work/docker" "$work/results"
 # The control group that the engine puts its containers below.
 group=deepdefense-check-$$
+inside=
 cleanup() {
   local code=$?
+  [ -z "$inside" ] || { kill "$inside" && wait "$inside"; } 2>/dev/null || true
   find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} + 2>/dev/null || true
   [ "$keep" -eq 1 ] || rm -rf "$work"
   exit "$code"
 }
 trap cleanup EXIT
+trap 'exit 1' INT TERM
 
-if [[ " ${only[*]} " == *' build '* ]]; then
+if [[ " ${only[*]} " == *' build '* ]] && [ ! -e "$work/stand-ins" ]; then
   echo '=== stand-ins for the base images'
   "$root/scripts/containers/make-stand-ins.sh" "$tools/debian.tar" "$work/stand-ins"
 fi
@@ -116,7 +114,7 @@ if [ ! -e "$work/results/host-sweep.json" ] && [[ " ${only[*]} " == *' sweep '* 
     fail "the sweep failed: $(tail -3 "$work/results/host-sweep.log")"
 fi
 
-# Everything from here on lives in its own mount and process namespace, and ends with it.
+# Everything from here on lives in its own mount and process namespace, and ends with it. In the background, so that a signal is acted on at once.
 unshare --mount --pid --fork --kill-child bash -ec '
   tools=$1 root=$2 group=$3
   shift 3
@@ -134,4 +132,6 @@ unshare --mount --pid --fork --kill-child bash -ec '
   mount --bind "$tools/work/docker" "$engine/var/lib/docker"
   cp /etc/resolv.conf "$engine/etc/resolv.conf"
   chroot "$engine" /bin/bash /mnt/repository/scripts/containers/inside.sh "$group" "$@"
-' - "$tools" "$root" "$group" "${only[@]}"
+' - "$tools" "$root" "$group" "${only[@]}" &
+inside=$!
+wait "$inside"

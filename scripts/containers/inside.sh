@@ -63,16 +63,30 @@ size_of() { # image: megabytes unpacked, and as gzip layers
 
 layers_of() { docker image inspect --format '{{join .RootFS.Layers " "}}' "$1"; }
 
+stand_in() { # name, entry point, user
+  local id
+  id=$(docker create services:stand-in true)
+  docker commit --change "ENTRYPOINT [\"$2\"]" --change 'CMD []' --change "USER $3" "$id" "$1:stand-in" >/dev/null
+  docker rm "$id" >/dev/null
+}
+
 part_build() {
   local stand_ins=/mnt/tools/work/stand-ins name target
   for name in NODE DEBIAN; do
     local image
     image=$(sed -n "s/^ARG ${name}_IMAGE=//p" "$repository/deploy/Dockerfile")
+    # Imported again it would be another layer, and nothing of an earlier build could be used.
+    if docker image inspect "$image" >/dev/null 2>&1; then continue; fi
     local change=()
-    [ "$name" = NODE ] && change=(--change 'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt')
+    if [ "$name" = NODE ]; then change=(--change 'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt'); fi
     tar -C "$stand_ins/${name,,}" -c . | docker import "${change[@]}" - "$image" >/dev/null
     echo "stand-in $image: $(size_of "$image")"
   done
+  # NATS and Prometheus of Debian, in the place of their images.
+  printf 'FROM %s\nRUN apt-get update && apt-get install --yes --no-install-recommends nats-server prometheus wget && mkdir /prometheus && chown nobody /prometheus\n' \
+    "$(sed -n 's/^ARG DEBIAN_IMAGE=//p' "$repository/deploy/Dockerfile")" | docker build --network host --tag services:stand-in - >"$results/build-services.log" 2>&1
+  stand_in nats /usr/sbin/nats-server root
+  stand_in prometheus /usr/bin/prometheus nobody
   for target in coordinator worker-cpu worker-vulkan; do
     build "$target" && passed=$((passed + 1)) || failed=$((failed + 1))
   done
@@ -84,6 +98,10 @@ part_build() {
       const count = (prefix) => components.filter(({ purl }) => purl?.startsWith(prefix)).length;
       console.log("bill of materials:", count("pkg:npm/"), "npm packages,", count("pkg:deb/"), "Debian packages");'
   done
+}
+
+# Slow: installs everything again.
+part_rebuild() {
   local first
   first=$(layers_of "deepdefense/coordinator:$VERSION")
   build coordinator --no-cache
@@ -143,6 +161,7 @@ make_certificates() {
   certs issue /certs --role coordinator --name main
   certs issue /certs --role worker --name one
   certs issue /certs --role worker --name two
+  certs issue /certs --role nats --name main --host nats
 }
 
 part_images() {
@@ -258,21 +277,54 @@ part_train() {
 part_sweep() {
   local expected name
   expected=$(json decisionsSha256 <"$results/host-sweep.json")
-  volume sweeps
-  volume trials
-  volume nats
+  make_certificates
+  for name in sweeps trials nats; do volume $name; done
   docker rm -f nats >/dev/null 2>&1 || true
-  docker run -d --name nats --hostname nats --network deepdefense -v nats:/data nats-stand-in:check -p 4222 -m 8222 -js -sd /data >/dev/null
-  run sweep coordinator -v sweeps:/runs -v "$repository/scripts/containers/sweep.yaml:/sweep.yaml:ro" \
-    -- --insecure sweep -c /sweep.yaml --nats nats://nats:4222 --id containers --out /runs/containers --workers 0 --host 0.0.0.0 --http-port 9464 --json
-  for name in sweep-worker-1 sweep-worker-2; do
-    run $name worker-cpu --tmpfs /cache -v trials:/trials -- worker --nats nats://nats:4222 --sweep containers --trials-folder /trials
+  docker run -d --name nats --hostname nats --network deepdefense "${SAFE[@]}" --user 10001:10001 -v nats:/runs -v certs:/certs:ro \
+    -v "$repository/deploy/nats:/etc/nats:ro" -e NATS_SERVER_NAME=nats -e NATS_STORE=/runs -e NATS_MAX_FILE_STORE=1G \
+    -e NATS_CA=/certs/nats-main/ca.pem -e NATS_CERT=/certs/nats-main/cert.pem -e NATS_KEY=/certs/nats-main/key.pem \
+    nats:stand-in --config /etc/nats/nats.conf >/dev/null
+  run sweep coordinator -v sweeps:/runs -v certs:/certs:ro -v "$repository/scripts/containers/sweep.yaml:/sweep.yaml:ro" -e DEEPDEFENSE_CERTS=/certs/coordinator-main \
+    -- sweep -c /sweep.yaml --nats tls://nats:4222 --id containers --out /runs/containers --workers 0 --host 0.0.0.0 --port 50051 --http-port 9464 --json
+  for name in one two; do
+    run sweep-worker-$name worker-cpu --tmpfs /cache -v trials:/trials -v certs:/certs:ro -e DEEPDEFENSE_CERTS=/certs/worker-$name \
+      -- worker --nats tls://nats:4222 --sweep containers --trials-folder /trials
   done
-  wait_until 400 ended sweep || true
+  wait_until 120 live sweep || true
+  # The machine of NATS is gone for a while; nothing is lost.
+  sleep 10
+  docker restart -t 5 nats >/dev/null
+  wait_until 600 ended sweep || true
   docker logs sweep >"$results/sweep.json" 2>"$results/sweep.log"
-  expect 'sweep' "$(state_of sweep)" 'exited 0'
+  docker logs nats >"$results/nats.log" 2>&1
+  expect 'sweep on NATS' "$(state_of sweep)" 'exited 0'
   expect 'decisions as without containers and without NATS' "$(json decisionsSha256 <"$results/sweep.json")" "$expected"
-  for name in sweep-worker-1 sweep-worker-2; do docker stop -t 30 $name >/dev/null; expect "$name" "$(state_of $name)" 'exited 0'; done
+  for name in one two; do
+    docker stop -t 30 sweep-worker-$name >/dev/null
+    docker logs sweep-worker-$name >"$results/sweep-worker-$name.log" 2>&1
+    expect "sweep worker $name" "$(state_of sweep-worker-$name)" 'exited 0'
+  done
+}
+
+# The real file, but for its line "name", which Debian's Docker Compose 1.29 doesn't know, and with stand-ins for NATS and Prometheus;
+# an image of Grafana is not to be had.
+part_compose() {
+  sed '/^name:/d' "$repository/deploy/compose.yaml" >/tmp/compose.yaml
+  local compose=(docker-compose --project-name deepdefense --project-directory "$repository/deploy" -f /tmp/compose.yaml)
+  "${compose[@]}" config --quiet && passed=$((passed + 1)) || failed=$((failed + 1))
+  "${compose[@]}" --env-file "$repository/deploy/sweep.env" config --quiet && passed=$((passed + 1)) || failed=$((failed + 1))
+  local name
+  for name in nats prometheus; do docker tag "$name:stand-in" "$(sed -n "/^  $name:/,/^  [a-z]*:$/s/^    image: //p" "$repository/deploy/compose.yaml" | head -1)"; done
+  "${compose[@]}" up --detach --no-build coordinator worker nats prometheus >"$results/compose.log" 2>&1 || tail -5 "$results/compose.log"
+  wait_until 120 healthy deepdefense_coordinator_1 || true
+  for name in prometheus_1 worker_1 worker_2; do wait_until 60 healthy deepdefense_$name || true; done
+  expect 'compose: health' "$(docker ps --filter label=com.docker.compose.project=deepdefense --format '{{.Names}} {{.Status}}' | sed -E 's/deepdefense_([a-z]+)_[0-9]+ .*[(](health: )?(.*)[)]/\1=\3/' | sort | tr '\n' ' ')" \
+    'coordinator=healthy nats=healthy prometheus=healthy worker=healthy worker=healthy '
+  wait_until 400 ended deepdefense_coordinator_1 || true
+  expect 'compose: coordinator' "$(state_of deepdefense_coordinator_1)" 'exited 0'
+  expect 'compose: targets that Prometheus has seen' "$(docker exec deepdefense_prometheus_1 wget -qO- 'http://127.0.0.1:9090/api/v1/query?query=count(count_over_time(up%5B10m%5D))' || true)" '*"value":*'
+  "${compose[@]}" logs --no-color >"$results/compose-services.log" 2>&1
+  "${compose[@]}" down --volumes --timeout 30 >>"$results/compose.log" 2>&1
 }
 
 finish() {
@@ -288,14 +340,22 @@ if [ "${1:-}" = --network ]; then
   docker network create deepdefense >/dev/null 2>&1 || true
   for part in "$@"; do
     echo "=== $part"
-    [ "$part" = build ] && part=images
-    "part_$part"
+    case "$part" in
+      build) part_images ;;
+      rebuild) ;;
+      *) "part_$part" ;;
+    esac
   done
   finish
 else
   if [[ " $* " == *' build '* ]]; then
     start_engine --bridge=none --iptables=false --ip-forward=false --ip-masq=false
     part_build
+    stop_engine
+  fi
+  if [[ " $* " == *' rebuild '* ]]; then
+    start_engine --bridge=none --iptables=false --ip-forward=false --ip-masq=false
+    part_rebuild
     stop_engine
   fi
   CHECKS_PASSED=$passed CHECKS_FAILED=$failed exec unshare --net bash "$0" "$group" --network "$@"

@@ -5,7 +5,7 @@
 set -euo pipefail
 NPM_VERSION=10.8.2
 [ $# -eq 2 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
-tar=$1 folder=$2
+tar=$1 target=$2 folder=$2.part
 rm -rf "$folder" && mkdir -p "$folder/debian" "$folder/npm"
 # As the slim images: no pages, no translations, no lists of packages.
 tar -C "$folder/debian" -xf "$tar" --exclude='./dev/*'
@@ -19,7 +19,8 @@ mv "$folder/npm/package" "$folder/node/usr/local/lib/node_modules/npm"
 for name in npm npx; do ln -s "../lib/node_modules/npm/bin/$name-cli.js" "$folder/node/usr/local/bin/$name"; done
 # A registry behind an own authority is trusted as on this machine.
 if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
-  cp /etc/ssl/certs/ca-certificates.crt "$folder/node/etc/ssl/certs/ca-certificates.crt"
-  cp /etc/ssl/certs/ca-certificates.crt "$folder/debian/etc/ssl/certs/ca-certificates.crt"
+  mkdir -p "$folder/node/etc/ssl/certs"
+  cp /etc/ssl/certs/ca-certificates.crt "$folder/node/etc/ssl/certs/"
 fi
 rm -rf "$folder/npm"
+mv "$folder" "$target"

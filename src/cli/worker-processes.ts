@@ -7,7 +7,6 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DeepDefenseError, EXIT_CODES } from '../core/index.ts';
-import { requireTensorPackages } from './tensor-packages.ts';
 
 /** Options of a {@link WorkerProcesses}. */
 export interface WorkerProcessesOptions {
@@ -73,9 +72,7 @@ export class WorkerProcesses {
   /** Resolves, with the last end of each, when every worker has ended for good, in whatever way; not after {@link stop}. */
   readonly ended: Promise<readonly WorkerExit[]>;
 
-  /** @throws DeepDefenseError ENGINE_UNAVAILABLE where workers could not compute: the tensor packages are not installed. */
   constructor(options: WorkerProcessesOptions) {
-    if (options.command === undefined) requireTensorPackages();
     this.#options = options;
     this.givenUp = new Promise((resolve) => {
       this.#allGivenUp = resolve;
