@@ -93,7 +93,7 @@ interface Service {
   readonly cap_drop?: readonly string[];
   readonly security_opt?: readonly string[];
   readonly ports?: readonly string[];
-  readonly volumes: readonly string[];
+  readonly volumes?: readonly string[];
   readonly mem_limit?: string;
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
   readonly build?: { readonly target: string };
@@ -114,7 +114,7 @@ describe('compose.yaml', () => {
     for (const needed of Object.keys(service.depends_on ?? {})) expect(Object.keys(compose.services)).toContain(needed);
   });
 
-  it.each(services)('%s: mounts files that exist and volumes that are declared', (_, { volumes }) => {
+  it.each(services)('%s: mounts files that exist and volumes that are declared', (_, { volumes = [] }) => {
     for (const volume of volumes) {
       const source = volume.startsWith('${') ? (/:-([\w-]+)\}/.exec(volume)?.[1] ?? '') : (volume.split(':')[0] ?? '');
       if (source.startsWith('./')) expect(existsSync(join(root, 'deploy', source)), source).toBe(true);
