@@ -110,7 +110,7 @@ if [ ! -e "$work/results/host-train.json" ] && [[ " ${only[*]} " == *' train '* 
 fi
 if [ ! -e "$work/results/host-sweep.json" ] && [[ " ${only[*]} " == *' sweep '* || " ${only[*]} " == *' compose '* ]]; then
   echo '=== the same sweep without containers'
-  (cd "$work/results" && rm -rf sweep && node --v8-pool-size=0 "$root/dist/cli/main.js" sweep -c "$root/scripts/containers/sweep.yaml" --out sweep --workers 2 --json >host-sweep.part 2>host-sweep.log && mv host-sweep.part host-sweep.json) ||
+  (cd "$work/results" && rm -rf sweep && node --v8-pool-size=0 "$root/dist/cli/main.js" sweep -c "$root/examples/sweep-synthetic.yaml" --out sweep --workers 2 --json >host-sweep.part 2>host-sweep.log && mv host-sweep.part host-sweep.json) ||
     fail "the sweep failed: $(tail -3 "$work/results/host-sweep.log")"
 fi
 

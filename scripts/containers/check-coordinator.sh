@@ -34,7 +34,8 @@ for command in 'worker --coordinator 127.0.0.1:1' 'train --preset smoke --worker
   grep -q 'deepdefense/worker-cpu' output || { echo "check-coordinator: deepdefense $command does not name the image to use" && cat output && exit 1; } >&2
 done
 # Starts, listens, waits for workers, and ends cleanly when asked to.
-deepdefense coordinator --preset smoke --set runsFolder=runs >output 2>&1 &
+# Not through the function: the signal is for Node.js, not for a shell around it.
+node --v8-pool-size=0 dist/cli/main.js coordinator --preset smoke --set runsFolder=runs >output 2>&1 &
 coordinator=$!
 for _ in $(seq 150); do grep -q 'metrics on http' output && break || sleep 0.2; done
 kill -TERM "$coordinator"

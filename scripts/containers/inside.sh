@@ -292,7 +292,7 @@ part_sweep() {
     -v "$repository/deploy/nats:/etc/nats:ro" -e NATS_SERVER_NAME=nats -e NATS_STORE=/runs -e NATS_MAX_FILE_STORE=1G \
     -e NATS_CA=/certs/nats-main/ca.pem -e NATS_CERT=/certs/nats-main/cert.pem -e NATS_KEY=/certs/nats-main/key.pem \
     nats:stand-in --config /etc/nats/nats.conf >/dev/null
-  run sweep coordinator -v sweeps:/runs -v certs:/certs:ro -v "$repository/scripts/containers/sweep.yaml:/sweep.yaml:ro" -e DEEPDEFENSE_CERTS=/certs/coordinator-main \
+  run sweep coordinator -v sweeps:/runs -v certs:/certs:ro -v "$repository/examples/sweep-synthetic.yaml:/sweep.yaml:ro" -e DEEPDEFENSE_CERTS=/certs/coordinator-main \
     -- sweep -c /sweep.yaml --nats tls://nats:4222 --id containers --out /runs/containers --workers 0 --host 0.0.0.0 --port 50051 --http-port 9464 --json
   for name in one two; do
     run sweep-worker-$name worker-cpu --tmpfs /cache -v trials:/trials -v certs:/certs:ro -e DEEPDEFENSE_CERTS=/certs/worker-$name \
