@@ -83,7 +83,7 @@ module.exports = {
       name: 'no-tensors-behind-the-coordinator',
       comment: 'not even indirectly',
       severity: 'error',
-      from: { path: '^src/(coordinator/index|cli/train-command)\\.ts$' },
+      from: { path: '^src/(coordinator/index|cli/train-command|cli/commands/(coordinator|certs|config|report)|cli/sweep/sweep-command)\\.ts$' },
       to: { path: `^src/(${TENSOR_FOLDERS.join('|')})/`, reachable: true },
     },
     {

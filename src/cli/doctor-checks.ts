@@ -5,6 +5,7 @@ import { access, constants } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { missingTensorPackage } from './tensor-packages.ts';
 import { EXIT_CODES, type ExitName, isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION } from '../core/index.ts';
 
 /** What one check found. */
@@ -30,7 +31,8 @@ export async function runCheck({ name, exit, run }: Check): Promise<CheckResult>
   try {
     const result = await run();
     return { name, ...result, ...(result.state === 'failed' ? { exitCode: result.exitCode ?? EXIT_CODES[exit] } : {}) };
-  } catch (error) {
+  } catch (thrown) {
+    const error = missingTensorPackage(thrown) ?? thrown;
     const detail = error instanceof Error ? error.message : String(error);
     return { name, state: 'failed', detail, exitCode: isDeepDefenseError(error) ? error.exitCode : EXIT_CODES[exit] };
   }

@@ -8,6 +8,7 @@ import { createLogger, createMetrics } from '../telemetry/index.ts';
 import type { CommandContext } from './context.ts';
 import { onInterrupt } from './interrupts.ts';
 import { showEvaluation } from './show-evaluation.ts';
+import { requireTensorPackages } from './tensor-packages.ts';
 import { describeExit, WorkerProcesses, workersLost } from './worker-processes.ts';
 
 export interface EvaluationSessionOptions {
@@ -37,6 +38,7 @@ export async function evaluateHere(
   options: EvaluationSessionOptions,
 ): Promise<{ readonly outcome: EvaluationOutcome; readonly interrupted: boolean }> {
   const { context, question, config, dataset, folder, labels, workers } = options;
+  if (workers > 0) requireTensorPackages();
   const { logLevel } = context.global;
   const { logsJson } = context;
   const logger = createLogger({ level: logLevel === 'info' && !logsJson ? 'warn' : logLevel, json: logsJson, name: 'coordinator' });

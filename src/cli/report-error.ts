@@ -2,13 +2,15 @@
 import { CommanderError } from 'commander';
 import { DeepDefenseError, EXIT_CODES, isDeepDefenseError } from '../core/index.ts';
 import type { Write } from './context.ts';
+import { missingTensorPackage } from './tensor-packages.ts';
 
 /**
- * Reports `error` and returns the exit code.
+ * Reports what was thrown and returns the exit code.
  * A {@link DeepDefenseError} is a message of a few lines; anything else is a bug and shows its stack.
  * With `json` the document `{"error": {...}}` goes to stdout, so that a program always finds one document there.
  */
-export function reportError(error: unknown, { json, stdout, stderr }: { json: boolean; stdout: Write; stderr: Write }): number {
+export function reportError(thrown: unknown, { json, stdout, stderr }: { json: boolean; stdout: Write; stderr: Write }): number {
+  const error = missingTensorPackage(thrown) ?? thrown;
   if (error instanceof CommanderError) {
     // Help and version end through an error too; commander has printed what there is to print.
     if (error.exitCode === 0) return EXIT_CODES.OK;

@@ -10,6 +10,7 @@ import { createLogger, createMetrics, createProgress, logProgress, silentProgres
 import type { CommandContext } from './context.ts';
 import { onInterrupt } from './interrupts.ts';
 import { showProgress } from './show-progress.ts';
+import { requireTensorPackages } from './tensor-packages.ts';
 import { describeExit, WorkerProcesses, workersLost } from './worker-processes.ts';
 
 /** Options of {@link trainHere}. */
@@ -48,6 +49,7 @@ const WORKER_GRACE_MS = 5000;
  */
 export async function trainHere(options: TrainingOptions): Promise<TrainingOutcome> {
   const { context, config, dataset, runId, runFolder, resume, resumePath, workers, hasSuccessor } = options;
+  if (workers > 0) requireTensorPackages();
   const { json, logLevel } = context.global;
   const { logsJson } = context;
   // What the progress display shows is not logged again.

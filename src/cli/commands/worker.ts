@@ -78,6 +78,8 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         if ((sweep === undefined) === (coordinator === undefined)) throw oneAddress();
         const noHost = sweep?.find((each) => nats === undefined && !isHostAndPort(each.sweep));
         if (noHost !== undefined) throw noAddress(noHost.sweep);
+        const { requireTensorPackages } = await import('../tensor-packages.ts');
+        requireTensorPackages();
         const { runWorker } = await import('../../worker/index.ts');
         const { createMetrics } = await import('../../telemetry/index.ts');
         const surroundings = context();

@@ -7,6 +7,7 @@ import type { SweepRecord } from '../../sweeps/index.ts';
 import { createLogger, withContext } from '../../telemetry/index.ts';
 import type { CommandContext } from '../context.ts';
 import { onInterrupt } from '../interrupts.ts';
+import { requireTensorPackages } from '../tensor-packages.ts';
 import { describeExit, WorkerProcesses, workersLost } from '../worker-processes.ts';
 import { type NatsFlags, natsArguments, natsOptionsOf, passOnLogin } from './nats-options.ts';
 import { showSweep } from './show-sweep.ts';
@@ -44,6 +45,7 @@ const WORKER_RESTARTS = 50;
  */
 export async function sweepHere(options: SweepSessionOptions): Promise<{ readonly record: SweepRecord; readonly interrupted: boolean }> {
   const { context, source, folder, sweepId, dataset, retryFailed, host, port, httpPort, workers } = options;
+  if (workers > 0) requireTensorPackages();
   const { logLevel } = context.global;
   const { logsJson } = context;
   const logger = withContext(
