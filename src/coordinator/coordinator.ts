@@ -7,6 +7,7 @@ import {
   DeepDefenseError,
   isDeepDefenseError,
   PACKAGE_VERSION,
+  RUN_FORMAT,
   sha256,
   sizeOf,
   systemClock,
@@ -17,7 +18,7 @@ import {
 import { type Dataset, hashSamples } from '../data/index.ts';
 import { createRunOptimizer, vectorLength, weightsToUse } from '../optimizers/index.ts';
 import type { TlsFiles } from '../security/index.ts';
-import { FileJournal, type JournalRecord } from '../journal/index.ts';
+import { FileJournal, type JournalEvent, type JournalRecord } from '../journal/index.ts';
 import { type CoordinatorMetrics, type HttpEndpoint, type Logger, startHttpServer } from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
 import { type Checkpoint, parametersHash } from './checkpoint.ts';
@@ -28,6 +29,7 @@ import { Ledger } from './ledger.ts';
 import { encodeParameters, type ParameterSnapshot } from './parameter-snapshot.ts';
 import { renderWithWorkers } from './pool-metrics.ts';
 import { type PoolTally, watchPool } from './pool-watcher.ts';
+import { firstFingerprint } from './resume.ts';
 import { runTraining } from './run.ts';
 import type { RunContext } from './run-context.ts';
 import type { ForkPoint, RunEvent, RunResult } from './run-events.ts';
@@ -133,10 +135,13 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     if (times > 1 || kind !== 'train' || pool.membership.ready().length === 0) pool.abandon(reason);
     else deadline ??= setTimeout(() => pool.abandon(reason), config.cluster.graceMs).unref();
   });
+  // A worker that has waited for this process may be ready before the start of the run is recorded, which comes first.
+  const early: JournalEvent[] = [];
+  let isStartRecorded = false;
   const { observer, tally } = watchPool({
     metrics,
     logger,
-    ledger,
+    ledger: { record: (event) => (isStartRecorded ? ledger.record(event) : early.push(event)) },
     emit,
     readyWorkers: () => pool.membership.ready().length,
     onWaiting: () => {
@@ -245,6 +250,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     },
   };
   recordStart(context, options, isNew ? { sampleHashesSha256 } : undefined);
+  isStartRecorded = true;
+  for (const event of early) ledger.record(event);
   const onAbort = () => stop.request(signal?.reason instanceof Error ? signal.reason.message : 'asked to stop');
   if (signal?.aborted === true) onAbort();
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -375,6 +382,7 @@ function recordStart(
   if (fresh !== undefined) {
     ledger.record({
       type: 'run-started',
+      format: RUN_FORMAT,
       runId,
       packageVersion: PACKAGE_VERSION,
       config: config as unknown as Readonly<Record<string, unknown>>,
@@ -406,14 +414,11 @@ function recordStart(
 /** Where a run began, if not with its seed: now, or in an earlier process. */
 function forkPointOf(fork: Checkpoint | undefined, records: readonly JournalRecord[]): ForkPoint | undefined {
   if (fork !== undefined) return { runId: fork.runId, step: fork.step, parametersSha256: parametersHash(fork.parameters) };
-  for (const { event } of records)
+  // It stands before the first step; a look at all records would decode a million of them.
+  for (const { event } of records) {
     if (event.type === 'run-forked') return { runId: event.fromRun, step: event.step, parametersSha256: event.parametersSha256 };
-  return undefined;
-}
-
-/** Engine of the steps that a journal has, also of those before any checkpoint. */
-function firstFingerprint(records: readonly JournalRecord[]): string | undefined {
-  for (const { event } of records) if (event.type === 'worker-joined') return event.engineFingerprint;
+    if (event.type === 'step-committed') return undefined;
+  }
   return undefined;
 }
 
