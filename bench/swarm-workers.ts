@@ -1,9 +1,12 @@
 /**
  * @file Many workers without computation in one process, a child of swarm.ts: each with a connection and a stream of its own, heartbeats at
- * the asked interval, and an answer of zeros at once for every task. Arguments: address, first worker, workers, elements of the vector.
+ * the asked interval, and an answer of zeros at once for every task. Arguments: address, first worker, workers, elements of the vector, and the
+ * folder of the certificate that all show, or nothing for plain text.
  */
-import { Client, credentials } from '@grpc/grpc-js';
+import { Client } from '@grpc/grpc-js';
 import { PACKAGE_VERSION, PROTOCOL_VERSION } from '../src/core/index.ts';
+import { loadTlsFiles } from '../src/security/index.ts';
+import { channelOptions, clientCredentials } from '../src/wire/credentials.ts';
 import {
   CHANNEL_OPTIONS,
   type CoordinatorMessage,
@@ -41,8 +44,10 @@ export type SwarmReport =
 const REJOIN_MS = 500;
 const METRIC_NAMES = ['loss', 'accuracy', 'lossTerm'];
 
-const [address, ...numbers] = process.argv.slice(2) as [string, ...string[]];
+const [address, ...numbers] = process.argv.slice(2, 6) as [string, ...string[]];
 const [firstWorker, workers, elements] = numbers.map(Number) as [number, number, number];
+const certificates = process.argv[6] ?? '';
+const tls = certificates === '' ? undefined : await loadTlsFiles(certificates);
 
 const { Work } = loadProto();
 const vector = new TensorSender().split(new Float32Array(elements));
@@ -70,7 +75,11 @@ class SwarmWorker {
   constructor(index: number) {
     this.#index = index;
     // Without a pool of its own a channel shares the connection of the others to this address.
-    this.#client = new Client(address, credentials.createInsecure(), { ...CHANNEL_OPTIONS, 'grpc.use_local_subchannel_pool': 1 });
+    this.#client = new Client(address, clientCredentials(tls), {
+      ...CHANNEL_OPTIONS,
+      ...channelOptions(tls),
+      'grpc.use_local_subchannel_pool': 1,
+    });
     this.#stream = this.#client.makeBidiStreamRequest<WorkerMessage, CoordinatorMessage>(
       Work.path,
       (message: object) => (Buffer.isBuffer(message) ? message : Work.requestSerialize(message)),

@@ -2,21 +2,22 @@
  * @file What 10 to 1000 workers cost a coordinator: the built command line in a process of its own, and workers without computation over
  * loopback, each with a connection of its own. Prints a table, or with `--json` one document {machine, rows}.
  */
-import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { defaultNetwork, parameterSpecs } from '../src/config/index.ts';
 import { DeepDefenseError, isDeepDefenseError, sizeOf } from '../src/core/index.ts';
 import { CLI, requireBuild } from './built-command.ts';
+import { type BenchCertificates, benchCertificates } from './certificates.ts';
+import { CoordinatorProcess, type Usage, untilReady, usageOf } from './coordinator-process.ts';
 import { describeMachine } from './machine.ts';
 import { wholeNumber } from './options.ts';
+import { SMALL_ELEMENTS, SMALL_MODEL } from './small-model.ts';
 import { type Spread, spreadOf } from './statistics.ts';
-import type { SwarmCounts, SwarmOrder, SwarmReport } from './swarm-workers.ts';
+import { Swarm } from './swarm-processes.ts';
 
 const HELP = `Measures a coordinator with up to a thousand workers that compute nothing. Linux only (/proc).
 
@@ -25,14 +26,14 @@ const HELP = `Measures a coordinator with up to a thousand workers that compute 
   --workers       numbers of workers, each with one shard; default 10,30,100,300,1000
   --steps         measured steps with the most workers; fewer workers take more, up to twenty times; default 15
   --models        small = cnn3 with 15 parameters: the protocol alone; cnn3 = 584 kB up and down per worker and step; default both
+  --tls           each measurement twice in turns: in plain text and over mutual TLS
+  --repeats       times that everything is measured; default 1
   --idle-seconds  time with all but one worker ready and no work; default 4
   --processes     processes that the workers share; default 2
   --set           a setting for the coordinator, KEY=VALUE; repeatable
   --cpu-prof      folder for CPU profiles of the coordinators
   --json          one JSON document on stdout, progress on stderr`;
 
-const SMALL_MODEL = new URL('small-model.mjs', import.meta.url).href;
-const SMALL_ELEMENTS = 15;
 const MODELS = ['small', 'cnn3'] as const;
 type Model = (typeof MODELS)[number];
 
@@ -41,10 +42,6 @@ const WARM_UP_STEPS = 3;
 const WARM_UP_ANSWERS = 3000;
 /** Fewer workers take so many times the steps at most. */
 const MOST_REPEATS = 20;
-/** A phase that takes longer has failed. */
-const PATIENCE_MS = 300_000;
-/** Clock ticks of /proc a second; fixed on Linux for programs. */
-const TICKS_PER_SECOND = 100;
 
 interface Settings {
   readonly steps: number;
@@ -56,6 +53,7 @@ interface Settings {
 
 interface Row {
   readonly model: Model;
+  readonly transport: 'plain' | 'mTLS';
   readonly workers: number;
   readonly steps: number;
   /** From one step's first task to the next one's. */
@@ -86,159 +84,19 @@ interface Row {
   readonly answersRefused: number;
 }
 
-/** Processor time and memory of a process, from /proc. */
-interface Usage {
-  readonly cpuSeconds: number;
-  readonly residentMiB: number;
-  readonly peakMiB: number;
-}
-
-function usageOf(pid: number): Usage {
-  // The name in parentheses may hold anything; utime and stime are fields 14 and 15.
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const mebibytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) / 1024;
-  return {
-    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
-    residentMiB: mebibytes('VmRSS'),
-    peakMiB: mebibytes('VmHWM'),
-  };
-}
-
-/** A coordinator process that listens. */
-class CoordinatorProcess {
-  readonly child: ChildProcess;
-  readonly exit: Promise<number | null>;
-  #stderr = '';
-  #onOutput: () => void = () => {};
-
-  constructor(args: readonly string[]) {
-    this.child = spawn(process.execPath, [...args], { stdio: ['ignore', 'ignore', 'pipe'] });
-    this.child.stderr?.on('data', (data: Buffer) => {
-      this.#stderr = (this.#stderr + data.toString('utf8')).slice(-20_000);
-      this.#onOutput();
-    });
-    this.exit = new Promise((resolve, reject) => {
-      this.child.once('error', reject);
-      this.child.once('close', resolve);
-    });
-    // Whoever waits for the end hears of the error.
-    this.exit.catch(() => {});
-  }
-
-  get pid(): number {
-    return this.child.pid as number;
-  }
-
-  /** The last of what it said. */
-  get lastWords(): string {
-    return this.#stderr.trim().split('\n').slice(-8).join('\n');
-  }
-
-  /** Waits for the line that names the ports. */
-  async listening(): Promise<{ readonly address: string; readonly httpUrl: string }> {
-    const said = new Promise<{ address: string; httpUrl: string }>((resolve) => {
-      this.#onOutput = () => {
-        const match = /coordinator on (\S+), metrics on (\S+)\/metrics/.exec(this.#stderr);
-        if (match !== null) resolve({ address: match[1] as string, httpUrl: match[2] as string });
-      };
-    });
-    const ended = this.exit.then((code) => {
-      throw new DeepDefenseError('INTERNAL', { what: `the coordinator ended with exit code ${code}`, got: this.lastWords });
-    });
-    return Promise.race([said, ended]);
-  }
-}
-
-/** The processes that hold the workers. */
-class Swarm {
-  readonly #children: ChildProcess[] = [];
-  readonly #sizes: number[] = [];
-  readonly #counts: Promise<SwarmCounts>[] = [];
-  readonly #onStep: (step: number, atMs: number) => void;
-  readonly #onRefused: (error: DeepDefenseError) => void;
-
-  constructor(onStep: (step: number, atMs: number) => void, onRefused: (error: DeepDefenseError) => void) {
-    this.#onStep = onStep;
-    this.#onRefused = onRefused;
-  }
-
-  /** Of all workers. */
-  async end(): Promise<SwarmCounts> {
-    for (const child of this.#children) child.send({ kind: 'end' } satisfies SwarmOrder);
-    const all = await Promise.all(this.#counts);
-    const sum = (key: keyof SwarmCounts): number => all.reduce((total, counts) => total + counts[key], 0);
-    return { tasks: sum('tasks'), drops: sum('drops'), bytesUp: sum('bytesUp'), bytesDown: sum('bytesDown') };
-  }
-
-  /** Starts the processes; nobody joins yet. */
-  async start(address: string, workers: number, elements: number, processes: number): Promise<void> {
-    const script = fileURLToPath(new URL('swarm-workers.ts', import.meta.url));
-    const loaded: Promise<void>[] = [];
-    for (let index = 0, first = 0; index < processes; index++) {
-      const size = Math.floor(((index + 1) * workers) / processes) - first;
-      const child = fork(script, [address, first, size, elements].map(String), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-      this.#children.push(child);
-      this.#sizes.push(size);
-      loaded.push(new Promise((resolve) => this.#listen(child, resolve)));
-      first += size;
-    }
-    await Promise.all(loaded);
-  }
-
-  #listen(child: ChildProcess, onLoaded: () => void): void {
-    const counts = new Promise<SwarmCounts>((resolve) =>
-      child.on('message', (message) => {
-        const report = message as SwarmReport;
-        switch (report.kind) {
-          case 'loaded':
-            return onLoaded();
-          case 'step':
-            return this.#onStep(report.step, report.atMs);
-          case 'ended':
-            return resolve(report.counts);
-          case 'refused':
-            return this.#onRefused(new DeepDefenseError('WORKERS_LOST', { what: `worker ${report.worker} was refused: ${report.reason}` }));
-          default:
-            return report satisfies never;
-        }
-      }),
-    );
-    this.#counts.push(counts);
-  }
-
-  /** All workers join, but for one. */
-  joinAllButOne(): void {
-    for (const [index, child] of this.#children.entries())
-      child.send({ kind: 'join', workers: (this.#sizes[index] as number) - (index === 0 ? 1 : 0) } satisfies SwarmOrder);
-  }
-
-  joinLast(): void {
-    this.#children[0]?.send({ kind: 'join', workers: 1 } satisfies SwarmOrder);
-  }
-
-  close(): void {
-    for (const child of this.#children) child.kill();
-  }
-}
-
-/** Waits until the coordinator says that so many workers are ready. */
-async function untilReady(httpUrl: string, workers: number): Promise<void> {
-  for (const giveUpAtMs = performance.now() + PATIENCE_MS; performance.now() < giveUpAtMs; await sleep(20)) {
-    const text = await (await fetch(`${httpUrl}/readyz`)).text();
-    if (Number(/(\d+) workers are ready/.exec(text)?.[1] ?? 0) >= workers) return;
-  }
-  throw new DeepDefenseError('WORKERS_LOST', { what: `fewer than ${workers} workers were ready after ${PATIENCE_MS} ms` });
-}
-
 /** What one step looked like when its first task came. */
 interface StepMark {
   readonly atMs: number;
   readonly usage: Usage;
 }
 
-async function measure(model: Model, workers: number, measuredSteps: number, settings: Settings): Promise<Row> {
+async function measure(
+  model: Model,
+  workers: number,
+  measuredSteps: number,
+  certificates: BenchCertificates | undefined,
+  settings: Settings,
+): Promise<Row> {
   const folder = mkdtempSync(join(tmpdir(), 'deepdefense-swarm-'));
   const elements =
     model === 'small' ? SMALL_ELEMENTS : parameterSpecs(defaultNetwork('cnn3')).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
@@ -272,6 +130,7 @@ async function measure(model: Model, workers: number, measuredSteps: number, set
     ...(model === 'small' ? ['--import', SMALL_MODEL] : []),
     CLI,
     'coordinator',
+    ...(certificates === undefined ? [] : ['--certs', certificates.coordinator]),
     ...config,
   ]);
   const marks: StepMark[] = [];
@@ -285,7 +144,7 @@ async function measure(model: Model, workers: number, measuredSteps: number, set
   );
   try {
     const { address, httpUrl } = await coordinator.listening();
-    await swarm.start(address, workers, elements, Math.min(settings.processes, workers));
+    await swarm.start(address, workers, elements, Math.min(settings.processes, workers), certificates?.worker);
     const before = usageOf(coordinator.pid);
     const joinStartMs = performance.now();
     swarm.joinAllButOne();
@@ -313,6 +172,7 @@ async function measure(model: Model, workers: number, measuredSteps: number, set
     };
     return {
       model,
+      transport: certificates === undefined ? 'plain' : 'mTLS',
       workers,
       steps: measuredSteps,
       stepMs: spreadOf(marks.slice(warmUp + 1).map(({ atMs }, index) => atMs - (marks[warmUp + index] as StepMark).atMs)),
@@ -345,6 +205,7 @@ function formatRows(rows: readonly Row[]): string {
   const table = new Table({
     head: [
       'model',
+      'transport',
       'workers',
       'ms a step (min - max)',
       'CPU ms a step',
@@ -361,6 +222,7 @@ function formatRows(rows: readonly Row[]): string {
   for (const row of rows)
     table.push([
       row.model,
+      row.transport,
       row.workers,
       `${row.stepMs.median.toFixed(1)} (${row.stepMs.min.toFixed(1)} - ${row.stepMs.max.toFixed(1)})`,
       row.cpuMsPerStep.toFixed(1),
@@ -388,7 +250,7 @@ interface Growth {
 }
 
 function growthOf(model: Model, rows: readonly Row[]): Growth[] {
-  const own = rows.filter((row) => row.model === model).toSorted((a, b) => a.workers - b.workers);
+  const own = rows.filter((row) => row.model === model && row.transport === 'plain').toSorted((a, b) => a.workers - b.workers);
   const [first, last, beforeLast] = [own[0], own.at(-1), own.at(-2)];
   if (first === undefined || last === undefined || beforeLast === undefined) return [];
   const perWorker = ({ stepMs, workers }: Row): number => stepMs.median / workers;
@@ -408,6 +270,44 @@ function formatGrowth({ model, fewest, most, cpuRatio, stepRatio, lastExponent }
   return `${model}: a worker of ${most} costs ${cpuRatio.toFixed(2)} times the processor time (less heartbeats) of one of ${fewest}, ${stepRatio.toFixed(2)} times the time (${(most / fewest).toFixed(0)} would be quadratic); at the end the processor time grows with the power ${lastExponent.toFixed(2)} of the number`;
 }
 
+/** What mutual TLS costs over plain text: medians over the repetitions of one number of workers. */
+interface TlsCost {
+  readonly model: Model;
+  readonly workers: number;
+  /** Ratios of a repetition with mTLS to the one in plain text beside it. */
+  readonly stepRatio: Spread;
+  readonly cpuRatio: Spread;
+  readonly joinRatio: Spread;
+  /** More memory of the joined workers, in KiB per worker. */
+  readonly kibPerWorker: Spread;
+}
+
+function tlsCostsOf(rows: readonly Row[]): TlsCost[] {
+  const secure = rows.filter(({ transport }) => transport === 'mTLS');
+  const plain = rows.filter(({ transport }) => transport === 'plain');
+  // The rows of both come in the same order.
+  const pairs = secure.map((row, index) => [row, plain[index] as Row] as const);
+  const keys = [...new Set(secure.map(({ model, workers }) => `${model} ${workers}`))];
+  return keys.map((key) => {
+    const own = pairs.filter(([{ model, workers }]) => `${model} ${workers}` === key);
+    const [{ model, workers }] = own[0] as (typeof own)[number];
+    const spread = (value: (tls: Row, text: Row) => number): Spread => spreadOf(own.map(([tls, text]) => value(tls, text)));
+    return {
+      model,
+      workers,
+      stepRatio: spread((tls, text) => tls.stepMs.median / text.stepMs.median),
+      cpuRatio: spread((tls, text) => tls.cpuMsPerStep / text.cpuMsPerStep),
+      joinRatio: spread((tls, text) => tls.joinSeconds / text.joinSeconds),
+      kibPerWorker: spread((tls, text) => ((tls.idleMiB - text.idleMiB) * 1024) / workers),
+    };
+  });
+}
+
+function formatTlsCost({ model, workers, stepRatio, cpuRatio, joinRatio, kibPerWorker }: TlsCost): string {
+  const range = ({ median, min, max }: Spread): string => `${median.toFixed(2)} (${min.toFixed(2)} - ${max.toFixed(2)})`;
+  return `${model}, ${workers} workers over mTLS against plain: step ${range(stepRatio)}, processor ${range(cpuRatio)}, join ${range(joinRatio)}, ${kibPerWorker.median.toFixed(0)} KiB more per worker`;
+}
+
 function modelOf(text: string): Model {
   const model = MODELS.find((candidate) => candidate === text);
   if (model !== undefined) return model;
@@ -420,6 +320,8 @@ async function main(): Promise<void> {
       workers: { type: 'string', default: '10,30,100,300,1000' },
       steps: { type: 'string', default: '15' },
       models: { type: 'string', default: MODELS.join() },
+      tls: { type: 'boolean', default: false },
+      repeats: { type: 'string', default: '1' },
       'idle-seconds': { type: 'string', default: '4' },
       processes: { type: 'string', default: '2' },
       set: { type: 'string', multiple: true, default: [] },
@@ -446,18 +348,29 @@ async function main(): Promise<void> {
   const machine = describeMachine();
   const most = Math.max(...counts);
   const rows: Row[] = [];
-  for (const model of models)
-    for (const workers of counts) {
-      const row = await measure(model, workers, settings.steps * Math.min(MOST_REPEATS, Math.ceil(most / workers)), settings);
-      rows.push(row);
-      process.stderr.write(
-        `${model}, ${workers} workers: ${row.stepMs.median.toFixed(1)} ms a step, ${row.cpuMsPerStep.toFixed(1)} ms of processor time\n`,
-      );
-    }
+  const certificates = values.tls ? await benchCertificates() : undefined;
+  try {
+    for (let repeat = wholeNumber('repeats', values.repeats); repeat > 0; repeat--)
+      for (const model of models)
+        for (const workers of counts)
+          for (const shown of values.tls ? [undefined, certificates] : [undefined]) {
+            const measuredSteps = settings.steps * Math.min(MOST_REPEATS, Math.ceil(most / workers));
+            const row = await measure(model, workers, measuredSteps, shown, settings);
+            rows.push(row);
+            process.stderr.write(
+              `${model}, ${workers} workers, ${row.transport}: ${row.stepMs.median.toFixed(1)} ms a step, ${row.cpuMsPerStep.toFixed(1)} ms of processor time\n`,
+            );
+          }
+  } finally {
+    await certificates?.close();
+  }
+  const tlsCosts = tlsCostsOf(rows);
   const growth = models.flatMap((model) => growthOf(model, rows));
-  const report = { machine, versions: { node: process.versions.node }, ...settings, rows, growth };
+  const report = { machine, versions: { node: process.versions.node }, ...settings, rows, growth, tlsCosts };
   process.stdout.write(
-    values.json ? `${JSON.stringify(report, null, 2)}\n` : `${[formatRows(rows), ...growth.map(formatGrowth)].join('\n')}\n`,
+    values.json
+      ? `${JSON.stringify(report, null, 2)}\n`
+      : `${[formatRows(rows), ...growth.map(formatGrowth), ...tlsCosts.map(formatTlsCost)].join('\n')}\n`,
   );
 }
 

@@ -1,8 +1,15 @@
 /** @file Computes steps of a run once more, from its checkpoints or its seed, and compares what they lead to with the journal. */
 import { parameterSpecs } from '../config/index.ts';
-import { checkpointFiles, loadCheckpoint, parametersHash, type RunHistory, scheduleOf, stepsAfter } from '../coordinator/index.ts';
+import {
+  checkpointFiles,
+  type LedgerStep,
+  loadCheckpoint,
+  parametersHash,
+  type RunHistory,
+  scheduleOf,
+  stepsAfter,
+} from '../coordinator/index.ts';
 import { DeepDefenseError, Random, sizeOf } from '../core/index.ts';
-import type { StepCommitted } from '../journal/index.ts';
 import { createRunOptimizer, startVector, vectorLength } from '../optimizers/index.ts';
 import { type StepSettings, TreeReducer } from '../wire/index.ts';
 import { type ComputeClient, createThreadComputeClient } from '../worker/index.ts';
@@ -44,7 +51,7 @@ interface Start {
 /** Records of the ledger to compute one after the other. */
 interface Stretch {
   readonly start: Start;
-  readonly records: readonly StepCommitted[];
+  readonly records: readonly LedgerStep[];
 }
 
 /**
@@ -57,7 +64,7 @@ export async function replaySteps(options: ReplayOptions): Promise<ReplayReport>
   const starts: Start[] = [...fromSeed, ...files.filter(({ step }) => step > 0)];
   const chosen = chooseRecords(history.steps, starts, count, seed);
   const stretches = planStretches(history.steps, starts, chosen);
-  const stepsOf = (record: StepCommitted) => stepsAfter(history, record) - record.step;
+  const stepsOf = (record: LedgerStep) => stepsAfter(history, record) - record.step;
   const total = stretches.flatMap(({ records }) => records.map(stepsOf)).reduce((sum, steps) => sum + steps, 0);
   const compute = createThreadComputeClient();
   try {
@@ -76,19 +83,19 @@ export async function replaySteps(options: ReplayOptions): Promise<ReplayReport>
 }
 
 /** Random records that lie close enough behind a start. */
-function chooseRecords(committed: readonly StepCommitted[], starts: readonly Start[], count: number, seed: number): StepCommitted[] {
+function chooseRecords(committed: readonly LedgerStep[], starts: readonly Start[], count: number, seed: number): LedgerStep[] {
   const reachable = committed.filter(({ step }) => {
     const start = startOf(starts, step);
     return start !== undefined && step - start.step < MOST_STEPS_FROM_CHECKPOINT;
   });
-  const shuffled = [...new Random('order', seed).permutation(reachable.length)].map((i) => reachable[i] as StepCommitted);
+  const shuffled = [...new Random('order', seed).permutation(reachable.length)].map((i) => reachable[i] as LedgerStep);
   return shuffled.slice(0, count).sort((a, b) => a.step - b.step);
 }
 
 /** The latest start at or before a step; a fork has none before its oldest checkpoint. */
 const startOf = (starts: readonly Start[], step: number): Start | undefined => starts.findLast((start) => start.step <= step);
 
-function planStretches(committed: readonly StepCommitted[], starts: readonly Start[], chosen: readonly StepCommitted[]): Stretch[] {
+function planStretches(committed: readonly LedgerStep[], starts: readonly Start[], chosen: readonly LedgerStep[]): Stretch[] {
   const last = new Map<Start, number>();
   for (const { step } of chosen) last.set(startOf(starts, step) as Start, step);
   return [...last].map(([start, end]) => ({ start, records: committed.filter(({ step }) => step >= start.step && step <= end) }));
@@ -123,7 +130,7 @@ async function replayStretch(
   history: RunHistory,
   { start, records }: Stretch,
   findings: string[],
-  onRecord: (record: StepCommitted) => void,
+  onRecord: (record: LedgerStep) => void,
 ): Promise<void> {
   const { config, totalSteps } = history;
   const specs = parameterSpecs(config.model);

@@ -9,11 +9,14 @@ import { DeepDefenseError, isDeepDefenseError, sha256, sizeOf } from '../core/in
 import { changedSamples, type Dataset, SampleOrder } from '../data/index.ts';
 import {
   type CheckpointWritten,
+  type CountedBlock,
   type JournalContent,
-  type JournalEvent,
   type JournalRecord,
   readJournal,
   type RunFinished,
+  type RunForked,
+  type RunInitialised,
+  type RunResumed,
   type StepCommitted,
 } from '../journal/index.ts';
 import { decodeSafetensors } from '../wire/index.ts';
@@ -44,6 +47,11 @@ export interface AuditReport {
   readonly checks: readonly AuditCheck[];
 }
 
+/** A committed step as the ledger has it. What isn't needed of all steps at once is read from the journal when it is looked at. */
+export interface LedgerStep extends Pick<StepCommitted, 'step' | 'position' | 'samples' | 'parametersSha256'> {
+  readonly blocks: readonly CountedBlock[];
+}
+
 /** What the events of a run add up to. */
 export interface RunHistory {
   readonly runId: string;
@@ -59,9 +67,9 @@ export interface RunHistory {
   /** Hash of the parameters before the first step; undefined when the run didn't get so far. */
   readonly initialSha256: string | undefined;
   /** The steps that count, in order of the journal. */
-  readonly steps: readonly StepCommitted[];
+  readonly steps: readonly LedgerStep[];
   /** Steps that a later resume made void. */
-  readonly voided: readonly StepCommitted[];
+  readonly voided: readonly LedgerStep[];
   readonly checkpoints: readonly CheckpointWritten[];
   readonly finished: RunFinished | undefined;
 }
@@ -77,7 +85,7 @@ export async function readHistory(folder: string): Promise<{ readonly journal: J
   const file = join(folder, 'journal.jsonl');
   const there = await stat(file).catch(() => undefined);
   const journal = there === undefined ? undefined : await readJournal(file);
-  const history = journal && fold(journal.records.map(({ event }) => event));
+  const history = journal && fold(journal.records);
   if (journal !== undefined && history !== undefined) return { journal, history };
   throw new DeepDefenseError('USAGE', {
     what: `"${folder}" is no run folder`,
@@ -88,19 +96,29 @@ export async function readHistory(folder: string): Promise<{ readonly journal: J
   });
 }
 
-function fold(events: readonly JournalEvent[]): RunHistory | undefined {
-  const [started] = events;
+/** Holds some 100 bytes of each step: a run may have a million. */
+function fold(records: readonly JournalRecord[]): RunHistory | undefined {
+  const started = records[0]?.event;
   if (started?.type !== 'run-started') return undefined;
   const config = configSchema.safeParse(started.config);
   if (!config.success) return undefined;
-  const steps: StepCommitted[] = [];
-  const voided: StepCommitted[] = [];
-  for (const event of events) {
-    if (event.type === 'step-committed') steps.push(event);
-    else if (event.type === 'run-resumed') while ((steps.at(-1)?.step ?? -1) >= event.fromStep) voided.push(steps.pop() as StepCommitted);
+  const steps: LedgerStep[] = [];
+  const voided: LedgerStep[] = [];
+  const checkpoints: CheckpointWritten[] = [];
+  const fingerprints = new Set<string>();
+  let forked: RunForked | undefined;
+  let initialised: RunInitialised | undefined;
+  let ended: RunFinished | RunResumed | undefined;
+  for (const record of records) {
+    const { event } = record;
+    if (event.type === 'step-committed') steps.push(new RecordedStep(event, record));
+    else if (event.type === 'run-resumed') while ((steps.at(-1)?.step ?? -1) >= event.fromStep) voided.push(steps.pop() as LedgerStep);
+    else if (event.type === 'checkpoint-written') checkpoints.push(event);
+    else if (event.type === 'worker-joined') fingerprints.add(event.engineFingerprint);
+    else if (event.type === 'run-forked') forked ??= event;
+    else if (event.type === 'run-initialised') initialised ??= event;
+    if (event.type === 'run-finished' || event.type === 'run-resumed') ended = event;
   }
-  const forked = events.find((event) => event.type === 'run-forked');
-  const ended = events.findLast(({ type }) => type === 'run-finished' || type === 'run-resumed');
   return {
     runId: started.runId,
     config: config.data,
@@ -108,14 +126,34 @@ function fold(events: readonly JournalEvent[]): RunHistory | undefined {
     totalSteps: started.totalSteps,
     datasetHash: started.datasetHash,
     sampleHashesSha256: started.sampleHashesSha256,
-    fingerprints: [...new Set(events.flatMap((event) => (event.type === 'worker-joined' ? [event.engineFingerprint] : [])))],
+    fingerprints: [...fingerprints],
     firstStep: forked?.step ?? 0,
-    initialSha256: (forked ?? events.find((event) => event.type === 'run-initialised'))?.parametersSha256,
+    initialSha256: (forked ?? initialised)?.parametersSha256,
     steps,
     voided,
-    checkpoints: events.filter((event) => event.type === 'checkpoint-written'),
+    checkpoints,
     finished: ended?.type === 'run-finished' ? ended : undefined,
   };
+}
+
+class RecordedStep implements LedgerStep {
+  readonly step: number;
+  readonly position: number;
+  readonly samples: number;
+  readonly parametersSha256: string;
+  readonly #record: JournalRecord;
+
+  constructor({ step, position, samples, parametersSha256 }: StepCommitted, record: JournalRecord) {
+    this.step = step;
+    this.position = position;
+    this.samples = samples;
+    this.parametersSha256 = parametersSha256;
+    this.#record = record;
+  }
+
+  get blocks(): readonly CountedBlock[] {
+    return (this.#record.event as StepCommitted).blocks;
+  }
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { type Config, configSchema, MODEL_NAMES, parameterSpecs } from '../config/index.ts';
-import { DeepDefenseError, PACKAGE_VERSION, sha256, sizeOf, writeFileAtomic } from '../core/index.ts';
+import { CHECKPOINT_FORMAT, checkFormat, DeepDefenseError, PACKAGE_VERSION, sha256, sizeOf, writeFileAtomic } from '../core/index.ts';
 import { decodeSafetensors, encodeSafetensors, type NamedTensor, type SafetensorsFile, schemaHash } from '../wire/index.ts';
 import { differingKeys } from './config-difference.ts';
 
@@ -53,7 +53,7 @@ export interface LoadOptions {
   readonly mayDiffer?: readonly string[];
 }
 
-const FORMAT = 'deepdefense-checkpoint-1';
+const FORMAT = 'deepdefense-checkpoint-';
 const OPTIMIZER_PREFIX = 'optimizer';
 
 /** SHA-256 (hexadecimal) of the flat parameter vector's little-endian bytes: the `weightsSha256` of a result. */
@@ -84,7 +84,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   for (const [slot, values] of checkpoint.optimizer.slots)
     tensors.push(...namedTensors(checkpoint.config, `${OPTIMIZER_PREFIX}.${slot}.`, values));
   const metadata: Record<string, string> = {
-    format: FORMAT,
+    format: `${FORMAT}${CHECKPOINT_FORMAT}`,
     packageVersion: PACKAGE_VERSION,
     runId: checkpoint.runId,
     step: String(checkpoint.step),
@@ -107,7 +107,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
 /**
  * Reads and checks a checkpoint.
  * @throws DeepDefenseError CHECKPOINT_MISSING; CHECKPOINT_TRUNCATED; CHECKPOINT_CORRUPT (checksum, format, missing tensors);
- * CHECKPOINT_OTHER_MODEL; CHECKPOINT_OTHER_CONFIG, with the keys that differ in `fields.keys`.
+ * FORMAT_NEWER; CHECKPOINT_OTHER_MODEL; CHECKPOINT_OTHER_CONFIG, with the keys that differ in `fields.keys`.
  */
 export async function loadCheckpoint(path: string, options: LoadOptions = {}): Promise<Checkpoint> {
   let bytes: Buffer;
@@ -163,8 +163,12 @@ function checksum(metadata: Readonly<Record<string, string>>, data: readonly Uin
 
 function decodeCheckpoint(file: SafetensorsFile, path: string): Checkpoint {
   const { metadata, tensors } = file;
-  if (metadata.format !== FORMAT)
-    throw corrupt(path, `format "${FORMAT}"`, metadata.format === undefined ? 'none' : `"${metadata.format}"`);
+  const { format = '' } = metadata;
+  const number = format.startsWith(FORMAT) ? Number(format.slice(FORMAT.length)) : Number.NaN;
+  if (!Number.isInteger(number) || number < 1)
+    throw corrupt(path, `format "${FORMAT}${CHECKPOINT_FORMAT}"`, format === '' ? 'none' : `"${format}"`);
+  // Not for damage: a resume would pass over it.
+  checkFormat(`the checkpoint "${path}"`, number, CHECKPOINT_FORMAT);
   if (checksum(metadata, [file.data]) !== metadata.checksum) throw corrupt(path, 'content that fits its checksum', 'changed content');
   // From here on the content is what was written; what doesn't fit comes from another version.
   const text = (key: string): string => metadata[key] ?? fail(path, `metadata "${key}"`);

@@ -7,6 +7,7 @@ import {
   DeepDefenseError,
   isDeepDefenseError,
   PACKAGE_VERSION,
+  RUN_FORMAT,
   sha256,
   sizeOf,
   systemClock,
@@ -17,7 +18,7 @@ import {
 import { type Dataset, hashSamples } from '../data/index.ts';
 import { createRunOptimizer, vectorLength, weightsToUse } from '../optimizers/index.ts';
 import type { TlsFiles } from '../security/index.ts';
-import { FileJournal, type JournalRecord } from '../journal/index.ts';
+import { FileJournal, type JournalEvent, type JournalRecord } from '../journal/index.ts';
 import {
   type CoordinatorMetrics,
   createSecurityReport,
@@ -38,6 +39,7 @@ import { encodeParameters, type ParameterSnapshot } from './parameter-snapshot.t
 import { scrapeWithWorkers } from './pool-metrics.ts';
 import { type PoolTally, watchPool } from './pool-watcher.ts';
 import { resumeHistory } from './resume-history.ts';
+import { firstFingerprint } from './resume.ts';
 import { runTraining } from './run.ts';
 import type { RunContext } from './run-context.ts';
 import type { ForkPoint, RunEvent, RunResult } from './run-events.ts';
@@ -163,6 +165,9 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     else deadline ??= setTimeout(() => pool.abandon(reason), config.cluster.graceMs).unref();
   });
   const report = createSecurityReport(metrics, logger);
+  // A worker that has waited for this process may be ready before the start of the run is recorded, which comes first.
+  const early: JournalEvent[] = [];
+  let isStartRecorded = false;
   const { observer, tally } = watchPool({
     metrics,
     gauges,
@@ -174,7 +179,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
           : 0,
     logger,
     report,
-    ledger,
+    ledger: { record: (event) => (isStartRecorded ? ledger.record(event) : early.push(event)) },
     emit,
     readyWorkers: () => pool.membership.ready().length,
     onWaiting: () => {
@@ -291,6 +296,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   };
   step = () => context.state.step;
   recordStart(context, options, isNew ? { sampleHashesSha256 } : undefined);
+  isStartRecorded = true;
+  for (const event of early) ledger.record(event);
   const onAbort = () => stop.request(signal?.reason instanceof Error ? signal.reason.message : 'asked to stop');
   if (signal?.aborted === true) onAbort();
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -424,6 +431,7 @@ function recordStart(
   if (fresh !== undefined) {
     ledger.record({
       type: 'run-started',
+      format: RUN_FORMAT,
       runId,
       packageVersion: PACKAGE_VERSION,
       config: config as unknown as Readonly<Record<string, unknown>>,
@@ -455,14 +463,11 @@ function recordStart(
 /** Where a run began, if not with its seed: now, or in an earlier process. */
 function forkPointOf(fork: Checkpoint | undefined, records: readonly JournalRecord[]): ForkPoint | undefined {
   if (fork !== undefined) return { runId: fork.runId, step: fork.step, parametersSha256: parametersHash(fork.parameters) };
-  for (const { event } of records)
+  // It stands before the first step; a look at all records would decode a million of them.
+  for (const { event } of records) {
     if (event.type === 'run-forked') return { runId: event.fromRun, step: event.step, parametersSha256: event.parametersSha256 };
-  return undefined;
-}
-
-/** Engine of the steps that a journal has, also of those before any checkpoint. */
-function firstFingerprint(records: readonly JournalRecord[]): string | undefined {
-  for (const { event } of records) if (event.type === 'worker-joined') return event.engineFingerprint;
+    if (event.type === 'step-committed') return undefined;
+  }
   return undefined;
 }
 

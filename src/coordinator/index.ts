@@ -3,6 +3,7 @@ export {
   type AuditCheck,
   type AuditReport,
   auditRun,
+  type LedgerStep,
   readHistory,
   type RunHistory,
   sha256After,
@@ -25,7 +26,7 @@ export type { EvaluationEvent, EvaluationOutcome, FinishedPass } from './evaluat
 export type { EvaluationNetwork, EvaluationQuestion } from './evaluation-question.ts';
 export type { GoodputReport, WorkerTime } from './goodput.ts';
 export { type ForkPoint, type RobustResult, type RunEvent, type RunResult, type StepEvent } from './run-events.ts';
-export { findResumePoint, type ResumePoint } from './resume.ts';
+export { checkBuild, findResumePoint, type ResumePoint } from './resume.ts';
 export { createRunPlan, type RunPlan, untilSteps } from './run-plan.ts';
 export type { Standby } from './folder-backend.ts';
 export { askByNats, type ControlRequest } from './nats-control.ts';

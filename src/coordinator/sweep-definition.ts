@@ -1,7 +1,7 @@
 /** @file What a sweep is, as its journal's first event says, and whether it is the one that was asked for. */
 import { hash } from 'node:crypto';
 import { resolveSweep, type SweepSource } from '../config/index.ts';
-import { DeepDefenseError, PACKAGE_VERSION } from '../core/index.ts';
+import { DeepDefenseError, PACKAGE_VERSION, SWEEP_FORMAT } from '../core/index.ts';
 import type { SweepStarted } from '../journal/index.ts';
 import { canonicalJson } from '../sweeps/index.ts';
 import { differingLeaves } from './config-difference.ts';
@@ -28,6 +28,7 @@ export function startedEvent({ source, sweepId, dataset, folder }: DefinedSweep)
   }
   return {
     type: 'sweep-started',
+    format: SWEEP_FORMAT,
     sweepId,
     packageVersion: PACKAGE_VERSION,
     sweep: source.sweep as unknown as Record<string, unknown>,

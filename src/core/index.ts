@@ -15,7 +15,15 @@ export { type FileLockOptions, takeFileLock, withFileLock } from './file-lock.ts
 export { sha256, writeFileAtomic } from './files.ts';
 export { RANDOM_PURPOSES, Random, type RandomPurpose } from './random.ts';
 export { type DType, sizeOf, type TensorSpec, type TensorValue, type TypedArray } from './tensor-value.ts';
-export { PACKAGE_VERSION, PROTOCOL_VERSION } from './version.ts';
+export {
+  CHECKPOINT_FORMAT,
+  checkFormat,
+  PACKAGE_VERSION,
+  PROTOCOL_VERSION,
+  packageVersionOf,
+  RUN_FORMAT,
+  SWEEP_FORMAT,
+} from './version.ts';
 export { collectYoungObjects } from './young-collection.ts';
 export {
   type AdamFactors,

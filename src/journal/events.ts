@@ -15,6 +15,8 @@ export interface GoodputSoFar {
 /** First event of a run folder. */
 export interface RunStarted {
   readonly type: 'run-started';
+  /** See RUN_FORMAT. Older versions left it out. */
+  readonly format?: number;
   readonly runId: string;
   readonly packageVersion: string;
   /** The resolved config. */
@@ -183,9 +185,20 @@ export type JournalEvent =
 
 /** The steps that count, in order: those voided by a later resume are left out. */
 export function effectiveSteps(events: Iterable<JournalEvent>): StepCommitted[] {
-  const steps: StepCommitted[] = [];
+  return effectiveStepsAs(events, (event) => event);
+}
+
+/**
+ * The same of a long journal, of which a caller doesn't need all.
+ * @param keep what is kept of each step
+ */
+export function effectiveStepsAs<Kept extends { readonly step: number }>(
+  events: Iterable<JournalEvent>,
+  keep: (event: StepCommitted) => Kept,
+): Kept[] {
+  const steps: Kept[] = [];
   for (const event of events) {
-    if (event.type === 'step-committed') steps.push(event);
+    if (event.type === 'step-committed') steps.push(keep(event));
     else if (event.type === 'run-resumed') while ((steps.at(-1)?.step ?? -1) >= event.fromStep) steps.pop();
   }
   return steps;

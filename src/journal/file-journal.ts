@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../core/index.ts';
 import type { JournalEvent } from './events.ts';
 import type { EventLog } from './event-log.ts';
 import { openBytes } from './journal-bytes.ts';
+import { checkJournalFormat } from './journal-format.ts';
 import { type JournalDisk, type JournalFile, storageError, systemDisk } from './journal-disk.ts';
 import { countLine, type JournalMetrics, timedSync } from './journal-metrics.ts';
 import type { JournalContent, JournalRecord } from './journal-record.ts';
@@ -41,7 +42,7 @@ export interface FileJournalOptions extends ReadOptions {
 /**
  * Reads a journal up to its last good line; the file stays as it is. A million lines take some seconds and 200 MB, however long
  * they are.
- * @throws DeepDefenseError STORAGE_FAILED when the file can't be read.
+ * @throws DeepDefenseError STORAGE_FAILED when the file can't be read; FORMAT_NEWER
  */
 export async function readJournal<Event extends { readonly type: string } = JournalEvent>(
   path: string,
@@ -51,6 +52,7 @@ export async function readJournal<Event extends { readonly type: string } = Jour
     const bytes = await openBytes(path, disk, mostHeldBytes);
     try {
       const { records, cut } = await readLines<Event>(path, bytes, blockBytes);
+      checkJournalFormat(path, records[0]);
       return { records, cut };
     } finally {
       await bytes.close();
@@ -91,7 +93,7 @@ export class FileJournal<Event extends { readonly type: string } = JournalEvent>
   /**
    * Opens a journal for appending and makes it when missing. A torn tail is cut off and kept beside the file as
    * `<path>.cut-<sequence>`, so that nothing is lost for a diagnosis; the caller should log `cut`.
-   * @throws DeepDefenseError STORAGE_FAILED
+   * @throws DeepDefenseError STORAGE_FAILED; FORMAT_NEWER, which leaves the file as it was
    */
   static async open<Event extends { readonly type: string } = JournalEvent>(
     path: string,
@@ -103,6 +105,7 @@ export class FileJournal<Event extends { readonly type: string } = JournalEvent>
       const bytes = await openBytes(path, disk, mostHeldBytes);
       try {
         const { records, cut, goodBytes } = await readLines<Event>(path, bytes, blockBytes);
+        checkJournalFormat(path, records[0]);
         if (cut !== null) {
           await bytes.saveTail(goodBytes, `${path}.cut-${cut.afterSequence}`);
           await disk.truncate(path, goodBytes);

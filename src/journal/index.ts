@@ -13,6 +13,7 @@ export {
   type CountedBlock,
   type EvaluationFinished,
   effectiveSteps,
+  effectiveStepsAs,
   type GoodputSoFar,
   type JournalEvent,
   type LeaseExpired,

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, DeepDefenseError, systemClock } from '../core/index.ts';
 import type { EventLog, OpenedLog } from './event-log.ts';
+import { checkJournalFormat } from './journal-format.ts';
 import { countLine, type JournalMetrics, timedSync } from './journal-metrics.ts';
 import type { JournalRecord } from './journal-record.ts';
 import { describeStream, ensureStream, isConflict, type NatsLink, natsError, type SweepNames, sweepNames } from './nats/index.ts';
@@ -66,6 +67,7 @@ async function readRecords<Event>(link: NatsLink, { journalStream }: SweepNames,
   } finally {
     await consumer.delete().catch(() => {}); // It ends by itself after a while.
   }
+  checkJournalFormat(journalStream, records[0]);
   return records;
 }
 

@@ -51,7 +51,7 @@ class LineChecker<Event> {
   readonly records: Line<Event>[] = [];
   /** Why the line behind the last record is none. */
   reason: string | undefined;
-  readonly #file: { readonly path: string; readonly bytes: JournalBytes };
+  readonly #file: LineFile<Event>;
   #hash = GENESIS;
 
   constructor(path: string, bytes: JournalBytes) {
@@ -99,24 +99,26 @@ function holds(bytes: Buffer, at: number, text: string): boolean {
   return true;
 }
 
-/** A line whose hash is good; it is decoded when it is looked at, because most of a long journal never is. */
+/** Where lines are, and the one that was decoded last. */
+interface LineFile<Event> {
+  readonly path: string;
+  readonly bytes: JournalBytes;
+  last?: { readonly sequence: number; readonly at: string; readonly event: Event };
+}
+
+/**
+ * A line whose hash is good. It is decoded when it is looked at, because most of a long journal never is, and anew each time unless it
+ * was the last one, because all events of a long journal would take gigabytes.
+ */
 class Line<Event> implements JournalRecord<Event> {
   readonly sequence: number;
   readonly hash: string;
-  readonly #file: { readonly path: string; readonly bytes: JournalBytes };
+  readonly #file: LineFile<Event>;
   readonly #previousHash: string;
   readonly #start: number;
   readonly #length: number;
-  #decoded: { readonly at: string; readonly event: Event } | undefined;
 
-  constructor(
-    file: { readonly path: string; readonly bytes: JournalBytes },
-    sequence: number,
-    ownHash: string,
-    previousHash: string,
-    start: number,
-    length: number,
-  ) {
+  constructor(file: LineFile<Event>, sequence: number, ownHash: string, previousHash: string, start: number, length: number) {
     this.#file = file;
     this.sequence = sequence;
     this.hash = ownHash;
@@ -134,8 +136,8 @@ class Line<Event> implements JournalRecord<Event> {
   }
 
   get #content(): { readonly at: string; readonly event: Event } {
-    this.#decoded ??= this.#decode();
-    return this.#decoded;
+    if (this.#file.last?.sequence !== this.sequence) this.#file.last = { sequence: this.sequence, ...this.#decode() };
+    return this.#file.last;
   }
 
   #decode(): { at: string; event: Event } {
@@ -143,7 +145,8 @@ class Line<Event> implements JournalRecord<Event> {
     try {
       const body = bodyOf(bytes.slice(this.#start, this.#start + this.#length).toString('utf8'));
       if (chain(this.#previousHash, body) !== this.hash) throw new Error(`line ${this.sequence} has changed since it was checked`);
-      return JSON.parse(body) as { at: string; event: Event };
+      const { at, event } = JSON.parse(body) as { at: string; event: Event };
+      return { at, event };
     } catch (cause) {
       throw storageError('read', path, cause);
     }

@@ -6,6 +6,8 @@
 /** First event of a sweep folder. */
 export interface SweepStarted {
   readonly type: 'sweep-started';
+  /** See SWEEP_FORMAT. Older versions left it out. */
+  readonly format?: number;
   readonly sweepId: string;
   readonly packageVersion: string;
   /** The resolved sweep file. */

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { IN_TRAINING_ATTACKS } from '../config/index.ts';
 import { DeepDefenseError } from '../core/index.ts';
-import { effectiveSteps, type JournalEvent, type JournalRecord, readJournal } from '../journal/index.ts';
+import { effectiveStepsAs, type JournalEvent, type JournalRecord, readJournal } from '../journal/index.ts';
 import type { EvaluationRecord, RunRecord, RunState, StepRecord } from './run-record.ts';
 
 /** File names inside a run folder. */
@@ -41,14 +41,19 @@ const configSchema = z.looseObject({
 export async function readRun(folder: string): Promise<RunRecord> {
   const warnings: string[] = [];
   const records = await readRecords(folder, warnings);
-  const events = records.map((record) => record.event);
+  // All steps of a long run with everything in their events don't fit into memory.
+  const events: JournalEvent[] = [];
+  const committed = effectiveStepsAs(eventsOf(records, events), (event) => ({
+    step: event.step,
+    end: event.position + event.samples,
+    record: stepRecord(event),
+  }));
   const started = events.find((event) => event.type === 'run-started');
   if (started === undefined) throw notARunFolder(folder, `its ${JOURNAL_FILE} doesn't begin with the start of a run`);
   const config = configSchema.safeParse(started.config);
   if (!config.success) throw notARunFolder(folder, `the config in its ${JOURNAL_FILE} has no ${config.error.issues[0]?.path.join('.')}`);
   const result = await readResult(folder, warnings);
 
-  const committed = effectiveSteps(events);
   const last = committed.at(-1);
   const steps = last === undefined ? 0 : last.step + 1;
   if (result !== undefined && result.steps !== steps)
@@ -73,11 +78,11 @@ export async function readRun(folder: string): Promise<RunRecord> {
     seconds: result?.seconds ?? seconds,
     ...(result === undefined ? {} : { samplesPerSecond: result.samplesPerSecond }),
     steps,
-    epochs: result?.epochs ?? (last === undefined ? 0 : (last.position + last.samples) / started.samplesPerEpoch),
+    epochs: result?.epochs ?? (last === undefined ? 0 : last.end / started.samplesPerEpoch),
     ...(weightsSha256 === '' ? {} : { weightsSha256 }),
     environment: { 'deepdefense version': started.packageVersion, ...workersOf(events), ...result?.environment },
     config: started.config,
-    stepRecords: committed.map(stepRecord),
+    stepRecords: committed.map(({ record }) => record),
     cleanHistory: evaluations.filter((evaluation) => evaluation.attack === 'clean'),
     finalAccuracies: finalAccuracies(evaluations, steps, result),
     warnings,
@@ -87,6 +92,14 @@ export async function readRun(folder: string): Promise<RunRecord> {
 /** Reads several run folders, in the order given; errors as {@link readRun}. */
 export async function readRuns(folders: readonly string[]): Promise<RunRecord[]> {
   return Promise.all(folders.map(readRun));
+}
+
+/** @param others gets the events that are no steps */
+function* eventsOf(records: readonly JournalRecord[], others: JournalEvent[]): Generator<JournalEvent> {
+  for (const { event } of records) {
+    if (event.type !== 'step-committed') others.push(event);
+    yield event;
+  }
 }
 
 async function readRecords(folder: string, warnings: string[]): Promise<readonly JournalRecord[]> {

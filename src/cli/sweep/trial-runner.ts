@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../config/index.ts';
-import { type Checkpoint, loadCheckpoint, loadNewestCheckpoint, type RunResult, untilSteps } from '../../coordinator/index.ts';
+import { type Checkpoint, checkBuild, loadCheckpoint, loadNewestCheckpoint, type RunResult, untilSteps } from '../../coordinator/index.ts';
 import { DeepDefenseError, isDeepDefenseError } from '../../core/index.ts';
 import { type Dataset, openDataset } from '../../data/index.ts';
 import type { Claim } from '../../queue/index.ts';
@@ -128,7 +128,10 @@ export class TrialRunner {
     const config = this.#here({ ...origin.config, evaluation: { ...origin.config.evaluation, attacks: [] } });
     const { contentHash: datasetHash } = await this.#open(config.data);
     try {
-      return await loadCheckpoint(rungFile(root, trial, rung), { config, datasetHash });
+      const file = rungFile(root, trial, rung);
+      const checkpoint = await loadCheckpoint(file, { config, datasetHash });
+      checkBuild(checkpoint.engineFingerprint, file);
+      return checkpoint;
     } catch (error) {
       if (!isDeepDefenseError(error) || error.code === 'STORAGE_FAILED') throw error;
       // The same steps lead to the same weights.

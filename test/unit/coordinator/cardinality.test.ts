@@ -24,7 +24,16 @@ describe('cardinality', () => {
     const gauges = new WorkerGauges(metrics);
     const logger = createLogger({ level: 'silent' });
     const { observer } = watchPool({
-      ...{ metrics, gauges, logger, report: () => {}, samplesOf: () => 32, ledger: { record: () => {} }, emit: () => {}, onWaiting: () => {} },
+      ...{
+        metrics,
+        gauges,
+        logger,
+        report: () => {},
+        samplesOf: () => 32,
+        ledger: { record: () => {} },
+        emit: () => {},
+        onWaiting: () => {},
+      },
       ...{ readyWorkers: () => pool.membership.ready().length, address: () => '' },
     });
     const pool = new WorkerPool<ParameterSnapshot>({

@@ -3,6 +3,7 @@ import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RUN_FORMAT } from '../../../src/core/index.ts';
 import {
   effectiveSteps,
   FileJournal,
@@ -166,6 +167,46 @@ describe('file journal', () => {
     await expect(readJournal(join(folder, 'none'))).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
     await appendFile(join(folder, 'file'), '');
     await expect(FileJournal.open(join(folder, 'file', 'journal'))).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+  });
+});
+
+describe('journal of a newer version', () => {
+  const started = (format?: number): JournalEvent => ({
+    type: 'run-started',
+    ...(format === undefined ? {} : { format }),
+    runId: 'run-1',
+    packageVersion: '9.9.9',
+    config: {},
+    totalSteps: 1,
+    samplesPerEpoch: 1,
+    datasetName: '',
+    datasetHash: '',
+    sampleHashesSha256: '',
+    schemaHash: '',
+  });
+  async function begun(format?: number): Promise<void> {
+    const { journal } = await FileJournal.open(path, { fsync: 'never' });
+    await journal.append(started(format));
+    await journal.close();
+    await appendFile(path, '{"torn');
+  }
+
+  it('read and open: refused with FORMAT_NEWER, and nothing is cut off', async () => {
+    await begun(RUN_FORMAT + 1);
+    const before = await readFile(path, 'utf8');
+    const refusal = { code: 'FORMAT_NEWER', parts: { got: `format ${RUN_FORMAT + 1}` } };
+    await expect(readJournal(path)).rejects.toMatchObject(refusal);
+    await expect(FileJournal.open(path)).rejects.toMatchObject(refusal);
+    expect(await readFile(path, 'utf8')).toBe(before);
+    expect(await readdir(join(folder, 'run'))).toEqual(['journal.jsonl']);
+  });
+
+  it('read: takes the format of this version, and none for the first', async () => {
+    await begun(RUN_FORMAT);
+    expect((await readJournal(path)).records).toHaveLength(1);
+    await rm(path);
+    await begun();
+    expect((await readJournal(path)).records).toHaveLength(1);
   });
 });
 
