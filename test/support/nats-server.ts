@@ -14,9 +14,8 @@ export interface NatsServerOptions {
   readonly config?: string;
   /** A configuration file of its own, in place of the above; addresses are those of this machine. */
   readonly file?: string;
-  /** Variables and further arguments for it. */
+  /** Variables for it. */
   readonly env?: Readonly<Record<string, string>>;
-  readonly args?: readonly string[];
 }
 
 /** One server and its store; the port stays the same over restarts. */
@@ -63,13 +62,13 @@ function findServer(): string | undefined {
 
 /** Starts a server; it answers when this resolves. */
 export async function startNatsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
-  const { jetStream = true, config = '', file: ownFile, env = {}, args = [] } = options;
+  const { jetStream = true, config = '', file: ownFile, env = {} } = options;
   const folder = await mkdtemp(join(tmpdir(), 'nats-'));
   const [port, httpPort] = [await freePort(), await freePort()];
   const file = join(folder, 'server.conf');
   const store = jetStream ? `jetstream { store_dir: "${join(folder, 'store')}", max_memory_store: 16MB, max_file_store: 256MB }` : '';
   await writeFile(file, `listen: "127.0.0.1:${port}"\n${store}\n${config}\n`);
-  const command = ownFile === undefined ? ['-c', file] : ['-c', ownFile, '-a', '127.0.0.1', '-p', `${port}`, '-m', `${httpPort}`, ...args];
+  const command = ownFile === undefined ? ['-c', file] : ['-c', ownFile, '-a', '127.0.0.1', '-p', `${port}`, '-m', `${httpPort}`];
   const start = () => launch(command, port, { NATS_STORE: join(folder, 'store'), ...env });
   let child = await start();
   const end = async (signal: NodeJS.Signals): Promise<void> => {

@@ -25,7 +25,10 @@ class TestSource implements TaskSource {
     return new Promise((resolve, reject) => {
       this.#waiting.push(resolve);
       this.#failing.push(reject);
-      signal.addEventListener('abort', () => resolve(undefined));
+      signal.addEventListener('abort', () => {
+        this.#waiting = this.#waiting.filter((each) => each !== resolve);
+        resolve(undefined);
+      });
     });
   }
 
@@ -192,5 +195,59 @@ describe('fair source', () => {
     idle.bring();
     await settle();
     expect(idle.released).toEqual(['i0']);
+  });
+
+  it('waits without any source when it is endless, takes those that are added, and lets go of those that are removed', async () => {
+    const fair = new FairSource({ sources: [], isEndless: true });
+    const asked = fair.claim('w', signal);
+    const first = new TestSource('a');
+    fair.add({ name: 'a', source: first, weight: 1 });
+    expect((await asked)?.task.id).toBe('a0');
+    const idle = new TestSource('b', () => false);
+    fair.add({ name: 'b', source: idle, weight: 1 });
+    fair.remove('a');
+    const again = fair.claim('w', signal);
+    await settle();
+    idle.bring();
+    expect((await again)?.task.id).toBe('b0');
+    expect(first.given).toEqual(['a0']);
+    await fair.close();
+    expect(idle.closed).toBe(true);
+    // Whoever removes a source closes it.
+    expect(first.closed).toBe(false);
+  });
+
+  it('asks only while the worker is idle where that is wished, so that no task of an idle source is given back', async () => {
+    const busy = new TestSource('a');
+    const idle = new TestSource('b', () => false);
+    const sources = [
+      { name: 'b', source: idle, weight: 1 },
+      { name: 'a', source: busy, weight: 1 },
+    ];
+    const fair = new FairSource({ sources, asksWhenIdle: true, headStartMs: 1 });
+    expect((await fair.claim('w', signal))?.task.id).toBe('a0');
+    idle.bring();
+    await settle();
+    expect(idle.given).toEqual([]);
+    expect((await fair.claim('w', signal))?.task.id).toBe('a1');
+    await fair.close();
+  });
+
+  it('draws by weight whose turn it is first, so that workers that begin together spread', async () => {
+    const firsts: string[] = [];
+    for (let i = 0; i < 100; i++) {
+      const sources = [
+        { name: 'a', source: new TestSource('a'), weight: 1 },
+        { name: 'b', source: new TestSource('b'), weight: 3 },
+      ];
+      let draws = 0;
+      // A low-discrepancy pair per worker.
+      const random = () => ((i + 0.5) * (draws++ === 0 ? 0.7548776662 : 0.569840291)) % 1;
+      const fair = new FairSource({ sources, random });
+      firsts.push((await fair.claim('w', signal))?.task.id ?? '');
+      await fair.close();
+    }
+    expect(countOf(firsts, 'b')).toBeGreaterThan(65);
+    expect(countOf(firsts, 'b')).toBeLessThan(85);
   });
 });
