@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestAuthority } from '../../support/certificates.ts';
 import { buildOverlay, KUSTOMIZE_SKIPPED } from '../../support/k8s/kustomize.ts';
-import { at, type Manifest, nameOf, podTemplates } from '../../support/k8s/manifest.ts';
+import { at, type Manifest, nameOf, parseManifests, podTemplates } from '../../support/k8s/manifest.ts';
 import { policyProblems } from '../../support/k8s/policy.ts';
 import { schemaProblems } from '../../support/k8s/schema.ts';
 import { unknownFields } from '../../support/k8s/unknown-fields.ts';
@@ -42,6 +42,15 @@ describe.skipIf(KUSTOMIZE_SKIPPED !== '')(`overlays${KUSTOMIZE_SKIPPED}`, () => 
 
   test.each(SETS)('overlay %s: keeps the policies', async (name) => {
     expect(await policyProblems(built.get(name) ?? [])).toEqual([]);
+  });
+
+  test('examples of submitted objects: keep the policies beside the platform', async () => {
+    const files = (await readdir('k8s')).includes('examples') ? await readdir('k8s/examples') : [];
+    for (const file of files.filter((name) => name.endsWith('.yaml'))) {
+      const submitted = parseManifests(await readFile(`k8s/examples/${file}`, 'utf8'));
+      expect((await Promise.all(submitted.map(schemaProblems))).flat(), file).toEqual([]);
+      expect(await policyProblems([...(built.get('production') ?? []), ...submitted]), file).toEqual([]);
+    }
   });
 
   // Documents that several overlays have in common are checked once.
