@@ -28,14 +28,22 @@ export interface HttpEndpoint {
   close(): Promise<void>;
 }
 
+const HEADERS_MS = 10_000;
+const MOST_CONNECTIONS = 256;
+
 /**
  * Starts the server. /livez is 200 whenever the event loop answers; /readyz is 200 or 503 with the reason.
  * @throws DeepDefenseError PORT_IN_USE when another process has the port; CONNECT_FAILED when the address can't be listened on.
  */
 export async function startHttpServer({ host, port, metrics, readiness }: HttpServerOptions): Promise<HttpEndpoint> {
   const server = createServer((request, response) => {
-    void answer(request.method ?? 'GET', new URL(request.url ?? '/', 'http://host').pathname, response, metrics, readiness);
+    // Not through URL, which throws for paths such as `//`.
+    const [path = '/'] = (request.url ?? '/').split('?');
+    void answer(request.method ?? 'GET', path, response, metrics, readiness);
   });
+  // Whoever connects and says nothing, or opens many connections, takes no more than this.
+  server.headersTimeout = HEADERS_MS;
+  server.maxConnections = MOST_CONNECTIONS;
   await listen(server, host, port);
   const bound = (server.address() as AddressInfo).port;
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
