@@ -20,6 +20,8 @@ import { TestCluster, logger, tinyConfig } from './support/cluster.ts';
 const SEED = Number(process.env.DEEPDEFENSE_FUZZ_SEED ?? Date.now() % 1e6);
 const MESSAGES = Number(process.env.DEEPDEFENSE_FUZZ_MESSAGES ?? 100_000);
 const PER_CALL = 10;
+/** Frames of one connection. */
+const PER_CONNECTION = 40;
 const AT_ONCE = 64;
 
 const closers: (() => unknown)[] = [];
@@ -171,7 +173,7 @@ async function attackBelow(port: number, count: number): Promise<number> {
   let sent = 0;
   const one = async (): Promise<void> => {
     while (sent < count) {
-      const pieces = Array.from({ length: PER_CALL }, frame);
+      const pieces = Array.from({ length: PER_CONNECTION }, frame);
       sent += pieces.length;
       const begin = below(4) === 0 ? [bytes(24)] : [PREFACE, SETTINGS];
       await new Promise<void>((resolve) => {
@@ -196,6 +198,7 @@ const portOf = (address: string) => Number(address.split(':').at(-1));
 
 it(`coordinators of a run and of a sweep stand ${MESSAGES} fuzzed messages, seed ${SEED}`, { timeout: 600_000 }, async () => {
   const startedMs = performance.now();
+  const cpu = process.cpuUsage();
   const errors: unknown[] = [];
   const onError = (error: unknown) => errors.push(error);
   process.on('uncaughtException', onError).on('unhandledRejection', onError);
@@ -219,7 +222,7 @@ it(`coordinators of a run and of a sweep stand ${MESSAGES} fuzzed messages, seed
   const file = join(folder, 'sweep.yaml');
   await writeFile(
     file,
-    'function: branin\nspace: {x1: {type: float, low: 0, high: 1}, x2: {type: float, low: 0, high: 1}}\nobjectives: [{name: value}]\nsampler: {name: random}\nbudget: {candidates: 6}\n',
+    'function: branin\nspace: {x1: {type: float, low: 0, high: 1}, x2: {type: float, low: 0, high: 1}}\nobjectives: [{name: value}]\nsampler: {name: random}\nbudget: {candidates: 6}\nleaseMs: 1000\npreemptions: 100000\n',
   );
   const source = await loadSweep({ file });
   const dataset = { name: '', contentHash: '' };
@@ -238,8 +241,8 @@ it(`coordinators of a run and of a sweep stand ${MESSAGES} fuzzed messages, seed
   const sweep = await run('attacked');
 
   const { Work, FetchDataset } = loadProto();
-  const ofRun = Math.floor(MESSAGES * 0.6);
-  const ofSweep = Math.floor(MESSAGES * 0.2);
+  const ofRun = Math.floor(MESSAGES * 0.5);
+  const ofSweep = Math.floor(MESSAGES * 0.05);
   const runMessages = () => {
     const first = below(3) === 0 ? [framed(Work.requestSerialize({ hello }))] : [];
     return [...first, ...Array.from({ length: PER_CALL }, () => fuzzed(() => Work.requestSerialize(workerMessage())))];
@@ -262,6 +265,7 @@ it(`coordinators of a run and of a sweep stand ${MESSAGES} fuzzed messages, seed
     () => [fuzzed(() => pick(methods).requestSerialize(sweepRequest()))],
   );
   for (const port of [runPort, portOf(sweep.address)]) sent.below += await attackBelow(port, (MESSAGES - ofRun - ofSweep) / 2);
+  const cpuSeconds = (process.cpuUsage(cpu).user + process.cpuUsage(cpu).system) / 1e6;
   const attackSeconds = (performance.now() - startedMs) / 1000;
   const rssMiB = Math.round(process.memoryUsage.rss() / 2 ** 20);
 
@@ -279,7 +283,7 @@ it(`coordinators of a run and of a sweep stand ${MESSAGES} fuzzed messages, seed
   const text = await cluster.metrics.render();
   const counted = (kind: string) => Number(new RegExp(`security_events_total\\{kind="${kind}"\\} (\\d+)`).exec(text)?.[1]);
   console.log(
-    `fuzz: seed ${SEED}, sent ${JSON.stringify(sent)} in ${attackSeconds.toFixed(0)} s, resident ${rssMiB} MiB, events of the run: ` +
+    `fuzz: seed ${SEED}, sent ${JSON.stringify(sent)} in ${attackSeconds.toFixed(0)} s (${cpuSeconds.toFixed(0)} s of CPU), resident ${rssMiB} MiB, events of the run: ` +
       ['malformed-message', 'bad-message', 'oversized-message', 'unknown-call'].map((kind) => `${kind} ${counted(kind)}`).join(', '),
   );
   expect(sent.run + sent.sweep + sent.below).toBeGreaterThanOrEqual(MESSAGES);

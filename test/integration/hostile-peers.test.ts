@@ -248,7 +248,7 @@ describe('a holder of a certificate', () => {
     expect(await ended(large)).toBe('RESOURCE_EXHAUSTED');
     const fast = await evilWorker();
     await counted('message-rate', () => {
-      for (let i = 0; i < 3000; i++) fast.heartbeat();
+      for (let i = 0; i < 20_000; i++) fast.heartbeat();
     });
     expect((await fast.receive('refusal')).refusal.code).toBe('LIMIT_EXCEEDED');
   });
@@ -277,7 +277,7 @@ describe('a holder of a certificate', () => {
   });
 
   it.each([
-    ['shards that it has no lease on', { block: { first: 0, count: 8 } }],
+    ['shards that it has no lease on', { block: { first: 1, count: 1 } }],
     ['another step', { step: 9999 }],
     ['a transfer that never came', { transferId: 77 }],
     ['more correct answers than samples', { metricSums: [8, 99, 8] }],
