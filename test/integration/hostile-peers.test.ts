@@ -25,7 +25,7 @@ const LIMITS = {
 const CONFIG = tinyConfig({
   train: { epochs: 100, maxSteps: 80 },
   evaluation: { everyEpochs: 100 },
-  cluster: { leaseMs: 5000, stepDeadlineMs: 120_000, workersLostMs: 60_000, heartbeatMs: 500, limits: LIMITS },
+  cluster: { leaseMs: 60_000, stepDeadlineMs: 150_000, workersLostMs: 60_000, heartbeatMs: 500, limits: LIMITS },
 });
 const HONEST_ID = 'honest-1-abc';
 
@@ -78,7 +78,7 @@ async function count(kind: SecurityEvent): Promise<number> {
 async function counted(kind: SecurityEvent, attack: () => unknown, times = 1): Promise<void> {
   const before = await count(kind);
   await attack();
-  await vi.waitFor(async () => expect(await count(kind)).toBeGreaterThanOrEqual(before + times), { timeout: 20_000, interval: 50 });
+  await vi.waitFor(async () => expect(await count(kind), kind).toBeGreaterThanOrEqual(before + times), { timeout: 50_000, interval: 50 });
 }
 
 function raw(login?: Parameters<typeof createCoordinatorClient>[1]): RawWorker {
@@ -88,7 +88,7 @@ function raw(login?: Parameters<typeof createCoordinatorClient>[1]): RawWorker {
 }
 
 async function ended(worker: RawWorker): Promise<string> {
-  await vi.waitFor(() => expect(worker.ended).toBe(true), { timeout: 20_000 });
+  await vi.waitFor(() => expect(worker.ended).toBe(true), { timeout: 50_000 });
   return grpcStatus[worker.status ?? -1] ?? 'no status';
 }
 

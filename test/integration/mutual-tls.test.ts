@@ -75,7 +75,9 @@ describe('mutual TLS', () => {
     expect(essence(await readRecord(folder, 'secured'))).toEqual(essence(await readRecord(folder, 'plain')));
   });
 
-  it('trains with a worker that has a token for the run alone, and takes rotated certificates while it runs', async () => {
+  it('trains with a worker that has a token for the run alone, and takes rotated certificates while it runs', {
+    timeout: 300_000,
+  }, async () => {
     await writeFile(join(folder.path, 'run.yaml'), RUN);
     const port = await freePort();
     const coordinator = folder.start(
