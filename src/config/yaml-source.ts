@@ -93,7 +93,7 @@ export function parseAssignment(text: string): Assignment {
   if (bracketDepth(text) > MOST_DEPTH) throw tooDeep('--set');
   try {
     return { path, value: parse(text.slice(equals + 1)) as unknown };
-  } catch (cause) {
+  } catch {
     throw new DeepDefenseError('CONFIG_SYNTAX', {
       what: `--set ${path.join('.')}: the value is not valid YAML`,
       got: text.slice(equals + 1, equals + 201),
