@@ -33,6 +33,7 @@ const OWNED_PACKAGES = {
   echarts: 'reports',
   '@peculiar/x509': 'security',
   'reflect-metadata': 'security',
+  jose: 'security',
   commander: 'cli',
 };
 

@@ -1,10 +1,9 @@
 /** @file The config of one command: preset, then file, then `--set`, resolved and checked together. */
-import { readFile } from 'node:fs/promises';
-import { DeepDefenseError } from '../core/index.ts';
+import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import { presetConfig } from './presets.ts';
 import { resolveConfig } from './resolve-config.ts';
 import type { Config, ConfigInput } from './schema.ts';
-import { applyAssignments, mergeConfigs, parseAssignment, parseYamlConfig } from './yaml-source.ts';
+import { applyAssignments, mergeConfigs, parseAssignment, parseYamlConfig, readYamlFile } from './yaml-source.ts';
 
 /** Where a config comes from; later sources override earlier ones. */
 export interface ConfigSources {
@@ -33,8 +32,9 @@ export async function loadConfig({ preset, file, options, assignments = [] }: Co
 
 async function readConfigFile(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    return await readYamlFile(file);
   } catch (cause) {
+    if (isDeepDefenseError(cause)) throw cause;
     throw new DeepDefenseError('CONFIG_FILE_MISSING', {
       what: `can't read the config file "${file}"`,
       got: cause instanceof Error ? cause.message : String(cause),

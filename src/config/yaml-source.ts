@@ -1,6 +1,29 @@
 /** @file Reads YAML text and `--set` assignments into plain data. */
-import { LineCounter, parse, parseDocument, YAMLError } from 'yaml';
-import { DeepDefenseError } from '../core/index.ts';
+import { readFile, stat } from 'node:fs/promises';
+import { LineCounter, parse, parseDocument } from 'yaml';
+import { DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
+
+/** Largest file, in bytes; ours have a few thousand. */
+const MOST_BYTES = 2 ** 20;
+/** Deepest brackets; ours have three levels. */
+const MOST_DEPTH = 100;
+
+/**
+ * Reads a config file, unless it is too large to be one.
+ * @throws DeepDefenseError CONFIG_SYNTAX for one that is too large; the file system's error
+ */
+export async function readYamlFile(file: string): Promise<string> {
+  const { size } = await stat(file);
+  if (size > MOST_BYTES)
+    throw new DeepDefenseError('CONFIG_SYNTAX', {
+      what: `"${file}" is too large for a config`,
+      expected: `at most ${MOST_BYTES} bytes`,
+      got: String(size),
+      todo: 'check the path',
+      fields: { source: file },
+    });
+  return readFile(file, 'utf8');
+}
 
 /**
  * Parses a config file's text.
@@ -8,18 +31,34 @@ import { DeepDefenseError } from '../core/index.ts';
  */
 export function parseYamlConfig(text: string, source: string): unknown {
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true });
-  const [error] = document.errors;
-  if (error !== undefined) {
-    const { line, col: column } = lineCounter.linePos(error.pos[0]);
-    throw syntaxError(source, error.message, { line, column });
-  }
+  if (bracketDepth(text) > MOST_DEPTH) throw tooDeep(source);
   try {
+    const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true });
+    const [error] = document.errors;
+    if (error !== undefined) {
+      const { line, col: column } = lineCounter.linePos(error.pos[0]);
+      throw syntaxError(source, error.message, { line, column });
+    }
     return document.toJS({ maxAliasCount: 100 }) as unknown;
   } catch (cause) {
-    // Unresolved or exploding aliases surface only here.
+    if (isDeepDefenseError(cause)) throw cause;
+    // Unresolved or exploding aliases surface only here, and text that is nested too deep for the stack.
     throw syntaxError(source, cause instanceof Error ? cause.message : String(cause), { line: 1, column: 1 });
   }
+}
+
+/** Levels of flow collections; the parser's time grows with their square. Brackets in quoted text count, too. */
+function bracketDepth(text: string): number {
+  let [depth, most] = [0, 0];
+  for (const character of text) {
+    if (character === '[' || character === '{') most = Math.max(most, ++depth);
+    else if (character === ']' || character === '}') depth -= 1;
+  }
+  return most;
+}
+
+function tooDeep(source: string): DeepDefenseError {
+  return syntaxError(source, `brackets nested more than ${MOST_DEPTH} deep`, { line: 1, column: 1 });
 }
 
 function syntaxError(source: string, message: string, { line, column }: { line: number; column: number }): DeepDefenseError {
@@ -51,13 +90,13 @@ export function parseAssignment(text: string): Assignment {
       todo: 'for example --set train.maxSteps=100',
     });
   }
+  if (bracketDepth(text) > MOST_DEPTH) throw tooDeep('--set');
   try {
     return { path, value: parse(text.slice(equals + 1)) as unknown };
-  } catch (cause) {
-    if (!(cause instanceof YAMLError)) throw cause;
+  } catch {
     throw new DeepDefenseError('CONFIG_SYNTAX', {
       what: `--set ${path.join('.')}: the value is not valid YAML`,
-      got: text.slice(equals + 1),
+      got: text.slice(equals + 1, equals + 201),
       todo: 'quote it for the shell, for example --set "strategy.gfa.layers=[input, conv1]"',
       fields: { source: '--set', line: 1, column: 1 },
     });

@@ -4,15 +4,18 @@ import type { TrialMeasured } from '../journal/index.ts';
 import type { TaskEnd } from '../queue/index.ts';
 import type { DuePart, SweepState } from './sweep-state.ts';
 
+/** Figures of a measurement, and characters of their names: they stay in the journal for good. */
+const [MOST_DETAILS, LONGEST_NAME] = [1024, 128];
+
 /** What a worker commits, as JSON. */
 const resultSchema = z.strictObject({
   /** Figures by name. A diverged training has none. */
-  details: z.record(z.string(), z.number()),
+  details: z.record(z.string().max(LONGEST_NAME), z.number()).refine((details) => Object.keys(details).length <= MOST_DETAILS),
   seconds: z.number().min(0),
   /** Engine fingerprint; empty of a test function. */
-  engine: z.string(),
+  engine: z.string().max(1024),
   /** A trial that failed by its own doing, such as a loss that isn't finite: trying again gives the same. */
-  error: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+  error: z.strictObject({ code: z.string().max(64), message: z.string().max(16_384) }).optional(),
 });
 
 export type TrialResult = z.output<typeof resultSchema>;

@@ -17,8 +17,15 @@ import {
   layoutFiles,
   otherVersionError,
 } from './cifar10-layout.ts';
+import { RECORD_BYTES } from './dataset.ts';
 import { unreadable } from './cifar10-folder.ts';
 import type { Dataset } from './dataset.ts';
+
+/** What an archive may hold besides twice its layout. */
+const SLACK_BYTES = 64 * 2 ** 20;
+const MOST_ENTRIES = 10_000;
+/** The list of class names has 62 bytes. */
+const MOST_META_BYTES = 64 * 1024;
 
 /** What reading an archive gives. */
 export interface ArchiveContent {
@@ -51,10 +58,18 @@ export async function readArchive(
   const wanted = new Set(layoutFiles(layout));
   const seen: string[] = [];
   const tar = extract();
+  const mostBytes = 2 * wanted.size * layout.recordsPerFile * RECORD_BYTES + SLACK_BYTES;
+  let unpacked = 0;
+  const bounded = new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      unpacked += chunk.length;
+      done(unpacked > mostBytes ? tooLarge(path, `more than ${mostBytes} bytes`) : null, chunk);
+    },
+  });
 
   const reading = (async () => {
     for await (const entry of tar) {
-      seen.push(entry.header.name);
+      if (seen.push(entry.header.name) > MOST_ENTRIES) throw tooLarge(path, `more than ${MOST_ENTRIES} entries`);
       const fileName = entry.header.name.split('/').pop() as string;
       const shown = `${path}:${entry.header.name}`;
       const isBatch = entry.header.type === 'file' && wanted.has(fileName);
@@ -64,6 +79,7 @@ export async function readArchive(
       }
       // Before the bytes are read, so that a header can't make us hold more than the layout has.
       if (isBatch) checkFileSize(layout, shown, entry.header.size ?? 0);
+      else if ((entry.header.size ?? 0) > MOST_META_BYTES) throw tooLarge(shown, `${entry.header.size} bytes`);
       const chunks: Buffer[] = [];
       for await (const chunk of entry as AsyncIterable<Buffer>) chunks.push(chunk);
       const bytes = Buffer.concat(chunks);
@@ -77,7 +93,7 @@ export async function readArchive(
   })();
 
   const results = await Promise.allSettled([
-    pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), digest, createGunzip({ chunkSize: 1 << 20 }), tar),
+    pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), digest, createGunzip({ chunkSize: 1 << 20 }), bounded, tar),
     reading,
   ]);
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
@@ -117,6 +133,17 @@ async function checkGzipMagic(path: string): Promise<void> {
     what: `"${path}" is not a gzip'd tar archive`,
     expected: `a folder in the official layout, or the official archive ${CIFAR10_ARCHIVE}, which begins with bytes 1f 8b`,
     got: `${size} bytes beginning with "${head.subarray(0, read).toString('hex')}"`,
+    todo: 'get the archive with "deepdefense data get"',
+    fields: { path },
+  });
+}
+
+/** An archive that was made to fill memory or time. */
+function tooLarge(path: string, got: string): DeepDefenseError {
+  return new DeepDefenseError('DATA_WRONG_SIZE', {
+    what: `"${path}" unpacks to more than CIFAR-10 has`,
+    expected: `the official archive ${CIFAR10_ARCHIVE}`,
+    got,
     todo: 'get the archive with "deepdefense data get"',
     fields: { path },
   });

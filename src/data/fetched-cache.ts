@@ -10,8 +10,17 @@ import { type Dataset, type DatasetHeader, datasetFromRecords, datasetHeader, da
 const FORMAT = 'deepdefense-dataset-1';
 const HEADER_LIMIT_BYTES = 4096;
 
-/** The file of a dataset in the cache. */
+/**
+ * The file of a dataset in the cache.
+ * @throws DeepDefenseError PROTOCOL_BAD_MESSAGE for a hash that is none: it comes from a coordinator, and becomes part of a path
+ */
 export function fetchedDatasetPath(cacheFolder: string, contentHash: string): string {
+  if (!/^[0-9a-f]{64}$/.test(contentHash))
+    throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', {
+      what: 'the content hash of a dataset is none',
+      expected: '64 hexadecimal digits',
+      got: JSON.stringify(contentHash.slice(0, 80)),
+    });
   return join(cacheFolder, 'datasets', `${contentHash}.records`);
 }
 

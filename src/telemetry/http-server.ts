@@ -32,6 +32,9 @@ export interface HttpEndpoint {
   close(): Promise<void>;
 }
 
+const HEADERS_MS = 10_000;
+const MOST_CONNECTIONS = 256;
+
 /**
  * Starts the server. /livez is 200 whenever the event loop answers; /readyz is 200 or 503 with the reason; /result is what there is to show, if anything.
  * @throws DeepDefenseError PORT_IN_USE when another process has the port; CONNECT_FAILED when the address can't be listened on.
@@ -40,6 +43,9 @@ export async function startHttpServer({ host, port, scrape, readiness, result }:
   const server = createServer((request, response) => {
     void answer(request, response, { scrape, readiness, result });
   });
+  // Whoever connects and says nothing, or opens many connections, takes no more than this.
+  server.headersTimeout = HEADERS_MS;
+  server.maxConnections = MOST_CONNECTIONS;
   await listen(server, host, port);
   const bound = (server.address() as AddressInfo).port;
   const shown = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
@@ -60,8 +66,10 @@ async function answer(
   { scrape, readiness, result }: Pick<HttpServerOptions, 'scrape' | 'readiness' | 'result'>,
 ): Promise<void> {
   if (method !== 'GET' && method !== 'HEAD') return send(response, 405, 'only GET and HEAD\n', { allow: 'GET, HEAD' });
+  // Not through URL, which throws for paths such as `//`.
+  const [path = '/'] = url.split('?');
   try {
-    switch (new URL(url, 'http://host').pathname) {
+    switch (path) {
       case '/metrics': {
         const { text, contentType } = await scrape(headers.accept ?? '');
         return send(response, 200, text, { 'content-type': contentType, vary: 'accept' });

@@ -1,7 +1,7 @@
 /** @file TLS of the gRPC connections: who listens and who calls show certificates of one authority, or the caller a token of it. */
 import { type ChannelCredentials, type ChannelOptions, credentials, experimental, Metadata, ServerCredentials } from '@grpc/grpc-js';
 import { DeepDefenseError } from '../core/index.ts';
-import { type Identity, identityOf, type Login, type TlsFiles } from '../security/index.ts';
+import { type Identity, identityOf, type Login } from '../security/index.ts';
 import { CertificateReloader } from './certificate-reloader.ts';
 import type { ServerOptions } from './gate.ts';
 

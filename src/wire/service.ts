@@ -63,8 +63,6 @@ export function createServer({ limits, report }: Gate, mostBytes: number): GrpcS
     'grpc.max_receive_message_length': mostBytes,
     'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_concurrent_streams': limits.callsPerPeer,
-    // Statistics that nobody asks for, kept for each connection and call.
-    'grpc.enable_channelz': 0,
   });
   setUpHttp2(server, { windowBytes: WINDOW_BYTES, limits, report });
   return server;

@@ -1,7 +1,8 @@
 /** @file Runs and sweeps over mutual TLS by the command line. */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { connect } from 'node:tls';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CommandFolder } from './support/command.ts';
 import { freePort } from './support/processes.ts';
 import { essence, FUNCTION_SWEEP, readRecord, writeSweep } from './support/sweeps.ts';
@@ -72,6 +73,45 @@ describe('mutual TLS', () => {
     expect(await worker.done).toMatchObject({ code: 0 });
     expect(await folder.run('sweep', '-c', file, '--out', 'plain')).toMatchObject({ code: 0 });
     expect(essence(await readRecord(folder, 'secured'))).toEqual(essence(await readRecord(folder, 'plain')));
+  });
+
+  it('trains with a worker that has a token for the run alone, and takes rotated certificates while it runs', {
+    timeout: 300_000,
+  }, async () => {
+    await writeFile(join(folder.path, 'run.yaml'), RUN);
+    const port = await freePort();
+    const coordinator = folder.start(
+      ...['coordinator', '-c', 'run.yaml', '--set', `cluster.port=${port}`, '--set', 'train.epochs=3'],
+      ...['--certs', 'certs/coordinator-main', '--accept-tokens'],
+    );
+    await coordinator.seen('start workers with');
+    const shown = () =>
+      new Promise<string>((resolve, reject) => {
+        const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ALPNProtocols: ['h2'] }, () => {
+          resolve(socket.getPeerCertificate().fingerprint256);
+          socket.destroy();
+        }).on('error', reject);
+      });
+    const before = await shown();
+    expect(await folder.run('certs', 'rotate', 'certs', '--within', '120')).toMatchObject({ code: 0 });
+    await vi.waitFor(async () => expect(await shown()).not.toBe(before), { timeout: 40_000, interval: 500 });
+    const [run = ''] = await readdir(join(folder.path, 'runs'));
+    const issue = (name: string, id: string) => folder.run('tokens', 'issue', 'certs', '--role', 'worker', '--name', name, '--run', id);
+    expect(await issue('here', run)).toMatchObject({ code: 0 });
+    expect(await issue('elsewhere', 'other-run')).toMatchObject({ code: 0 });
+    const worker = (name: string) =>
+      folder.run('worker', '--coordinator', `127.0.0.1:${port}`, '--token-file', `certs/token-worker-${name}/token`);
+    const refused = await worker('elsewhere');
+    expect(refused).toMatchObject({ code: 8 });
+    expect(refused.stderr).toContain('for run "other-run"');
+    // One with the new certificate, and one with a token.
+    const certified = folder.start('worker', '--coordinator', `127.0.0.1:${port}`, '--certs', 'certs/worker-one');
+    expect(await worker('here')).toMatchObject({ code: 0 });
+    expect(await certified.done).toMatchObject({ code: 0 });
+    expect(await coordinator.done).toMatchObject({ code: 0 });
+    expect(await folder.run('coordinator', '-c', 'run.yaml', '--set', 'cluster.host=127.0.0.1', '--accept-tokens')).toMatchObject({
+      code: 2,
+    });
   });
 
   it('renews certificates that end soon', async () => {

@@ -37,8 +37,17 @@ const ID_LENGTH = 16;
 /** What a run needs to go on, besides its checkpoint. The journal last: it must know of the checkpoint. */
 const KEPT_FILES = ['config.yaml', 'sample-hashes.bin', 'journal.jsonl'];
 
-/** The folder of a trial, with all its attempts. */
+/**
+ * The folder of a trial, with all its attempts.
+ * @throws DeepDefenseError PROTOCOL_BAD_MESSAGE for an id that is none: it comes over the network, and becomes part of a path
+ */
 export function folderOfTrial(root: string, trial: string): string {
+  if (!/^[0-9a-f]{64}$/.test(trial))
+    throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', {
+      what: 'the id of a trial is none',
+      expected: '64 hexadecimal digits',
+      got: JSON.stringify(trial.slice(0, 80)),
+    });
   return join(root, trial.slice(0, ID_LENGTH));
 }
 

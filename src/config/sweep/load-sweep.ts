@@ -1,12 +1,11 @@
 /** @file A sweep file, with the training config that its trials start from. */
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { DeepDefenseError } from '../../core/index.ts';
+import { DeepDefenseError, isDeepDefenseError } from '../../core/index.ts';
 import { configError } from '../config-problem.ts';
 import { resolveConfig, deepFreeze } from '../resolve-config.ts';
 import { SchemaFields } from '../schema-fields.ts';
 import { schemaProblems } from '../schema-problems.ts';
-import { applyAssignments, mergeConfigs, parseAssignment, parseYamlConfig } from '../yaml-source.ts';
+import { applyAssignments, mergeConfigs, parseAssignment, parseYamlConfig, readYamlFile } from '../yaml-source.ts';
 import { type SweepConfig, sweepSchema } from './sweep-schema.ts';
 
 /** Fields of a sweep file. */
@@ -51,8 +50,9 @@ export function resolveSweep(input: unknown, source = 'sweep'): SweepConfig {
 
 async function readSweepFile(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    return await readYamlFile(file);
   } catch (cause) {
+    if (isDeepDefenseError(cause)) throw cause;
     throw new DeepDefenseError('CONFIG_FILE_MISSING', {
       what: `can't read "${file}"`,
       got: cause instanceof Error ? cause.message : String(cause),

@@ -1,7 +1,9 @@
 /** @file A worker whose every message the test decides: it can hold answers back, die without a word, or break the protocol. */
 import { defaultNetwork, parameterSpecs } from '../../../src/config/index.ts';
 import { PACKAGE_VERSION, PROTOCOL_VERSION } from '../../../src/core/index.ts';
+import type { Login } from '../../../src/security/index.ts';
 import {
+  type BlockResult,
   type CoordinatorClient,
   type CoordinatorMessage,
   type CoordinatorStream,
@@ -9,6 +11,7 @@ import {
   type Hello,
   type Ready,
   schemaHash,
+  type ServiceError,
   type ShardBlock,
   TensorSender,
   type TrainTask,
@@ -23,12 +26,15 @@ export class RawWorker {
   readonly messages: CoordinatorMessage[] = [];
   readonly #sender = new TensorSender();
   ended = false;
+  /** Status that the stream failed with, by its number. */
+  status: number | undefined;
 
-  constructor(address: string) {
-    this.client = createCoordinatorClient(address);
+  constructor(address: string, login?: Login) {
+    this.client = createCoordinatorClient(address, login);
     this.stream = this.client.work();
     this.stream.on('data', (message: CoordinatorMessage) => this.messages.push(message));
-    this.stream.on('error', () => {
+    this.stream.on('error', (error) => {
+      this.status = (error as Partial<ServiceError>).code;
       this.ended = true;
     });
     this.stream.on('end', () => {
@@ -71,12 +77,7 @@ export class RawWorker {
     this.say(workerMessage('heartbeat', { sentAtMs: 0, residentBytes: 0, taskId: 0 }));
   }
 
-  answer(
-    task: TrainTask,
-    block: ShardBlock,
-    gradients: Float32Array,
-    overrides: { readonly leaseEpoch?: number; readonly metricSums?: number[] } = {},
-  ): void {
+  answer(task: TrainTask, block: ShardBlock, gradients: Float32Array, overrides: Partial<BlockResult> = {}): void {
     const { transferId, chunks } = this.#sender.split(gradients);
     for (const chunk of chunks) this.say(workerMessage('chunk', chunk));
     const metricSums = [block.count, block.count, block.count];

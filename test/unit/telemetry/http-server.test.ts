@@ -52,6 +52,19 @@ describe('HTTP server', () => {
     expect(await get('/readyz?verbose')).toEqual([200, 'ready: training\n']);
   });
 
+  it('paths that are no URL: get 404, and the process goes on', async () => {
+    const url = await start();
+    const { request } = await import('node:http');
+    for (const path of ['//', '//[', '/%', '/\\x'])
+      expect(
+        await new Promise((resolve, reject) =>
+          request(url, { path }, (response) => resolve(response.resume().statusCode))
+            .on('error', reject)
+            .end(),
+        ),
+      ).toBe(404);
+  });
+
   it('other requests: get 404, 405 and 500', async () => {
     const url = await start(undefined, () => Promise.reject(new Error('broken')));
     expect((await fetch(`${url}/other`)).status).toBe(404);
