@@ -103,7 +103,7 @@ export class SweepPool implements TaskSource {
         this.#ofTenant(entry.tenant).add({ name: sweep, source, weight: () => member.weight ?? member.entry.priority });
         onChange?.(sweep, 'joined', undefined);
       } catch (error) {
-        this.#failed(sweep, member, error);
+        this.#failed(sweep, member, error instanceof Error ? error : new Error(String(error)));
       }
     });
   }
@@ -126,18 +126,18 @@ export class SweepPool implements TaskSource {
     return made;
   }
 
-  #leave(sweep: string, member: Member, error: unknown): void {
+  #leave(sweep: string, member: Member, error: Error | undefined): void {
     if (this.#members.get(sweep) !== member) return;
     this.#members.delete(sweep);
     this.#byTenant.get(member.entry.tenant)?.remove(sweep);
     this.#do(async () => {
       await (await member.source)?.close();
-      this.#options.onChange?.(sweep, 'left', error === undefined || error instanceof Error ? error : new Error(String(error)));
+      this.#options.onChange?.(sweep, 'left', error);
     });
   }
 
   /** It may be there again later: its entry says that it runs. */
-  #failed(sweep: string, member: Member, error: unknown): void {
+  #failed(sweep: string, member: Member, error: Error): void {
     this.#leave(sweep, member, error);
     void sleep(RETRY_MS, undefined, { signal: this.#closing.signal })
       .then(async () => {
