@@ -98,6 +98,7 @@ const coordinatorMessages: CoordinatorMessage[] = [
       { first: 2, count: 1 },
     ],
     leaseEpoch: 1,
+    traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
     schedule: [
       { learningRate: 0.1, gfaScale: Math.fround(0.3) },
       { learningRate: 0.05, gfaScale: 1 },
