@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type JournalEvent, readJournal } from '../../src/journal/index.ts';
+import { readJournal } from '../../src/journal/index.ts';
 import type { SweepRecord } from '../../src/sweeps/index.ts';
 import type { Manifest } from '../support/k8s/manifest.ts';
 import { NATS_SERVER, NATS_SKIPPED, type NatsServer, startNatsServer } from '../support/nats-server.ts';
@@ -68,7 +68,7 @@ describe('submitted run', () => {
     };
     expect(result.state).toBe('completed');
     // The stop left a checkpoint: no step was computed twice.
-    const { records } = await readJournal<JournalEvent>(join(folder.path, 'volume-0/tiny/journal.jsonl'));
+    const { records } = await readJournal(join(folder.path, 'volume-0/tiny/journal.jsonl'));
     const steps = records.flatMap(({ event }) => (event.type === 'step-committed' ? [event.step] : []));
     expect(steps).toEqual(Array.from({ length: 40 }, (_, index) => index));
     // The Job is complete.

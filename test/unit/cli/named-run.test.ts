@@ -22,7 +22,7 @@ async function runThatEnded(end: Partial<JournalEvent> & { readonly type: 'run-f
   await journal.close();
 }
 
-it('named run: begins where nothing is, and never counts as new, so that a failed start removes nothing', async () => {
+it('named run: begins where nothing is, and never counts as new, so that a failed start removes nothing', { timeout: 60_000 }, async () => {
   expect(await named()).toMatchObject({ runId: 'mine', runFolder: join(folder, 'mine'), isNew: false });
   await mkdir(join(folder, 'mine'));
   expect(await named()).toMatchObject({ runId: 'mine', isNew: false });

@@ -1,11 +1,12 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import type { IIoK8sApiBatchV1JobSpec as JobSpec } from 'kubernetes-models/batch/v1/JobSpec';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { loadSweep } from '../../../../src/config/index.ts';
 import { runCli } from '../../../../src/cli/run-cli.ts';
 import type { KubernetesObject } from '../../../../src/cli/submit/kubernetes-object.ts';
-import { type Manifest, parseManifests } from '../../../support/k8s/manifest.ts';
+import { at, type Manifest, parseManifests, podTemplates, type PodTemplate } from '../../../support/k8s/manifest.ts';
 import { policyProblems } from '../../../support/k8s/policy.ts';
 import { schemaProblems } from '../../../support/k8s/schema.ts';
 import { unknownFields } from '../../../support/k8s/unknown-fields.ts';
@@ -67,10 +68,21 @@ async function render(...args: readonly string[]): Promise<Answer['document']> {
   return (await submit('submit', '--dry-run', ...args)).document;
 }
 
-function one(objects: readonly KubernetesObject[], kind: string, name?: string): any {
-  const found = objects.filter((object) => object.kind === kind && (name === undefined || object.metadata.name === name));
+function one(objects: readonly KubernetesObject[], kind: string): Manifest {
+  const found = objects.filter((object) => object.kind === kind);
   expect(found).toHaveLength(1);
-  return found[0];
+  return found[0] as KubernetesObject as Manifest;
+}
+
+/** The container of the only object of this kind. */
+function containerOf(objects: readonly KubernetesObject[], kind: string): PodTemplate['containers'][number] {
+  const [container] = podTemplates([one(objects, kind)])[0]?.containers ?? [];
+  if (container === undefined) throw new Error(`${kind} has no container`);
+  return container;
+}
+
+function configOf(objects: readonly KubernetesObject[]): string {
+  return at(one(objects, 'ConfigMap'), ['data', 'config.yaml']) as string;
 }
 
 const said = (name: string) => readFile(join(cluster, name), 'utf8').catch(() => '');
@@ -101,10 +113,9 @@ describe('objects', () => {
     const { id, configSha256, manifests } = await render('-c', SWEEP);
     expect(manifests.map(({ kind }) => kind)).toEqual(['ConfigMap', 'Service', 'PodDisruptionBudget', 'StatefulSet']);
     expect(id).toBe(`gfa-weights-${configSha256.slice(0, 8)}`);
-    const { spec } = one(manifests, 'StatefulSet');
-    expect(spec.replicas).toBe(2);
-    const [container] = spec.template.spec.containers;
-    expect(container.args.join(' ')).toBe(
+    expect(at(one(manifests, 'StatefulSet'), ['spec', 'replicas'])).toBe(2);
+    const container = containerOf(manifests, 'StatefulSet');
+    expect(container.args?.join(' ')).toBe(
       `--json sweep -c /config/config.yaml --id ${id} --stay --standby --workers 0 --out /runs/${id} --host 0.0.0.0 --port 50051 --http-port 9464`,
     );
     expect(container.env).toContainEqual({ name: 'DEEPDEFENSE_NATS', value: 'tls://nats.deepdefense.svc:4222' });
@@ -120,7 +131,7 @@ describe('objects', () => {
     );
     const { manifests } = await render('-c', file);
     const there = join(cluster, 'there.yaml');
-    await writeFile(there, one(manifests, 'ConfigMap').data['config.yaml']);
+    await writeFile(there, configOf(manifests));
     await rm(base);
     const { base: config, sweep } = await loadSweep({ file: there });
     expect(config).toEqual({ model: { name: 'cnn3' }, train: { epochs: 2, batchSize: 64 }, data: { source: 'synthetic' } });
@@ -132,9 +143,8 @@ describe('objects', () => {
   it('run: has one coordinator that goes on by its id, and an Indexed Job of as many workers as it waits for', async () => {
     const { id, manifests } = await render('-c', RUN, '--id', 'first');
     expect(id).toBe('first');
-    const set = one(manifests, 'StatefulSet');
-    expect(set.spec.replicas).toBe(1);
-    expect(set.spec.template.spec.containers[0].args).toEqual([
+    expect(at(one(manifests, 'StatefulSet'), ['spec', 'replicas'])).toBe(1);
+    expect(containerOf(manifests, 'StatefulSet').args).toEqual([
       '--json',
       'coordinator',
       '-c',
@@ -143,29 +153,29 @@ describe('objects', () => {
       'first',
       '--stay',
     ]);
-    const { spec } = one(manifests, 'Job');
+    const spec = one(manifests, 'Job').spec as JobSpec;
     expect([spec.completions, spec.parallelism, spec.completionMode]).toEqual([2, 2, 'Indexed']);
-    expect(spec.template.spec.containers[0].args).toEqual(
+    expect(containerOf(manifests, 'Job').args).toEqual(
       expect.arrayContaining(['--coordinator', 'first-0.first:50051', '--stop-code', '143']),
     );
     // A drained worker ends with 143 and gets a new pod that nobody counts; a wrong config ends the job.
-    expect(spec.podFailurePolicy.rules.map((rule: any) => [rule.action, rule.onExitCodes?.values])).toEqual([
+    expect(spec.podFailurePolicy?.rules.map((rule) => [rule.action, rule.onExitCodes?.values])).toEqual([
       ['Ignore', undefined],
       ['Ignore', [143]],
       ['FailJob', [2, 3, 4, 8]],
       ['FailIndex', [6]],
     ]);
-    expect(one(manifests, 'ConfigMap').data['config.yaml']).toContain('runsFolder: /runs');
+    expect(configOf(manifests)).toContain('runsFolder: /runs');
   });
 
   it('GPUs: are asked for whole, with an engine that can not fall back to the CPU', async () => {
     const { manifests } = await render('-c', SWEEP, '--workers', '3', '--gpus', '1', '--queue', 'research');
     const job = one(manifests, 'Job');
-    const [container] = job.spec.template.spec.containers;
+    const container = containerOf(manifests, 'Job');
     expect(container.image).toMatch(/^deepdefense\/worker-cuda:/);
-    expect(container.resources.limits['nvidia.com/gpu']).toBe(1);
+    expect(container.resources?.limits?.['nvidia.com/gpu']).toBe(1);
     expect(container.args).toEqual(expect.arrayContaining(['--engine', 'onnx:cuda', '--trials-folder', '/trials']));
-    expect([job.metadata.labels['kueue.x-k8s.io/queue-name'], job.spec.suspend]).toEqual(['research', true]);
+    expect([job.metadata.labels?.['kueue.x-k8s.io/queue-name'], at(job, ['spec', 'suspend'])]).toEqual(['research', true]);
     const budgets = manifests.filter(({ kind }) => kind === 'PodDisruptionBudget').map(({ spec }) => spec as { minAvailable?: number });
     expect(budgets.map(({ minAvailable }) => minAvailable)).toEqual([undefined, 2]);
   });
