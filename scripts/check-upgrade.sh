@@ -52,8 +52,8 @@ cat >run.yaml <<END
 name: upgrade
 data: { source: synthetic, trainSamples: 512, testSamples: 50 }
 model: { name: cnn3 }
-train: { batchSize: 16, shards: 2, epochs: 100, maxSteps: 60 }
-checkpoint: { everySteps: 5 }
+train: { batchSize: 16, shards: 2, epochs: 100, maxSteps: 600 }
+checkpoint: { everySteps: 20 }
 evaluation: { everyEpochs: 100, robustSamples: 10, attacks: [fgsm], epsLinf: [0.03] }
 cluster: { port: $port, minWorkers: 1, workersLostMs: 120000 }
 END

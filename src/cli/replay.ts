@@ -84,7 +84,8 @@ export async function replaySteps(options: ReplayOptions): Promise<ReplayReport>
 
 /** Random records that lie close enough behind a start. */
 function chooseRecords(committed: readonly LedgerStep[], starts: readonly Start[], count: number, seed: number): LedgerStep[] {
-  const reachable = committed.filter(({ step }) => {
+  const reachable = committed.filter(({ step, blocks }) => {
+    if (blocks === undefined) return false;
     const start = startOf(starts, step);
     return start !== undefined && step - start.step < MOST_STEPS_FROM_CHECKPOINT;
   });
@@ -151,7 +152,7 @@ async function replayStretch(
     const { shards } = config.train;
     const reducer = new TreeReducer({ root: { first: 0, count: shards }, length, metrics: 0, precision: config.train.gradients });
     await compute.setParameters(step, startVector(config, parameters, optimizer).slice());
-    for (const { first, count, workerId, gradientsSha256 } of recorded.blocks) {
+    for (const { first, count, workerId, gradientsSha256 } of recorded.blocks ?? []) {
       const block = { first, count };
       const { gradients } = await compute.trainBlock({ step, firstPosition, schedule }, block);
       if (parametersHash(gradients) !== gradientsSha256)

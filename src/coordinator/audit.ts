@@ -49,7 +49,8 @@ export interface AuditReport {
 
 /** A committed step as the ledger has it. What isn't needed of all steps at once is read from the journal when it is looked at. */
 export interface LedgerStep extends Pick<StepCommitted, 'step' | 'position' | 'samples' | 'parametersSha256'> {
-  readonly blocks: readonly CountedBlock[];
+  /** The counted answers; undefined in journals of before 2026-11-23, which don't say. */
+  readonly blocks: readonly CountedBlock[] | undefined;
 }
 
 /** What the events of a run add up to. */
@@ -151,8 +152,8 @@ class RecordedStep implements LedgerStep {
     this.#record = record;
   }
 
-  get blocks(): readonly CountedBlock[] {
-    return (this.#record.event as StepCommitted).blocks;
+  get blocks(): readonly CountedBlock[] | undefined {
+    return (this.#record.event as Partial<StepCommitted>).blocks;
   }
 }
 
@@ -238,7 +239,10 @@ function checkSamples({ config, samplesPerEpoch, totalSteps, firstStep, steps }:
 function checkShards({ config, steps }: RunHistory): AuditCheck {
   const { shards } = config.train;
   const findings: string[] = [];
+  let checked = 0;
   for (const { step, blocks } of steps) {
+    if (blocks === undefined) continue;
+    checked += 1;
     let next = 0;
     for (const { first, count } of blocks) {
       if (first !== next)
@@ -249,13 +253,18 @@ function checkShards({ config, steps }: RunHistory): AuditCheck {
     }
     if (next !== shards) findings.push(`step ${step}: ${next} shards are counted, expected ${shards}`);
   }
-  return check('shards', `${shards} shards in each of ${steps.length} steps, each once`, findings);
+  const older = steps.length - checked;
+  const note = older === 0 ? '' : `; ${older} of an older version, which didn't say`;
+  return check('shards', `${shards} shards in each of ${checked} steps, each once${note}`, findings);
 }
 
 /** What a crash made void and was computed again must be the same. */
 function checkRecomputed(history: RunHistory): AuditCheck {
   const hashes = new Map(history.steps.map(({ step, parametersSha256 }) => [step, parametersSha256]));
-  const again = history.voided.filter(({ step }) => hashes.has(step));
+  // Journals of before 2026-11-23 don't say what a step led to.
+  const again = history.voided.filter(
+    ({ step, parametersSha256 }) => (parametersSha256 as string | undefined) !== undefined && hashes.has(step),
+  );
   const findings = again
     .filter(({ step, parametersSha256 }) => hashes.get(step) !== parametersSha256)
     .map(
