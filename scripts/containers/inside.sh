@@ -287,8 +287,8 @@ part_sweep() {
   make_certificates
   for name in sweeps trials nats; do volume $name; done
   docker rm -f nats >/dev/null 2>&1 || true
-  docker run -d --name nats --hostname nats --network deepdefense "${SAFE[@]}" --user 10001:10001 -v nats:/runs -v certs:/certs:ro \
-    -v "$repository/deploy/nats:/etc/nats:ro" -e NATS_SERVER_NAME=nats -e NATS_STORE=/runs -e NATS_MAX_FILE_STORE=1G \
+  docker run -d --name nats --hostname nats --network deepdefense "${SAFE[@]}" --user 10001:10001 -v nats:/var/tmp -v certs:/certs:ro \
+    -v "$repository/deploy/nats:/etc/nats:ro" -e NATS_SERVER_NAME=nats -e NATS_STORE=/var/tmp -e NATS_MAX_FILE_STORE=1G \
     -e NATS_CA=/certs/nats-main/ca.pem -e NATS_CERT=/certs/nats-main/cert.pem -e NATS_KEY=/certs/nats-main/key.pem \
     nats:stand-in --config /etc/nats/nats.conf >/dev/null
   run sweep coordinator -v sweeps:/runs -v certs:/certs:ro -v "$repository/examples/sweep-synthetic.yaml:/sweep.yaml:ro" -e DEEPDEFENSE_CERTS=/certs/coordinator-main \
