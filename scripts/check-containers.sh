@@ -87,10 +87,11 @@ work=$tools/work
 mkdir -p "$work/docker" "$work/results"
 # The control group that the engine puts its containers below.
 group=deepdefense-check-$$
+# unshare waits for its child whatever it is asked; killed, it takes the whole process namespace with it.
 inside=
 cleanup() {
   local code=$?
-  [ -z "$inside" ] || { kill "$inside" && wait "$inside"; } 2>/dev/null || true
+  [ -z "$inside" ] || { kill -KILL "$inside" && wait "$inside"; } 2>/dev/null || true
   find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} + 2>/dev/null || true
   [ "$keep" -eq 1 ] || rm -rf "$work"
   exit "$code"
@@ -131,7 +132,11 @@ unshare --mount --pid --fork --kill-child bash -ec '
   mount --bind "$tools" "$engine/mnt/tools"
   mount --bind "$tools/work/docker" "$engine/var/lib/docker"
   cp /etc/resolv.conf "$engine/etc/resolv.conf"
-  chroot "$engine" /bin/bash /mnt/repository/scripts/containers/inside.sh "$group" "$@"
+  # Not chroot alone: a process that joins a container starts at the root of the namespace, which has to be that of the container.
+  mkdir -p "$engine/mnt/machine"
+  cd "$engine"
+  pivot_root . mnt/machine
+  exec chroot . /bin/bash -ec "umount --lazy /mnt/machine; exec bash /mnt/repository/scripts/containers/inside.sh \"\$@\"" - "$group" "$@"
 ' - "$tools" "$root" "$group" "${only[@]}" &
 inside=$!
 wait "$inside"
