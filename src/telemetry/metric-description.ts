@@ -13,7 +13,7 @@ export const LABELS = {
   direction: 'received, sent',
   engine: 'one per process',
   eps: 'radii of the config (`evaluation.epsLinf`)',
-  kind: 'train, evaluate, initialise',
+  kind: 'of tasks: train, evaluate, initialise; of security events: the 13 kinds of docs/security.md',
   layer: 'layers of the model that GFA looks at, 40 at most',
   method: 'methods of the protocol files, 9',
   mode: 'one per process',

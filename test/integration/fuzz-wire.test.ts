@@ -232,7 +232,8 @@ it(`coordinators of a run and of a sweep stand ${MESSAGES} fuzzed messages, seed
     const remote = await openRemoteSource({ address: sweep.address });
     const compute = async ({ task }: { task: { payload: string } }) => {
       const { name, x } = JSON.parse(task.payload) as { name: 'branin'; x: number[] };
-      return JSON.stringify({ details: { value: evaluateFunction(name, x)[0] }, seconds: 0, engine: '' });
+      const result = JSON.stringify({ details: { value: evaluateFunction(name, x)[0] }, seconds: 0, engine: '' });
+      return { result, diverged: false };
     };
     await runClaimLoop({ source: remote, worker: 'honest-1-abc', run: compute, logger, signal: new AbortController().signal });
     await remote.close();
