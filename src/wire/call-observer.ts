@@ -13,7 +13,7 @@ export interface CallObserver {
   connections(open: number): void;
 }
 
-/** The one private method that this file relies on, as receive-window.ts does. */
+/** The one private method that this file relies on, as http2-server.ts does. */
 interface ServerInternals {
   createHttp2Server?: (...args: unknown[]) => Http2Server;
 }
