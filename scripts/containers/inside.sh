@@ -196,7 +196,7 @@ part_images() {
   for command in 'worker --coordinator 127.0.0.1:1' 'train --preset smoke --workers 1' doctor 'bench --profile'; do
     # shellcheck disable=SC2086
     docker run --rm --network none "${SAFE[@]}" --tmpfs /runs "deepdefense/coordinator:$VERSION" $command >/tmp/output 2>&1 && code=0 || code=$?
-    expect "coordinator: $command" "$code $(grep -c 'deepdefense/worker-cpu' /tmp/output)" '6 1'
+    expect "coordinator: $command" "$code $(grep -c 'deepdefense/worker-cpu' /tmp/output)" '6 [1-9]'
   done
 }
 
