@@ -39,7 +39,7 @@ lanes: 2
 leaseMs: 2000
 `;
 
-/** Doesn't end while a standby starts on a busy machine. */
+/** Does not end while other commands start on a busy machine. */
 const SLOW_SWEEP = FUNCTION_SWEEP.replace('functionSeconds: 0.15', 'functionSeconds: 0.4');
 
 const sweepFile = (text = FUNCTION_SWEEP, name?: string) => writeSweep(folder, text, name);
@@ -111,7 +111,7 @@ describe.skipIf(NATS_SERVER === undefined)(`sweep on NATS${NATS_SKIPPED}`, () =>
   });
 
   it('goes on by its id alone, with workers from elsewhere, and tells other programs what happens', async () => {
-    const file = await sweepFile();
+    const file = await sweepFile(SLOW_SWEEP);
     const environment = ['--nats', server.url];
     const first = folder.start('sweep', '-c', file, ...environment, '--id', 'one', '--workers', '0');
     const line = await first.seen(/start workers with: deepdefense worker .*/);
@@ -163,7 +163,7 @@ describe.skipIf(NATS_SERVER === undefined)(`sweep on NATS${NATS_SKIPPED}`, () =>
   });
 
   it('refuses a second coordinator, another sweep, folders and commands that fit elsewhere', async () => {
-    const file = await sweepFile();
+    const file = await sweepFile(SLOW_SWEEP);
     const place = ['--nats', server.url, '--id', 'one'];
     const sweep = folder.start('sweep', '-c', file, '--out', 'first', ...place, '--workers', '1');
     await sweep.seen('| 1 measurements');
@@ -176,7 +176,7 @@ describe.skipIf(NATS_SERVER === undefined)(`sweep on NATS${NATS_SKIPPED}`, () =>
     );
     expect((await folder.run('sweep', 'stop', 'first')).code).toBe(0);
     expect((await sweep.done).code).toBe(0);
-    const other = await sweepFile(FUNCTION_SWEEP.replace('startup: 5', 'startup: 6'), 'other.yaml');
+    const other = await sweepFile(SLOW_SWEEP.replace('startup: 5', 'startup: 6'), 'other.yaml');
     const refused = await folder.run('sweep', '-c', other, '--out', 'third', ...place);
     expect(refused).toMatchObject({ code: 5 });
     expect(refused.stderr).toContain('belongs to another sweep');

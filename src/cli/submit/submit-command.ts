@@ -2,7 +2,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunResult } from '../../coordinator/index.ts';
 import { DeepDefenseError, errorCodeOr, PACKAGE_VERSION, writeFileAtomic } from '../../core/index.ts';
-import { formatSweep } from '../../reports/index.ts';
 import type { SweepRecord } from '../../sweeps/index.ts';
 import type { CommandTools } from '../command-definition.ts';
 import type { CommandContext } from '../context.ts';
@@ -61,7 +60,7 @@ export async function runSubmit(options: SubmitOptions, { context }: CommandTool
   if (options.follow) {
     surroundings.notice(`${state}: ${submission.kind} ${submission.id}`);
     const result = await follow(kubectl, submission.id, surroundings);
-    surroundings.result({ ...document, state, result }, describeResult(result));
+    surroundings.result({ ...document, state, result }, await describeResult(result));
     return;
   }
   const { id, kind } = submission;
@@ -103,7 +102,7 @@ export async function runSubmitResults(id: string, options: ClusterOptions, { co
       todo: `look with: deepdefense submit status ${id}`,
       fields: { id },
     });
-  context().result(result, describeResult(result));
+  context().result(result, await describeResult(result));
 }
 
 export async function runSubmitLogs(
@@ -190,8 +189,12 @@ function nextSteps(id: string): readonly string[] {
 }
 
 /** A sweep's record or a run's result, as its coordinator serves it. */
-function describeResult(result: unknown): string {
-  if (isSweepRecord(result)) return formatSweep(result, { frontOnly: true });
+async function describeResult(result: unknown): Promise<string> {
+  if (isSweepRecord(result)) {
+    // Late: charts take a second to load.
+    const { formatSweep } = await import('../../reports/index.ts');
+    return formatSweep(result, { frontOnly: true });
+  }
   const { runId, state, steps, cleanAccuracy, robust, weightsSha256 } = result as RunResult;
   const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
   return [

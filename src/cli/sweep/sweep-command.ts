@@ -4,7 +4,6 @@ import { loadSweep, resolveConfig, type SweepSource } from '../../config/index.t
 import { askByNats, type ControlRequest, fetchSweep, readNatsMark, type SweepPlace } from '../../coordinator/index.ts';
 import { DeepDefenseError, EXIT_CODES } from '../../core/index.ts';
 import { openDataset } from '../../data/index.ts';
-import { analyseSweep, formatSweep, writeSweepReport } from '../../reports/index.ts';
 import type { SweepRecord } from '../../sweeps/index.ts';
 import type { CommandTools } from '../command-definition.ts';
 import type { CommandContext } from '../context.ts';
@@ -135,6 +134,7 @@ async function runHere(options: RunHere, definition: SweepSource, { context, set
     workers,
     workerArgs: path === undefined ? [] : ['--data', resolve(path)],
   });
+  const { formatSweep, writeSweepReport } = await loadReports();
   const [page] = await writeSweepReport(record, folder);
   const lines = [formatSweep(record, { frontOnly: true }), `report ${page}`, `sweep folder ${folder}`];
   if (record.state === 'stopped') lines.push(`stopped; go on with: deepdefense sweep resume ${folder}`);
@@ -262,6 +262,7 @@ export async function runSweepResults(
   const folder = await findSweepFolder(sweep);
   const { record } = await readSweep(folder);
   const options = baseline === undefined ? {} : { baseline };
+  const { formatSweep, writeSweepReport } = await loadReports();
   const [page, table] = await writeSweepReport(record, folder, options);
   context().result({ ...record, page, table }, `${formatSweep(record, options)}\nreport ${page}`);
 }
@@ -269,6 +270,7 @@ export async function runSweepResults(
 /** The Pareto front, or of one objective the best candidate. */
 export async function runSweepBest(sweep: string, { context }: CommandTools): Promise<void> {
   const { record } = await readSweep(await findSweepFolder(sweep));
+  const { analyseSweep, formatSweep } = await loadReports();
   const { pareto, warnings } = analyseSweep(record);
   const { sweepId, objectives, seeds } = record;
   const document = {
@@ -296,4 +298,9 @@ function countsOf({ candidates }: SweepRecord): Record<string, number> {
 function describeCounts(counts: Readonly<Record<string, number>>): string {
   const parts = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
   return parts.length === 0 ? 'no candidates' : `candidates: ${parts.join(', ')}`;
+}
+
+/** Late: charts take a second to load, and most commands draw none. */
+function loadReports(): Promise<typeof import('../../reports/index.ts')> {
+  return import('../../reports/index.ts');
 }
