@@ -1,96 +1,119 @@
 /**
- * @file A pool of workers on NATS: how long a worker takes to begin with a new sweep, and what shares of the time sweeps of priority 3, 2
- * and 1 get. Workers and sweeps are simulated in this process, the server is real.
- *
- * `node --import tsx bench/pool.ts [seconds]`, with nats-server (scripts/get-nats-server.sh); prints JSON.
+ * @file What a step costs the worker pool for 10 to 3000 workers: leases, answers and accounting alone, without network, tensors or
+ * waiting. Each worker gets one shard and answers at once. Prints a table, or with `--json` one document {machine, rows}.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { openNatsLink } from '../src/journal/index.ts';
-import { openJetStreamQueue, openQuotas, SweepPool, SweepRegistry } from '../src/queue/index.ts';
-import { startNatsServer } from '../test/support/nats-server.ts';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { StepBarrier } from '../src/coordinator/step-barrier.ts';
+import type { WorkerLink } from '../src/coordinator/worker-link.ts';
+import { WorkerPool } from '../src/coordinator/worker-pool.ts';
+import { isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION, systemClock } from '../src/core/index.ts';
+import type { TrainTask } from '../src/wire/index.ts';
+import { describeMachine } from './machine.ts';
+import { wholeNumber } from './options.ts';
+import { type Spread, spreadOf } from './statistics.ts';
 
-const SECONDS = Number(process.argv[2] ?? 60);
-const WORKERS = 4;
-const TASK_MS = 250;
-const NEW_SWEEPS = 20;
+const IDENTITY = { schemaHash: 'schema', datasetHash: 'data' };
+const LENGTH = 4;
 
-const server = await startNatsServer();
-const open = () => openNatsLink({ servers: server.url });
-const link = await open();
-await openQuotas(link);
-const registry = await SweepRegistry.open(link);
-
-async function makeSweep(sweepId: string, priority: number, tasks: number) {
-  const standing = {
-    tenant: 'default',
-    state: 'running',
-    startedAt: new Date().toISOString(),
-    measurements: 0,
-    candidates: 0,
-    budget: 0,
-  } as const;
-  await registry.put({ sweep: sweepId, priority, ...standing });
-  const queue = await openJetStreamQueue({ link, sweepId, definition: 'd', leaseMs: 10_000, retries: { errors: 1, preemptions: 1 } });
-  for (let i = 0; i < tasks; i++) await queue.publish({ id: `${sweepId}-${i}`, payload: '' });
-  return queue;
+interface Row {
+  readonly workers: number;
+  readonly stepMs: Spread;
+  readonly microsecondsPerWorker: number;
+  /** Milliseconds for one heartbeat of every worker. */
+  readonly heartbeatsMs: number;
 }
 
-/** From the beginning of the making of a sweep until a waiting worker has its first trial, in ms. */
-async function measureBeginning(): Promise<number[]> {
-  const pool = new SweepPool({ link: await open(), patterns: [{ pattern: 'new-*', weight: undefined }] });
-  const times: number[] = [];
-  for (let i = 0; i < NEW_SWEEPS; i++) {
-    const claim = pool.claim('waiting', AbortSignal.timeout(30_000));
-    await sleep(500);
-    const startMs = performance.now();
-    const queue = await makeSweep(`new-${i}`, 1, 1);
-    await (await claim)?.commit('');
-    times.push(Math.round(performance.now() - startMs));
-    await queue.close();
+async function measure(workers: number, repeats: number): Promise<Row> {
+  const pool = new WorkerPool<number>({
+    clock: systemClock,
+    leaseMs: 600_000,
+    stepDeadlineMs: 600_000,
+    workersLostMs: 600_000,
+    identity: IDENTITY,
+    welcome: { runId: 'pool', configJson: '{}', ...IDENTITY, heartbeatMs: 500, trainSamples: workers, evaluationJson: '' },
+    encodeParameters: (version) => version,
+    observer: {},
+  });
+  let answers: (() => void)[] = [];
+  const ids: number[] = [];
+  for (let index = 0; index < workers; index++) {
+    const link: WorkerLink<number> = {
+      send: (message) => {
+        if (message.body === 'trainTask') answers.push(() => answer(pool, id, message.trainTask));
+      },
+      sendParameters: () => {},
+      close: () => {},
+    };
+    const id = pool.connect(link);
+    ids.push(id);
+    const hello = {
+      workerId: `worker-${index}`,
+      protocolVersion: PROTOCOL_VERSION,
+      packageVersion: PACKAGE_VERSION,
+      host: '',
+      processId: 1,
+    };
+    pool.receive(id, { kind: 'hello', message: hello });
+    const ready = { ...IDENTITY, engineFingerprint: 'none', metricNames: ['loss'], captureMs: 0, compileMs: 0 };
+    pool.receive(id, { kind: 'ready', message: ready });
   }
-  await pool.close();
-  return times.sort((a, b) => a - b);
-}
-
-async function measureShares(): Promise<Record<string, number>> {
-  const queues = [await makeSweep('p3', 3, 1500), await makeSweep('p2', 2, 1500), await makeSweep('p1', 1, 1500)];
-  const seconds: Record<string, number> = { p3: 0, p2: 0, p1: 0 };
-  const signal = AbortSignal.timeout(SECONDS * 1000);
-  const work = async (): Promise<void> => {
-    const pool = new SweepPool({ link: await open(), patterns: [{ pattern: 'p*', weight: undefined }] });
-    for (;;) {
-      const claim = await pool.claim('w', signal);
-      if (claim === undefined) break;
-      const startMs = performance.now();
-      // Times that differ, with the same mean for all.
-      await sleep(TASK_MS * (0.5 + Math.random()));
-      const sweep = claim.task.id.slice(0, 2);
-      seconds[sweep] = (seconds[sweep] ?? 0) + (performance.now() - startMs) / 1000;
-      await claim.commit('');
+  const times: number[] = [];
+  for (let step = -1; step < repeats; step++) {
+    const startMs = performance.now();
+    pool.publish(step, new Float32Array(LENGTH));
+    const barrier = new StepBarrier({
+      step,
+      firstPosition: 0,
+      schedule: [{ learningRate: 0.1, gfaScale: 1 }],
+      shards: workers,
+      vectorLength: LENGTH,
+      metricCount: () => 1,
+    });
+    const done = pool.run(barrier);
+    while (answers.length > 0) {
+      const due = answers;
+      answers = [];
+      for (const say of due) say();
     }
-    await pool.close();
-  };
-  await Promise.all(Array.from({ length: WORKERS }, work));
-  for (const queue of queues) await queue.close();
-  return seconds;
+    await done;
+    barrier.takeMean();
+    if (step >= 0) times.push(performance.now() - startMs);
+  }
+  const startMs = performance.now();
+  for (const id of ids) pool.receive(id, { kind: 'alive' });
+  const heartbeatsMs = performance.now() - startMs;
+  pool.finish('completed', 'measured');
+  const stepMs = spreadOf(times);
+  return { workers, stepMs, microsecondsPerWorker: (stepMs.median * 1000) / workers, heartbeatsMs };
 }
 
-const beginningMs = await measureBeginning();
-const seconds = await measureShares();
-const all = Object.values(seconds).reduce((sum, each) => sum + each, 0);
-const shares = Object.fromEntries(Object.entries(seconds).map(([sweep, each]) => [sweep, Number((each / all).toFixed(4))]));
-const median = beginningMs[Math.floor(beginningMs.length / 2)];
-const record = {
-  beginning: { n: beginningMs.length, medianMs: median, leastMs: beginningMs[0], mostMs: beginningMs.at(-1) },
-  shares: {
-    seconds: SECONDS,
-    workers: WORKERS,
-    busySeconds: Number(all.toFixed(1)),
-    expected: { p3: 0.5, p2: 0.3333, p1: 0.1667 },
-    got: shares,
-  },
-};
-process.stdout.write(`${JSON.stringify(record, undefined, 2)}\n`);
-await link.close();
-await server.close();
-process.exit(0);
+function answer(pool: WorkerPool<number>, id: number, { taskId, step, leaseEpoch, blocks }: TrainTask): void {
+  for (const block of blocks) {
+    const message = { taskId, step, leaseEpoch, block, transferId: 0, metricSums: [1], computeMs: 0 };
+    pool.receive(id, { kind: 'block', message, gradients: new Float32Array(LENGTH) });
+  }
+}
+
+try {
+  const { values } = parseArgs({ options: { repeats: { type: 'string', default: '9' }, json: { type: 'boolean', default: false } } });
+  const repeats = wholeNumber('repeats', values.repeats);
+  const rows: Row[] = [];
+  for (const workers of [10, 100, 1000, 3000]) rows.push(await measure(workers, repeats));
+  const table = new Table({
+    head: ['workers', 'ms a step', 'min - max', 'us a worker', 'ms of heartbeats'],
+    style: { head: [], border: [] },
+  });
+  for (const { workers, stepMs, microsecondsPerWorker, heartbeatsMs } of rows)
+    table.push([
+      workers,
+      stepMs.median.toFixed(2),
+      `${stepMs.min.toFixed(2)} - ${stepMs.max.toFixed(2)}`,
+      microsecondsPerWorker.toFixed(0),
+      heartbeatsMs.toFixed(2),
+    ]);
+  process.stdout.write(values.json ? `${JSON.stringify({ machine: describeMachine(), rows }, null, 2)}\n` : `${table.toString()}\n`);
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
+}

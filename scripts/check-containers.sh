@@ -92,7 +92,12 @@ inside=
 cleanup() {
   local code=$?
   [ -z "$inside" ] || { kill -KILL "$inside" && wait "$inside"; } 2>/dev/null || true
-  find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} + 2>/dev/null || true
+  # The kernel takes a moment to see that they are empty.
+  for _ in $(seq 20); do
+    find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} + 2>/dev/null || true
+    [ -n "$(find /sys/fs/cgroup -type d -path "*/$group*" -print -quit)" ] || break
+    sleep 0.2
+  done
   [ "$keep" -eq 1 ] || rm -rf "$work"
   exit "$code"
 }

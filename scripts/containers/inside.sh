@@ -196,7 +196,7 @@ part_images() {
   for command in 'worker --coordinator 127.0.0.1:1' 'train --preset smoke --workers 1' doctor 'bench --profile'; do
     # shellcheck disable=SC2086
     docker run --rm --network none "${SAFE[@]}" --tmpfs /runs "deepdefense/coordinator:$VERSION" $command >/tmp/output 2>&1 && code=0 || code=$?
-    expect "coordinator: $command" "$code $(grep -c 'deepdefense/worker-cpu' /tmp/output)" '6 1'
+    expect "coordinator: $command" "$code $(grep -c 'deepdefense/worker-cpu' /tmp/output)" '6 [1-9]'
   done
 }
 
@@ -267,6 +267,13 @@ part_train() {
   expect 'checkpoints' "$(docker run --rm --network none -v runs:/runs:ro --entrypoint /usr/local/bin/node "deepdefense/coordinator:$VERSION" -p "fs.readdirSync('/runs/runs/$folder/checkpoints').at(-1)")" 'step-*.safetensors'
   run coordinator coordinator -v runs:/runs -v certs:/certs:ro -e DEEPDEFENSE_CERTS=/certs/coordinator-main \
     -- coordinator --resume "/runs/runs/$folder" --set cluster.host=0.0.0.0 --set cluster.port=50051 --set cluster.httpPort=9464 --json
+  # A coordinator that stops sends its workers home.
+  for name in worker-1 worker-2; do
+    wait_until 30 ended $name || true
+    expect "$name after SIGTERM of the coordinator" "$(state_of $name)" 'exited 0'
+  done
+  start_worker worker-1 one
+  start_worker worker-2 two
   wait_until 300 ended coordinator || true
   docker logs coordinator >"$results/coordinator.json" 2>"$results/coordinator-2.log"
   expect 'resumed coordinator' "$(state_of coordinator)" 'exited 0'
@@ -344,10 +351,11 @@ if [ "${1:-}" = --network ]; then
   ip link set lo up
   start_engine
   trap 'docker ps -aq | xargs -r docker rm -f >/dev/null 2>&1; stop_engine' EXIT
-  docker ps -aq | xargs -r docker rm -f >/dev/null 2>&1 # of an earlier call that was killed
   docker network create deepdefense >/dev/null 2>&1 || true
   for part in "$@"; do
     echo "=== $part"
+    # Containers of the part before, or of a call that was killed, keep their volumes from being made anew.
+    docker ps -aq | xargs -r docker rm -f >/dev/null 2>&1
     case "$part" in
       build) part_images ;;
       rebuild) ;;

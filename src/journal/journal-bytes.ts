@@ -82,6 +82,7 @@ class FileBytes implements JournalBytes {
 
   async close(): Promise<void> {
     closeSync(this.#file);
+    this.#window = Buffer.alloc(0);
   }
 }
 

@@ -5,10 +5,10 @@ import type { SweepMetrics } from './metrics.ts';
 /** Coordinators of runs have the same. */
 export type GrpcMetrics = Pick<
   SweepMetrics,
-  'grpcCalls' | 'grpcOpenCalls' | 'grpcCallSeconds' | 'grpcMessages' | 'grpcMessageBytes' | 'grpcConnections'
+  'grpcCalls' | 'grpcOpenCalls' | 'grpcCallSeconds' | 'grpcMessages' | 'grpcMessageBytes' | 'grpcConnections' | 'certificateNotAfter'
 >;
 
-/** Counts calls, messages and connections. */
+/** Counts calls, messages and connections, and shows the end of the certificate. */
 export function observeCalls(metrics: GrpcMetrics): CallObserver {
   return {
     started: (method) => metrics.grpcOpenCalls.inc({ method }),
@@ -22,5 +22,6 @@ export function observeCalls(metrics: GrpcMetrics): CallObserver {
       metrics.grpcMessageBytes.inc({ method, direction }, bytes);
     },
     connections: (open) => metrics.grpcConnections.set(open),
+    certificate: (notAfterMs) => metrics.certificateNotAfter.set(notAfterMs / 1000),
   };
 }

@@ -81,6 +81,13 @@ export const PROCESS_METRICS = {
     labels: [],
     roles: SERVERS,
   },
+  certificateNotAfter: {
+    name: 'deepdefense_certificate_not_after_timestamp_seconds',
+    type: 'gauge',
+    help: 'When the certificate of the gRPC server ends, in seconds since the epoch; 0 over plain text.',
+    labels: [],
+    roles: SERVERS,
+  },
   natsConnected: {
     name: 'deepdefense_nats_connected',
     type: 'gauge',

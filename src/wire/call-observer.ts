@@ -11,9 +11,11 @@ export interface CallObserver {
   message(method: string, direction: 'received' | 'sent', bytes: number): void;
   /** Open connections of the server now. */
   connections(open: number): void;
+  /** The certificate that the server shows to new connections, at first and after each rotation. @param notAfterMs its end, in ms since the epoch */
+  certificate(notAfterMs: number): void;
 }
 
-/** The one private method that this file relies on, as receive-window.ts does. */
+/** The one private method that this file relies on, as http2-server.ts does. */
 interface ServerInternals {
   createHttp2Server?: (...args: unknown[]) => Http2Server;
 }

@@ -13,13 +13,17 @@ export const RELOAD_MS = 10_000;
 export class CertificateReloader implements experimental.CertificateProvider {
   #tls: TlsFiles;
   readonly #report: ReportSecurityEvent;
+  readonly #onServed: (tls: TlsFiles) => void;
   readonly #authorityListeners = new Set<experimental.CaCertificateUpdateListener>();
   readonly #identityListeners = new Set<experimental.IdentityCertificateUpdateListener>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(tls: TlsFiles, report: ReportSecurityEvent) {
+  /** @param onServed told which files are served, at once and when they change */
+  constructor(tls: TlsFiles, report: ReportSecurityEvent, onServed: (tls: TlsFiles) => void) {
     this.#tls = tls;
     this.#report = report;
+    this.#onServed = onServed;
+    onServed(tls);
   }
 
   addCaCertificateListener(listener: experimental.CaCertificateUpdateListener): void {
@@ -57,6 +61,7 @@ export class CertificateReloader implements experimental.CertificateProvider {
     const { authority, certificate, key } = this.#tls;
     if (next.authority.equals(authority) && next.certificate.equals(certificate) && next.key.equals(key)) return;
     this.#tls = next;
+    this.#onServed(next);
     for (const listener of this.#authorityListeners) listener({ caCertificate: next.authority });
     for (const listener of this.#identityListeners) listener({ certificate: next.certificate, privateKey: next.key });
   }

@@ -6,9 +6,9 @@ import { CertificateReloader } from './certificate-reloader.ts';
 import type { ServerOptions } from './gate.ts';
 
 /** Of a server; without certificates it speaks plain text. With tokens it asks for certificates, too, and its gate looks who has none. */
-export function serverCredentials({ tls, acceptTokens = false, report = () => {} }: ServerOptions): ServerCredentials {
+export function serverCredentials({ tls, acceptTokens = false, report = () => {}, observer }: ServerOptions): ServerCredentials {
   if (tls === undefined) return ServerCredentials.createInsecure();
-  const reloader = new CertificateReloader(tls, report);
+  const reloader = new CertificateReloader(tls, report, ({ notAfterMs }) => observer?.certificate(notAfterMs));
   return experimental.createCertificateProviderServerCredentials(reloader, reloader, !acceptTokens);
 }
 

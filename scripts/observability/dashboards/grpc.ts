@@ -91,6 +91,17 @@ export const GRPC_DASHBOARD: DashboardText = {
           },
           [[`sum by (code) (${at('deepdefense_refusals_total')})`, '{{code}}']],
         ),
+        lines(
+          {
+            title: 'What no honest peer does',
+            description: 'Events a second by kind; kinds are in docs/metrics.md.',
+            unit: 'none',
+          },
+          [[`sum by (kind) (rate(${at('deepdefense_security_events_total')}[$__rate_interval]))`, '{{kind}}']],
+        ),
+        lines({ title: 'Certificates', description: 'Time that the certificate of each coordinator is still valid.', unit: 's' }, [
+          [`(${at('deepdefense_certificate_not_after_timestamp_seconds')} > 0) - time()`, '{{instance}}'],
+        ]),
         lines({ title: 'Calls without login or rights, or over a limit', description: 'A second.', unit: 'reqps' }, [
           [
             `sum by (code) (rate(${at('deepdefense_grpc_server_calls_total', ', code=~"UNAUTHENTICATED|PERMISSION_DENIED|RESOURCE_EXHAUSTED"')}[$__rate_interval]))`,

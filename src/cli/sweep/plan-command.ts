@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { loadSweep, resolveConfig, type SweepSource } from '../../config/index.ts';
-import { planSweep, type SweepPlan } from '../../coordinator/index.ts';
+import { planSweep, type SweepPlan, SweepState } from '../../coordinator/index.ts';
 import { openDataset } from '../../data/index.ts';
 import { trainingPasses } from '../../sweeps/index.ts';
 import { createMetrics, type Logger } from '../../telemetry/index.ts';
@@ -33,6 +33,8 @@ export async function runSweepPlan(
 ): Promise<void> {
   const surroundings = context();
   const source = await loadSweep({ file, assignments: set, options: data === undefined ? undefined : { data: { path: resolve(data) } } });
+  // What is wrong with the space is said before any time is spent.
+  SweepState.fresh(source);
   if (source.sweep.function === undefined)
     surroundings.notice(
       `timing ${TIMED_STEPS} training steps of the base config on ${source.sweep.gang === 1 ? 'one worker' : `a gang of ${source.sweep.gang} workers`}`,

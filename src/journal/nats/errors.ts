@@ -37,6 +37,9 @@ const CONNECTION_ERRORS: readonly string[] = [
   'TimeoutError',
 ];
 
+/** The server knows who asks, and doesn't let them. */
+const REFUSALS: readonly string[] = ['AuthorizationError', 'PermissionViolationError'];
+
 /** Of Node: the certificate of a server isn't accepted. */
 const CERTIFICATE_ERRORS = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_CERT_|ERR_SSL_)/;
 
@@ -55,9 +58,14 @@ export function isConflict(error: unknown): boolean {
 /** Trying again may help: the connection is lost, or the server is starting. What was sent may have been done or not. */
 export function isTransient(error: unknown): boolean {
   if (isDeepDefenseError(error)) return error.code === 'CONNECT_FAILED';
-  if (!(error instanceof Error)) return false;
+  if (!(error instanceof Error) || isRefusal(error)) return false;
   const code = jetStreamCode(error);
   return CONNECTION_ERRORS.includes(error.name) || code === 10008 || code === 503;
+}
+
+/** A request that isn't permitted fails with an error whose cause says so. */
+function isRefusal({ name, cause }: Error): boolean {
+  return REFUSALS.includes(name) || (cause instanceof Error && REFUSALS.includes(cause.name));
 }
 
 /**
@@ -106,7 +114,7 @@ export function natsError(what: string, address: string, cause: unknown): DeepDe
     });
   }
   if (code === JS_ERROR.NOT_ENABLED || code === JS_ERROR.NOT_ENABLED_FOR_ACCOUNT) return noJetStream(address, cause);
-  if (cause instanceof Error && (isTransient(cause) || cause.name === 'AuthorizationError' || cause.name === 'PermissionViolationError')) {
+  if (cause instanceof Error && (isTransient(cause) || isRefusal(cause))) {
     return new DeepDefenseError('CONNECT_FAILED', {
       what,
       got: `${got === '' ? cause.name : got}, NATS at ${address}`,

@@ -22,7 +22,7 @@ export interface NatsOptions {
   readonly replicas?: number | undefined;
   /** How long the server may be away before a call fails with CONNECT_FAILED, in milliseconds. Default 60 000. */
   readonly patienceMs?: number | undefined;
-  /** Told once per loss of the connection. */
+  /** Told once per loss of the connection, and when at first there is none. */
   readonly onLost?: ((reason: string) => void) | undefined;
   /** Told when the server has been away for longer than the patience, also when nothing is asked of it. */
   readonly onGone?: ((error: DeepDefenseError) => void) | undefined;
@@ -51,6 +51,7 @@ export async function openNatsLink(options: NatsOptions): Promise<NatsLink> {
   ]);
   const { credentialsFile, user, password } = options;
   const tls = await natsTlsOf(options);
+  let isTold = false;
   const connection = await patiently(
     async () =>
       connect({
@@ -69,8 +70,10 @@ export async function openNatsLink(options: NatsOptions): Promise<NatsLink> {
       what: "can't connect to NATS",
       servers,
       patienceMs,
-      // The client doesn't hear why a server ends a connection whose certificate it refuses.
-      onTransient: async () => {
+      onTransient: async (error) => {
+        if (!isTold) options.onLost?.(`no connection yet (${error instanceof Error ? error.message : String(error)})`);
+        isTold = true;
+        // The client doesn't hear why a server ends a connection whose certificate it refuses.
         if (tls !== undefined) await explainRefusal(servers, tls.files);
       },
     },
@@ -238,7 +241,7 @@ interface Patience {
   readonly patienceMs: number;
   readonly isOver?: () => boolean;
   /** After each failure for want of a connection; what it throws ends the patience. */
-  readonly onTransient?: () => Promise<void>;
+  readonly onTransient?: (error: unknown) => Promise<void>;
 }
 
 async function patiently<T>(action: () => Promise<T>, { what, servers, patienceMs, isOver, onTransient }: Patience): Promise<T> {
@@ -248,7 +251,7 @@ async function patiently<T>(action: () => Promise<T>, { what, servers, patienceM
       return await action();
     } catch (error) {
       if (!isTransient(error) || isOver?.() === true) throw natsError(what, servers, error);
-      await onTransient?.();
+      await onTransient?.(error);
       if (performance.now() > untilMs) throw natsError(what, servers, error);
       await sleep(RETRY_MS * (1 + Math.random()));
     }

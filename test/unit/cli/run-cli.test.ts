@@ -19,7 +19,24 @@ async function run(...args: string[]): Promise<{ code: number; stdout: string; s
   return { code, stdout, stderr };
 }
 
-const COMMANDS = ['quickstart', 'train', 'coordinator', 'worker', 'report', 'export', 'data', 'config', 'doctor'];
+const COMMANDS = [
+  ...[
+    'quickstart',
+    'train',
+    'coordinator',
+    'worker',
+    'evaluate',
+    'sweep',
+    'submit',
+    'quota',
+    'report',
+    'audit',
+    'export',
+    'data',
+    'config',
+  ],
+  ...['chaos', 'bench', 'certs', 'tokens', 'doctor'],
+];
 
 describe('runCli', () => {
   it('help: lists the commands and ends with 0', async () => {
@@ -28,19 +45,16 @@ describe('runCli', () => {
     for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
   });
 
-  it.each([
-    ...COMMANDS.filter((command) => command !== 'config' && command !== 'data'),
-    'config show',
-    'data get',
-    'data verify',
-    'data info',
-  ])('help: of %s has an example and the global options', async (command) => {
-    const { code, stdout } = await run(...command.split(' '), '--help');
-    expect(code).toBe(0);
-    expect(stdout).toContain(`$ deepdefense ${command}`);
-    expect(stdout).toContain('--json');
-    expect(stdout).toContain('--log-level');
-  });
+  it.each([...COMMANDS.filter((command) => !['config', 'data'].includes(command)), 'config show', 'data get', 'data verify', 'data info'])(
+    'help: of %s has an example and the global options',
+    async (command) => {
+      const { code, stdout } = await run(...command.split(' '), '--help');
+      expect(code).toBe(0);
+      expect(stdout).toContain(`$ deepdefense ${command}`);
+      expect(stdout).toContain('--json');
+      expect(stdout).toContain('--log-level');
+    },
+  );
 
   it('version: is printed', async () => {
     expect((await run('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
@@ -75,6 +89,18 @@ describe('runCli', () => {
     const { code, stderr } = await run('train', '--preset', 'smoke', '--workers', '2', '--min-workers', '3');
     expect(code).toBe(2);
     expect(stderr).toMatch(/^error USAGE: no step could start/);
+  });
+
+  it('sweep plan: says what is wrong with the space before it times anything', async () => {
+    const file = join(folder, 'plan.yaml');
+    await writeFile(
+      file,
+      'config: {data: {source: synthetic}}\nspace: {optimizer.learnigRate: {type: float, low: 0.1, high: 1}}\nobjectives: [{name: clean-accuracy}]\n',
+    );
+    const { code, stderr } = await run('sweep', 'plan', '-c', file);
+    expect(code).toBe(3);
+    expect(stderr).toContain('optimizer.learnigRate');
+    expect(stderr).not.toContain('timing');
   });
 
   it('usage: is one JSON document with --json', async () => {
