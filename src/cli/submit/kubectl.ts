@@ -9,6 +9,8 @@ export interface KubectlOptions {
 }
 
 const FIELD_MANAGER = 'deepdefense-submit';
+/** Characters of what kubectl says in an error of ours. */
+const LONGEST = 600;
 
 /** kubectl on PATH, for one namespace. */
 export class Kubectl {
@@ -56,9 +58,13 @@ export class Kubectl {
     return text.trim() === '' ? undefined : (JSON.parse(text) as T);
   }
 
-  /** Makes or updates objects; the server merges, and refuses fields that it doesn't know. */
-  async apply(yaml: string): Promise<void> {
-    await this.run(['apply', '--server-side', '--validate=strict', '--field-manager', FIELD_MANAGER, '--filename', '-'], yaml);
+  /**
+   * Makes or updates objects; the server merges, and refuses fields that it doesn't know.
+   * @param dryRun the server only says what it thinks of them
+   */
+  async apply(yaml: string, { dryRun = false } = {}): Promise<void> {
+    const mode = dryRun ? ['--dry-run=server'] : [];
+    await this.run(['apply', '--server-side', '--validate=strict', ...mode, '--field-manager', FIELD_MANAGER, '--filename', '-'], yaml);
   }
 }
 
@@ -80,9 +86,13 @@ export function exitOf(child: ChildProcess): Promise<number> {
 }
 
 function failed(args: readonly string[], got: string): DeepDefenseError {
+  // A server that may not change an object quotes it, which are thousands of characters; the reason stands at the end.
+  const [start, end] = [got.slice(0, LONGEST / 2), got.slice(-LONGEST / 2)];
   return new DeepDefenseError('CLUSTER_FAILED', {
     what: `kubectl ${args[0]} failed`,
-    got,
-    todo: 'check the context (kubectl config current-context), your rights, and that the platform is installed: kubectl apply -k k8s/overlays/kind',
+    got: got.length > LONGEST ? `${start} ... ${end}` : got,
+    todo: /immutable|Forbidden: updates to /.test(got)
+      ? 'what is there under this name has other options, which no server changes: give another --id, or remove it first (deepdefense submit delete NAME)'
+      : 'check the context (kubectl config current-context), your rights, and that the platform is installed: kubectl apply -k k8s/overlays/kind',
   });
 }

@@ -70,8 +70,13 @@ export async function runSubmit(options: SubmitOptions, { context }: CommandTool
   );
 }
 
-/** The first object alone: it can't be changed, so of two that submit one name at once one is refused before anything of it is there. */
-async function applyAll(kubectl: Kubectl, [first, ...others]: readonly [KubernetesObject, ...KubernetesObject[]]): Promise<void> {
+/**
+ * Asks the server about all objects before it makes one: a part of them would be of no use, and a part of a change would restart what runs.
+ * Then the first object alone: it can't be changed, so of two that submit one name at once one is refused before anything of it is there.
+ */
+async function applyAll(kubectl: Kubectl, objects: readonly [KubernetesObject, ...KubernetesObject[]]): Promise<void> {
+  const [first, ...others] = objects;
+  await kubectl.apply(toYaml(objects), { dryRun: true });
   await kubectl.apply(toYaml([first]));
   await kubectl.apply(toYaml(others));
 }

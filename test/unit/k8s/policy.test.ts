@@ -67,6 +67,13 @@ const BREAKS: readonly (readonly [rule: keyof typeof RULES, name: string, path: 
   ['resources are set', WEB, `${CONTAINER}.resources.requests.cpu`, undefined, `${WEB}/web: no request of cpu`],
   ['resources are set', WEB, `${CONTAINER}.resources.requests.memory`, '3000Mi', `${WEB}/web: the request of memory is above its limit`],
   ['resources are set', WEB, `${CONTAINER}.resources.requests.nvidia~com/gpu`, 1, `${WEB}/web: request and limit of nvidia.com/gpu differ`],
+  [
+    'resources are set',
+    'LimitRange/all',
+    'spec.limits.0.max',
+    { cpu: '4', memory: '8Gi', 'nvidia.com/gpu': '8' },
+    'LimitRange/all: a container that names no nvidia.com/gpu gets its maximum',
+  ],
   ['pods are restricted', 'ServiceAccount/web', 'automountServiceAccountToken', true, `${WEB}: gets a token of its service account`],
   ['pods are restricted', WEB, `${SPEC}.hostNetwork`, true, `${WEB}: shares a namespace of the host`],
   [

@@ -1,5 +1,6 @@
 /** @file Every container says what it needs and what it may take. */
-import { nameOf, podTemplates } from '../manifest.ts';
+import type { IIoK8sApiCoreV1LimitRangeItem as LimitRangeItem } from 'kubernetes-models/v1/LimitRangeItem';
+import { at, type Manifest, nameOf, ofKind, podTemplates } from '../manifest.ts';
 import type { Rule } from '../policy.ts';
 
 const NEEDED = ['cpu', 'memory', 'ephemeral-storage'] as const;
@@ -16,9 +17,26 @@ const FACTORS: Readonly<Record<string, number>> = {
   Ti: 2 ** 40,
 };
 
-/** Requests and limits of cpu, memory and disk are set and in order; GPUs are asked for as Kubernetes wants them, request equal to limit. */
-export const resourcesSet: Rule = (manifests) =>
-  podTemplates(manifests).flatMap(({ owner, containers }) =>
+/**
+ * Requests and limits of cpu, memory and disk are set and in order; GPUs are asked for as Kubernetes wants them, request equal to limit; and no
+ * LimitRange gives a container more than it asks for.
+ */
+export const resourcesSet: Rule = (manifests) => [...ofContainers(manifests), ...ofLimitRanges(manifests)];
+
+/** The server takes a maximum that has no default for the default. */
+function ofLimitRanges(manifests: readonly Manifest[]): string[] {
+  return ofKind(manifests, 'LimitRange').flatMap((range) => {
+    const limits = (at(range, ['spec', 'limits']) ?? []) as readonly LimitRangeItem[];
+    return limits.flatMap(({ type, max = {}, default: defaults = {} }) =>
+      Object.keys(max)
+        .filter((resource) => type === 'Container' && defaults[resource] === undefined)
+        .map((resource) => `${nameOf(range)}: a container that names no ${resource} gets its maximum`),
+    );
+  });
+}
+
+function ofContainers(manifests: readonly Manifest[]): string[] {
+  return podTemplates(manifests).flatMap(({ owner, containers }) =>
     containers.flatMap(({ name, resources: { requests = {}, limits = {} } = {} }) => {
       const where = `${nameOf(owner)}/${name}`;
       const missing = NEEDED.flatMap((resource) => [
@@ -34,6 +52,7 @@ export const resourcesSet: Rule = (manifests) =>
       return [...missing, ...above, ...gpus];
     }),
   );
+}
 
 /** A quantity of Kubernetes as a number. @throws Error when it isn't one */
 export function amountOf(quantity: string | number): number {

@@ -21,7 +21,10 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --namespace|--context) shift 2 ;;
     get) cat "$FAKE/get-$2" 2>/dev/null; exit 0 ;;
-    apply) echo "---" >> "$FAKE/applied"; cat >> "$FAKE/applied"; if [ -e "$FAKE/refusal" ]; then cat "$FAKE/refusal" >&2; exit 1; fi; exit 0 ;;
+    apply)
+      if [ -e "$FAKE/refusal" ]; then cat "$FAKE/refusal" >&2; exit 1; fi
+      case "$*" in *--dry-run=server*) cat > "$FAKE/asked"; exit 0 ;; esac
+      echo "---" >> "$FAKE/applied"; cat >> "$FAKE/applied"; exit 0 ;;
     delete) echo "$2/one"; exit 0 ;;
     *) exit 64 ;;
   esac
@@ -54,7 +57,7 @@ interface Answer {
     readonly state: string;
     readonly configSha256: string;
     readonly manifests: readonly KubernetesObject[];
-    readonly error: { readonly code: string; readonly what: string; readonly got: string };
+    readonly error: { readonly code: string; readonly what: string; readonly got: string; readonly todo: string };
   };
 }
 
@@ -228,13 +231,15 @@ describe('kubectl', () => {
       metadata: { name: 'first-config', annotations: { 'deepdefense/config-sha256': sha256, 'deepdefense/kind': 'run' } },
     });
 
-  it('submit: looks for the name, then applies the config alone and the rest behind it, in the namespace and context given', async () => {
+  it('submit: looks for the name, asks the server about all, then applies the config alone and the rest, in the namespace and context given', async () => {
     const { document, code } = await submit('submit', '-c', RUN, '--id', 'first', '-n', 'research', '--kube-context', 'lab');
     expect([code, document.state]).toEqual([0, 'submitted']);
     const calls = (await said('calls')).trim().split('\n');
     expect(calls.every((call) => call.startsWith('--namespace research --context lab '))).toBe(true);
-    expect(calls.map((call) => call.split(' ')[4])).toEqual(['get', 'get', 'apply', 'apply']);
-    expect(calls[2]).toContain('--server-side --validate=strict --field-manager deepdefense-submit');
+    expect(calls.map((call) => call.split(' ')[4])).toEqual(['get', 'get', 'apply', 'apply', 'apply']);
+    expect(calls[2]).toContain('--server-side --validate=strict --dry-run=server --field-manager deepdefense-submit');
+    expect(calls[3]).toContain('--server-side --validate=strict --field-manager deepdefense-submit');
+    expect(await said('asked')).toBe((await said('applied')).replace(/^---\n/, ''));
     expect(parseManifests(await said('applied')).map(({ kind }) => kind)[0]).toBe('ConfigMap');
   });
 
@@ -261,6 +266,16 @@ describe('kubectl', () => {
     const { document, code } = await submit('submit', '-c', RUN);
     expect([document.error.code, code]).toEqual(['CLUSTER_FAILED', 7]);
     expect(document.error.got).toContain('namespaces "deepdefense" not found');
+  });
+
+  it('submit: cuts what the server quotes of an object that it may not change, and sends nothing', async () => {
+    const quoted = `The Job "first-workers" is invalid: spec.template: Invalid value: {${'"Name":null,'.repeat(1000)}}: field is immutable`;
+    await writeFile(join(cluster, 'refusal'), quoted);
+    const { document } = await submit('submit', '-c', RUN, '--id', 'first');
+    expect(document.error.got.length).toBeLessThan(700);
+    expect(document.error.got).toMatch(/^The Job "first-workers" is invalid.* \.\.\. .*field is immutable$/s);
+    expect(document.error.todo).toContain('give another --id');
+    expect(await said('applied')).toBe('');
   });
 
   it('submit: says that there is no kubectl', async () => {

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Builds a Kubernetes control plane from the Go module proxy, unpacks etcd from Debian's package, and copies the definitions of the kinds of
+# KEDA, Kueue and the Prometheus operator out of their Go modules; scripts/kubernetes/check-api-server.ts looks for them there.
+#
+# Usage:   scripts/kubernetes/build-control-plane.sh [program ...]      default: kube-apiserver kube-controller-manager kube-scheduler
+# Needs:   Go 1.24 or later (see go.mod of the version), 8 GB of disk, half an hour of two cores; apt-get with a package list, for etcd.
+# Leaves:  ${XDG_CACHE_HOME:-~/.cache}/deepdefense/kubernetes-VERSION, and Go's caches; what is there is kept as it is.
+# Prints:  the folder.
+# Exits:   0 all is there, 1 something failed (the last line says what).
+set -euo pipefail
+
+version=1.34.4
+keda=github.com/kedacore/keda/v2@v2.19.0
+kueue=sigs.k8s.io/kueue@v0.17.0
+operator=github.com/prometheus-operator/prometheus-operator@v0.85.0
+
+target=${XDG_CACHE_HOME:-$HOME/.cache}/deepdefense/kubernetes-$version
+mkdir -p "$target"
+[[ $# -gt 0 ]] || set -- kube-apiserver kube-controller-manager kube-scheduler
+
+say() { echo "build-control-plane: $*" >&2; }
+fail() { say "$*" && exit 1; }
+command -v go >/dev/null || fail 'go is missing'
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+# module FIELD MODULE@VERSION: where Go has put it
+module() { go mod download -json "$2" | sed -n "s/.*\"$1\": \"\(.*\)\",*/\1/p"; }
+
+# Its go.mod replaces k8s.io/* by folders of its own repository, so `go install` refuses it; a module of ours can name their published versions.
+require_kubernetes() {
+  [[ ! -f go.mod ]] || return 0
+  local original
+  original=$(module GoMod "k8s.io/kubernetes@v$version") && [[ -n $original ]] || fail "k8s.io/kubernetes@v$version can't be had"
+  {
+    echo 'module deepdefense.invalid/control-plane'
+    sed -n '/^go /p; /^godebug /p' "$original"
+    echo "require k8s.io/kubernetes v$version"
+    sed -n "s#^[[:space:]]*\(k8s.io/[a-z0-9-]*\) => ./staging/.*#replace \1 => \1 v0.${version#*.}#p" "$original"
+  } >go.mod
+}
+
+build() {
+  local started=$SECONDS flags='-s -w' major=${version%%.*} minor=${version#*.} package
+  require_kubernetes
+  for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+    flags+=" -X $package.gitVersion=v$version -X $package.gitMajor=$major -X $package.gitMinor=${minor%%.*} -X $package.gitTreeState=clean"
+  done
+  CGO_ENABLED=0 GOFLAGS="-mod=mod ${GOFLAGS:-}" go build -trimpath -ldflags "$flags" -o "$target/$1.new" "k8s.io/kubernetes/cmd/$1" >&2 || fail "go can't build $1"
+  mv "$target/$1.new" "$target/$1"
+  say "$1: $((SECONDS - started)) s, $(du -m "$target/$1" | cut -f1) MB"
+}
+
+for program; do
+  [[ -x $target/$program ]] || build "$program"
+done
+
+if [[ ! -x $target/etcd ]]; then
+  apt-get download -q etcd-server >&2 || fail "apt-get can't download etcd-server; run apt-get update first"
+  dpkg -x etcd-server_*.deb etcd
+  cp etcd/usr/bin/etcd "$target/etcd"
+fi
+
+if [[ ! -d $target/kinds ]]; then
+  mkdir kinds
+  cp "$(module Dir "$keda")"/config/crd/bases/keda.sh_scaledjobs.yaml kinds/
+  cp "$(module Dir "$kueue")"/config/components/crd/bases/kueue.x-k8s.io_{clusterqueues,localqueues,resourceflavors}.yaml kinds/
+  cp "$(module Dir "$operator")"/example/prometheus-operator-crd/monitoring.coreos.com_{podmonitors,prometheusrules,servicemonitors}.yaml kinds/
+  chmod -R u+w kinds
+  mv kinds "$target/kinds"
+fi
+echo "$target"
