@@ -94,7 +94,7 @@ describe.skipIf(PROMETHEUS === undefined)(`Prometheus${PROMETHEUS_SKIPPED}`, () 
       expect(checkMetrics(page)).toBe('');
       expect(page).not.toMatch(/trial="/);
     }
-    expect(await (await fetch(`http://127.0.0.1:${workerPort}/readyz`)).text()).toContain('ready: works for sweeps');
+    expect(await (await fetch(`http://127.0.0.1:${workerPort}/readyz`)).text()).toContain('ready: connected');
     worker.child.kill('SIGTERM');
     expect((await worker.done).code).toBe(0);
     sweep.child.kill('SIGTERM');
