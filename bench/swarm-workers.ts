@@ -92,7 +92,7 @@ class SwarmWorker {
 
   join(): void {
     this.#say('hello', {
-      workerId: `swarm-${this.#index}`,
+      workerId: `swarm-${process.pid}-${this.#index.toString(16)}`,
       protocolVersion: PROTOCOL_VERSION,
       packageVersion: PACKAGE_VERSION,
       host: 'swarm',
