@@ -12,6 +12,7 @@ import {
   grpcStatus,
   type SweepClient,
 } from '../../../src/wire/index.ts';
+import { createMetrics, observeCalls } from '../../../src/telemetry/index.ts';
 import { TestAuthority } from '../../support/certificates.ts';
 
 let authority: TestAuthority;
@@ -28,6 +29,19 @@ afterAll(async () => {
 const opened: { close(): unknown }[] = [];
 afterEach(async () => {
   for (const item of opened.splice(0).reverse()) await item.close();
+});
+
+it('listener: shows when its certificate ends, and 0 over plain text', async () => {
+  const endOf = async (tls: TlsFiles | undefined): Promise<number> => {
+    const metrics = createMetrics('coordinator', { processMetrics: false });
+    const options = { tls, observer: observeCalls(metrics) };
+    const grpc = createCoordinatorServer({ work: (stream) => stream.end(), fetchDataset: (call) => call.end() }, options);
+    opened.push({ close: () => closeServer(grpc, 50) });
+    await bindServer(grpc, '127.0.0.1', 0, options);
+    return Number(/^deepdefense_certificate_not_after_timestamp_seconds (\S+)$/m.exec(await metrics.render())?.[1]);
+  };
+  expect(await endOf(server)).toBe(server.notAfterMs / 1000);
+  expect(await endOf(undefined)).toBe(0);
 });
 
 /** @returns the status that a worker's stream ends with; `connected` when the coordinator has let it in */
