@@ -102,6 +102,13 @@ export function natsCredentialsOption(): Option {
   return new Option('--nats-credentials <file>', 'credentials file (JWT and seed) for NATS').env('DEEPDEFENSE_NATS_CREDENTIALS');
 }
 
+export function natsPatienceOption(): Option {
+  return new Option('--nats-patience <seconds>', 'how long the NATS servers may be away before the process ends with exit code 7')
+    .argParser(integerIn(1, 86_400))
+    .default(60)
+    .env('DEEPDEFENSE_NATS_PATIENCE');
+}
+
 export function natsReplicasOption(): Option {
   return new Option('--nats-replicas <count>', 'copies of what a new sweep keeps on NATS, each on another server of the cluster')
     .argParser(integerIn(1, 5))

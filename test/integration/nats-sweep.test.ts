@@ -152,7 +152,7 @@ describe.skipIf(NATS_SERVER === undefined)(`sweep on NATS${NATS_SKIPPED}`, () =>
 
   it('ends when the server stays away, and goes on when it is there again', async () => {
     const place = ['-c', await sweepFile(), '--nats', server.url, '--id', 'one', '--out', 'one'];
-    const sweep = folder.start('sweep', ...place, '--workers', '1');
+    const sweep = folder.start('sweep', ...place, '--workers', '1', '--nats-patience', '5');
     await sweep.seen('| 3 measurements');
     await server.kill();
     await sweep.seen('NATS: connection to');

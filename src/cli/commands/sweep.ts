@@ -1,7 +1,7 @@
 /** @file `sweep`: hyperparameter sweeps. */
 import { type Command, Option } from 'commander';
 import { collect, type CommandDefinition } from '../command-definition.ts';
-import { httpPortOption, natsCredentialsOption, natsOption, natsReplicasOption } from '../config-options.ts';
+import { httpPortOption, natsCredentialsOption, natsOption, natsPatienceOption, natsReplicasOption } from '../config-options.ts';
 import { integerFrom, integerIn, numberIn, plainId } from '../option-parsers.ts';
 import type { NatsFlags } from '../sweep/nats-options.ts';
 import type { SweepResumeOptions, SweepRunOptions } from '../sweep/sweep-command.ts';
@@ -16,6 +16,7 @@ export const sweepCommand: CommandDefinition = (program, tools) => {
     .option('--id <id>', 'name of the sweep in place of a new one; a second call with the same one goes on there', plainId)
     .addOption(natsOption())
     .addOption(natsCredentialsOption())
+    .addOption(natsPatienceOption())
     .addOption(natsReplicasOption())
     .option('--standby', 'wait while another coordinator runs the sweep, and take over when it is gone')
     .option('--stay', 'serve the result of the sweep when it is over, until a signal comes; for what starts ended processes again')

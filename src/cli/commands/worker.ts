@@ -2,7 +2,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { DeepDefenseError, EXIT_CODES, type EngineWish } from '../../core/index.ts';
 import type { CommandDefinition } from '../command-definition.ts';
-import { engineOption, httpPortOption, natsCredentialsOption, natsOption } from '../config-options.ts';
+import { engineOption, httpPortOption, natsCredentialsOption, natsOption, natsPatienceOption } from '../config-options.ts';
 import { hostAndPort, integerIn, isHostAndPort } from '../option-parsers.ts';
 import { type NatsFlags, natsArguments, passOnLogin } from '../sweep/nats-options.ts';
 import type { SweepShare } from '../sweep/sweep-worker.ts';
@@ -34,6 +34,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
     )
     .addOption(natsOption())
     .addOption(natsCredentialsOption())
+    .addOption(natsPatienceOption())
     .option(
       '--trials-folder <folder>',
       'with --sweep: shared folder for the trials, a folder per sweep in it, where those of the coordinators are not to be reached',
@@ -61,6 +62,7 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
         sweep,
         nats: servers,
         natsCredentials,
+        natsPatience,
         trialsFolder,
         idleSeconds,
         data,
@@ -74,7 +76,11 @@ export const workerCommand: CommandDefinition = (program, { context, setExitCode
       }: WorkerOptions) => {
         // Only a sweep is kept on NATS.
         const nats = sweep === undefined ? undefined : servers;
-        const flags = { ...(nats !== undefined && { nats }), ...(natsCredentials !== undefined && { natsCredentials }) };
+        const flags: NatsFlags = {
+          ...(nats !== undefined && { nats }),
+          ...(natsCredentials !== undefined && { natsCredentials }),
+          ...(natsPatience !== undefined && { natsPatience }),
+        };
         if ((sweep === undefined) === (coordinator === undefined)) throw oneAddress();
         const noHost = sweep?.find((each) => nats === undefined && !isHostAndPort(each.sweep));
         if (noHost !== undefined) throw noAddress(noHost.sweep);

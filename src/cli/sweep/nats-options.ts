@@ -9,6 +9,8 @@ export interface NatsFlags {
   readonly nats?: string;
   /** Path of a credentials file. */
   readonly natsCredentials?: string;
+  /** How long the servers may be away, in seconds. */
+  readonly natsPatience?: number;
   /** Copies of what is made new. */
   readonly natsReplicas?: number;
 }
@@ -22,7 +24,7 @@ export type SecurityFlags = Pick<GlobalOptions, 'certs' | 'insecure'>;
  * @throws DeepDefenseError USAGE when there are credentials for no server, or for plain text to other machines without --insecure
  */
 export function natsOptionsOf(
-  { nats, natsCredentials, natsReplicas }: NatsFlags,
+  { nats, natsCredentials, natsPatience, natsReplicas }: NatsFlags,
   { certs, insecure = false }: SecurityFlags,
   onLost?: (reason: string) => void,
 ): NatsOptions | undefined {
@@ -41,6 +43,7 @@ export function natsOptionsOf(
     servers,
     credentialsFile: natsCredentials,
     replicas: natsReplicas,
+    patienceMs: natsPatience === undefined ? undefined : natsPatience * 1000,
     ...(certs !== undefined && isSecure(servers) && { certs }),
     onLost,
     ...(login !== null && { user: decodeURIComponent(login[1] as string), password: decodeURIComponent(login[2] as string) }),
@@ -48,10 +51,11 @@ export function natsOptionsOf(
 }
 
 /** The same as arguments of a process that this one starts; without a password, see {@link passOnLogin}. */
-export function natsArguments({ nats, natsCredentials }: NatsFlags, { insecure }: SecurityFlags): readonly string[] {
+export function natsArguments({ nats, natsCredentials, natsPatience }: NatsFlags, { insecure }: SecurityFlags): readonly string[] {
   return [
     ...(nats === undefined || nats.includes('@') ? [] : ['--nats', nats]),
     ...(natsCredentials === undefined ? [] : ['--nats-credentials', natsCredentials]),
+    ...(nats === undefined || natsPatience === undefined ? [] : ['--nats-patience', `${natsPatience}`]),
     ...(nats !== undefined && insecure === true ? ['--insecure'] : []),
   ];
 }
