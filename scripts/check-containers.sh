@@ -3,8 +3,10 @@
 # its own and started in private namespaces, where nothing of it is seen or left outside. Base images that can't be pulled are replaced by stand-ins
 # of the same layout: Debian from its package archive, Node.js of this machine.
 #
-# Usage:   scripts/check-containers.sh [--keep] [--only build|rebuild|train|sweep|compose]...
+# Usage:   scripts/check-containers.sh [--keep] [--only build|rebuild|train|sweep|compose|node]...
 #            --only   one part, or several; images of an earlier call with --keep are used
+#                     node, which the default leaves out: a Kubernetes node of one machine, with kubelet and containerd, on which the platform
+#                     of k8s/overlays/kind carries a sweep and a training through; wants scripts/kubernetes/build-control-plane.sh first
 #            --keep   keeps images and results in the work folder; the next call goes on with them
 # Needs:   root; Debian bookworm's archive (apt-get update), the npm registry, Node.js; overlay, bridge and veth of the kernel; 6 GB of disk
 # Leaves:  the unpacked engine in ${DEEPDEFENSE_CONTAINER_TOOLS:-${XDG_CACHE_HOME:-~/.cache}/deepdefense/containers}, about 0.7 GB, used again by the
@@ -32,7 +34,7 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --keep) keep=1 ;;
     --only)
-      case "${2:-}" in build | rebuild | train | sweep | compose) only+=("$2") ;; *) usage ;; esac
+      case "${2:-}" in build | rebuild | train | sweep | compose | node) only+=("$2") ;; *) usage ;; esac
       shift
       ;;
     *) usage ;;
@@ -48,7 +50,8 @@ for command in apt-get dpkg perl unshare chroot mount npm node; do command -v "$
 grep -qw overlay /proc/filesystems || skip 'the kernel has no overlay file system'
 unshare --mount --pid --net --fork true 2>/dev/null || skip 'namespaces are not allowed here'
 
-tools=${DEEPDEFENSE_CONTAINER_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/deepdefense/containers}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/deepdefense
+tools=${DEEPDEFENSE_CONTAINER_TOOLS:-$cache/containers}
 mkdir -p "$tools"
 tools=$(cd "$tools" && pwd)
 exec 9>"$tools/lock"
@@ -79,7 +82,7 @@ if [ ! -e "$tools/engine/.complete" ]; then
     mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev"
     chroot "$1" apt-get update -qq
     DEBIAN_FRONTEND=noninteractive chroot "$1" apt-get install -qq --yes --no-install-recommends -o Dpkg::Options::=--force-unsafe-io \
-      docker.io docker-compose iptables iproute2 >/dev/null' - "$tools/engine" || skip "Debian's Docker engine could not be unpacked; see above"
+      docker.io docker-compose containernetworking-plugins iptables iproute2 >/dev/null' - "$tools/engine" || skip "Debian's Docker engine could not be unpacked; see above"
   touch "$tools/engine/.complete"
 fi
 work=$tools/work
@@ -109,21 +112,26 @@ if [[ " ${only[*]} " == *' build '* ]] && [ ! -e "$work/stand-ins" ]; then
   "$root/scripts/containers/make-stand-ins.sh" "$tools/debian.tar" "$work/stand-ins"
 fi
 # What the same training and the same sweep give on this machine, without containers.
-if [ ! -e "$work/results/host-train.json" ] && [[ " ${only[*]} " == *' train '* || " ${only[*]} " == *' compose '* ]]; then
+if [ ! -e "$work/results/host-train.json" ] && [[ " ${only[*]} " == *' train '* || " ${only[*]} " == *' compose '* || " ${only[*]} " == *' node '* ]]; then
   echo '=== the same training without containers'
   (cd "$work/results" && rm -rf runs && node --v8-pool-size=0 "$root/dist/cli/main.js" train -c "$root/scripts/containers/train.yaml" --workers 2 --json >host-train.part 2>host-train.log && mv host-train.part host-train.json) ||
     fail "the training failed: $(tail -3 "$work/results/host-train.log")"
 fi
-if [ ! -e "$work/results/host-sweep.json" ] && [[ " ${only[*]} " == *' sweep '* || " ${only[*]} " == *' compose '* ]]; then
+if [ ! -e "$work/results/host-sweep.json" ] && [[ " ${only[*]} " == *' sweep '* || " ${only[*]} " == *' compose '* || " ${only[*]} " == *' node '* ]]; then
   echo '=== the same sweep without containers'
   (cd "$work/results" && rm -rf sweep && node --v8-pool-size=0 "$root/dist/cli/main.js" sweep -c "$root/examples/sweep-synthetic.yaml" --out sweep --workers 2 --json >host-sweep.part 2>host-sweep.log && mv host-sweep.part host-sweep.json) ||
     fail "the sweep failed: $(tail -3 "$work/results/host-sweep.log")"
 fi
 
+if [[ " ${only[*]} " == *' node '* ]]; then
+  [ -x "$cache/kubernetes-1.34.4/coredns" ] || skip 'no programs of Kubernetes: run scripts/kubernetes/build-control-plane.sh kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy coredns'
+  for command in node kubectl; do install "$(readlink -f "$(command -v $command)")" "$tools/engine/usr/local/bin/$command"; done
+fi
+
 # Everything from here on lives in its own mount and process namespace, and ends with it. In the background, so that a signal is acted on at once.
 unshare --mount --pid --fork --kill-child bash -ec '
-  tools=$1 root=$2 group=$3
-  shift 3
+  tools=$1 root=$2 group=$3 cache=$4
+  shift 4
   engine=$tools/engine
   mount --make-rprivate /
   # The engine wants its root folder to be a mount.
@@ -131,10 +139,11 @@ unshare --mount --pid --fork --kill-child bash -ec '
   mount -t proc proc "$engine/proc"
   for path in sys dev; do mount --rbind "/$path" "$engine/$path"; done
   for path in run tmp; do mount -t tmpfs tmpfs "$engine/$path"; done
-  mkdir -p "$engine/mnt/repository" "$engine/mnt/tools" "$engine/var/lib/docker"
+  mkdir -p "$engine/mnt/repository" "$engine/mnt/tools" "$engine/mnt/cache/deepdefense" "$engine/var/lib/docker"
   mount --bind "$root" "$engine/mnt/repository"
   mount -o remount,bind,ro "$engine/mnt/repository"
   mount --bind "$tools" "$engine/mnt/tools"
+  mount --bind "$cache" "$engine/mnt/cache/deepdefense"
   mount --bind "$tools/work/docker" "$engine/var/lib/docker"
   cp /etc/resolv.conf "$engine/etc/resolv.conf"
   # Not chroot alone: a process that joins a container starts at the root of the namespace, which has to be that of the container.
@@ -142,6 +151,6 @@ unshare --mount --pid --fork --kill-child bash -ec '
   cd "$engine"
   pivot_root . mnt/machine
   exec chroot . /bin/bash -ec "umount --lazy /mnt/machine; exec bash /mnt/repository/scripts/containers/inside.sh \"\$@\"" - "$group" "$@"
-' - "$tools" "$root" "$group" "${only[@]}" &
+' - "$tools" "$root" "$group" "$cache" "${only[@]}" &
 inside=$!
 wait "$inside"

@@ -346,6 +346,16 @@ finish() {
   [ "$failed" -eq 0 ]
 }
 
+# What a node runs, as one archive for its containerd: services under the names that the manifests have.
+save_node_images() {
+  local nats
+  nats=$(sed -n 's/^ *image: \(nats:.*\)/\1/p' "$repository/k8s/base/nats/stateful-set.yaml")
+  docker tag nats:stand-in "$nats"
+  printf 'FROM %s\nENTRYPOINT ["sleep", "infinity"]\n' "$(sed -n 's/^ARG DEBIAN_IMAGE=//p' "$repository/deploy/Dockerfile")" |
+    docker build --tag deepdefense/pause:stand-in - >"$results/build-pause.log" 2>&1
+  docker save --output /mnt/tools/work/node-images.tar "deepdefense/coordinator:$VERSION" "deepdefense/worker-cpu:$VERSION" "$nats" deepdefense/pause:stand-in
+}
+
 if [ "${1:-}" = --network ]; then
   shift
   ip link set lo up
@@ -374,5 +384,17 @@ else
     part_rebuild
     stop_engine
   fi
-  CHECKS_PASSED=$passed CHECKS_FAILED=$failed exec unshare --net bash "$0" "$group" --network "$@"
+  code=0 others=()
+  for part in "$@"; do [ "$part" = node ] || others+=("$part"); done
+  if [ ${#others[@]} -gt 0 ]; then
+    CHECKS_PASSED=$passed CHECKS_FAILED=$failed unshare --net bash "$0" "$group" --network "${others[@]}" || code=$?
+  fi
+  if [[ " $* " == *' node '* ]]; then
+    start_engine --bridge=none --iptables=false --ip-forward=false --ip-masq=false
+    save_node_images
+    stop_engine
+    echo '=== node'
+    unshare --net bash "$repository/scripts/containers/node.sh" "$group" || code=$?
+  fi
+  exit "$code"
 fi

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Builds a Kubernetes control plane from the Go module proxy, unpacks etcd from Debian's package, and copies the definitions of the kinds of
-# KEDA, Kueue and the Prometheus operator out of their Go modules; scripts/kubernetes/check-api-server.ts looks for them there.
+# KEDA, Kueue and the Prometheus operator out of their Go modules; scripts/kubernetes/check-api-server.ts looks for them there, and
+# scripts/check-containers.sh for a node's programs besides.
 #
 # Usage:   scripts/kubernetes/build-control-plane.sh [program ...]      default: kube-apiserver kube-controller-manager kube-scheduler
+#            for a node, too: kubelet kube-proxy coredns
 # Needs:   Go 1.24 or later (see go.mod of the version), 8 GB of disk, half an hour of two cores; apt-get with a package list, for etcd.
 # Leaves:  ${XDG_CACHE_HOME:-~/.cache}/deepdefense/kubernetes-VERSION, and Go's caches; what is there is kept as it is.
 # Prints:  the folder.
@@ -12,6 +14,7 @@ set -euo pipefail
 version=1.34.4
 keda=github.com/kedacore/keda/v2@v2.19.0
 kueue=sigs.k8s.io/kueue@v0.17.0
+coredns=github.com/coredns/coredns@v1.13.1
 operator=github.com/prometheus-operator/prometheus-operator@v0.85.0
 
 target=${XDG_CACHE_HOME:-$HOME/.cache}/deepdefense/kubernetes-$version
@@ -52,8 +55,27 @@ build() {
   say "$1: $((SECONDS - started)) s, $(du -m "$target/$1" | cut -f1) MB"
 }
 
+# With the plugins that a cluster's names need, and no more: all of them would bring the libraries of every cloud.
+build_coredns() {
+  local started=$SECONDS plugin
+  mkdir coredns
+  (
+    cd coredns
+    go mod init deepdefense.invalid/coredns 2>/dev/null
+    {
+      printf 'package main\n\nimport (\n\t"github.com/coredns/coredns/coremain"\n'
+      for plugin in cache errors kubernetes; do printf '\t_ "github.com/coredns/coredns/plugin/%s"\n' "$plugin"; done
+      printf ')\n\nfunc main() { coremain.Run() }\n'
+    } >main.go
+    go get -- "$coredns" >&2 && go mod tidy >&2 && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$target/coredns.new" . >&2
+  ) || fail "go can't build coredns"
+  mv "$target/coredns.new" "$target/coredns"
+  say "coredns: $((SECONDS - started)) s, $(du -m "$target/coredns" | cut -f1) MB"
+}
+
 for program; do
-  [[ -x $target/$program ]] || build "$program"
+  if [[ -x $target/$program ]]; then continue; fi
+  if [[ $program == coredns ]]; then build_coredns; else build "$program"; fi
 done
 
 if [[ ! -x $target/etcd ]]; then

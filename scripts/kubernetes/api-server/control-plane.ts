@@ -21,6 +21,8 @@ export type User = keyof typeof USERS;
 export interface ControlPlane {
   readonly kubeconfig: string;
   readonly kubectl: Readonly<Record<User, Kubectl>>;
+  /** Where more of them can be started. */
+  readonly programs: Programs;
   /** StatefulSets, Jobs, Deployments and disruption budgets come alive. No pod starts: there is no node. */
   startControllers(): Promise<void>;
   /** Pods get a node, where there are any. */
@@ -49,6 +51,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
   return {
     kubeconfig,
     kubectl,
+    programs,
     startControllers: () =>
       start(
         'kube-controller-manager',

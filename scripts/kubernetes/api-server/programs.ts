@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, rmSync } from 'node:fs';
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -51,6 +51,12 @@ export class Programs {
         throw new Error(`${name} doesn't come up:\n${(await readFile(logFile, 'utf8')).slice(-3000)}`);
       await sleep(AGAIN_MS);
     }
+  }
+
+  /** Copies what they said to another folder. */
+  async keepLogs(folder: string): Promise<void> {
+    await mkdir(folder, { recursive: true });
+    for (const name of await readdir(this.folder)) if (name.endsWith('.log')) await copyFile(join(this.folder, name), join(folder, name));
   }
 
   /** Ends all of them, and removes the folder. */

@@ -30,6 +30,11 @@ export async function submit({ kubeconfig }: ControlPlane, user: User, ...args: 
   return { ...answer, document: JSON.parse(answer.stdout || '{}') as Document };
 }
 
+/** Lines, no document. */
+export function logsOf({ kubeconfig }: ControlPlane, user: User, id: string): Promise<Answer> {
+  return runProgram(process.execPath, [MAIN, 'submit', '--kube-context', user, 'logs', id], { env: { KUBECONFIG: kubeconfig } });
+}
+
 /** What went wrong; empty when `state` came out. */
 function unlessState({ document, stderr }: Said, state: string): string {
   return document.state === state ? '' : document.error === undefined ? stderr : JSON.stringify(document.error);

@@ -171,7 +171,7 @@ describe('download', () => {
       response.write(CONTENT.subarray(0, 5000));
     });
     const path = await target();
-    await expect(downloadFile(path, settings(stalling.url, { stallTimeoutMs: 200, attempts: 1 }))).rejects.toMatchObject({
+    await expect(downloadFile(path, settings(stalling.url, { stallTimeoutMs: 1500, attempts: 1 }))).rejects.toMatchObject({
       code: 'DATA_DOWNLOAD',
     });
     expect((await readFile(`${path}.part`)).length).toBe(5000);

@@ -53,7 +53,7 @@ export function queueConformance(name: string, open: (options: QueueOptions) => 
     });
 
     it('gives the task of a silent worker to another, and refuses what the first one brings', async () => {
-      const { queue, source, durable } = await open({ leaseMs: 150 });
+      const { queue, source, durable } = await open({ leaseMs: 1000 });
       await queue.publish({ id: 'a', payload: '' });
       const first = await claimed(source, 'frozen');
       const second = await claimed(source, 'w2');
@@ -67,11 +67,11 @@ export function queueConformance(name: string, open: (options: QueueOptions) => 
     });
 
     it('leaves a task with a worker that extends its claim', async () => {
-      const { queue, source, durable } = await open({ leaseMs: 150 });
+      const { queue, source, durable } = await open({ leaseMs: 1000 });
       await queue.publish({ id: 'a', payload: '' });
       const claim = await claimed(source);
-      for (let i = 0; i < 8; i++) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
+      for (let i = 0; i < 6; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 250));
         await claim.extend();
       }
       await claim.commit('done');
@@ -113,7 +113,7 @@ export function queueConformance(name: string, open: (options: QueueOptions) => 
     });
 
     it('gives a task that is published after the end of another one higher epochs', async () => {
-      const { queue, source } = await open({ leaseMs: 150 });
+      const { queue, source } = await open({ leaseMs: 1000 });
       await queue.publish({ id: 'first', payload: '' });
       for (let i = 0; i < 3; i++) await (await claimed(source)).release();
       const first = await claimed(source);

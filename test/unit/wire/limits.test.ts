@@ -91,13 +91,13 @@ describe('a server', () => {
 
   it('leaves a connection alone that has made a call', async () => {
     const { client } = await start(
-      { firstCallMs: 100 },
+      { firstCallMs: 1000 },
       { work: (stream) => void stream.on('data', () => stream.write({ body: 'finish' } as never)) },
     );
     const stream = client().work();
     stream.on('error', () => {});
     stream.write(workerMessage('goodbye', { reason: '' }));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(events).toEqual([]);
     expect(stream.destroyed).toBe(false);
   });
@@ -114,15 +114,15 @@ describe('a server', () => {
       const first = call().on('error', () => {});
       await vi.waitFor(() => expect(first.id).toBeDefined());
       await new Promise((resolve) => setTimeout(resolve, 100));
-      const statusOf = (stream: ReturnType<typeof call>) =>
+      const statusOf = (stream: ReturnType<typeof call>, waitMs: number) =>
         new Promise((resolve) => {
           stream.on('response', (headers) => resolve(Number(headers['grpc-status'])));
-          setTimeout(resolve, 300, 'open');
+          setTimeout(resolve, waitMs, 'open');
         });
-      expect(await statusOf(call())).toBe(grpcStatus.RESOURCE_EXHAUSTED);
+      expect(await statusOf(call(), 5000)).toBe(grpcStatus.RESOURCE_EXHAUSTED);
       expect(events).toEqual(['call-limit']);
       first.close();
-      await vi.waitFor(async () => expect(await statusOf(call())).toBe('open'), { timeout: 5000 });
+      await vi.waitFor(async () => expect(await statusOf(call(), 300)).toBe('open'), { timeout: 5000 });
     }
   });
 
