@@ -112,19 +112,19 @@ if [[ " ${only[*]} " == *' build '* ]] && [ ! -e "$work/stand-ins" ]; then
   "$root/scripts/containers/make-stand-ins.sh" "$tools/debian.tar" "$work/stand-ins"
 fi
 # What the same training and the same sweep give on this machine, without containers.
-if [ ! -e "$work/results/host-train.json" ] && [[ " ${only[*]} " == *' train '* || " ${only[*]} " == *' compose '* || " ${only[*]} " == *' node '* ]]; then
+if [ ! -e "$work/results/host-train.json" ] && [[ " ${only[*]} " == *' train '* || " ${only[*]} " == *' compose '* ]]; then
   echo '=== the same training without containers'
   (cd "$work/results" && rm -rf runs && node --v8-pool-size=0 "$root/dist/cli/main.js" train -c "$root/scripts/containers/train.yaml" --workers 2 --json >host-train.part 2>host-train.log && mv host-train.part host-train.json) ||
     fail "the training failed: $(tail -3 "$work/results/host-train.log")"
 fi
-if [ ! -e "$work/results/host-sweep.json" ] && [[ " ${only[*]} " == *' sweep '* || " ${only[*]} " == *' compose '* || " ${only[*]} " == *' node '* ]]; then
+if [ ! -e "$work/results/host-sweep.json" ] && [[ " ${only[*]} " == *' sweep '* || " ${only[*]} " == *' compose '* ]]; then
   echo '=== the same sweep without containers'
   (cd "$work/results" && rm -rf sweep && node --v8-pool-size=0 "$root/dist/cli/main.js" sweep -c "$root/examples/sweep-synthetic.yaml" --out sweep --workers 2 --json >host-sweep.part 2>host-sweep.log && mv host-sweep.part host-sweep.json) ||
     fail "the sweep failed: $(tail -3 "$work/results/host-sweep.log")"
 fi
 
 if [[ " ${only[*]} " == *' node '* ]]; then
-  [ -x "$cache/kubernetes-1.34.4/coredns" ] || skip 'no programs of Kubernetes: run scripts/kubernetes/build-control-plane.sh kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy coredns'
+  [ -x "$cache/kubernetes-1.34.4/kube-network-policies" ] || skip 'no programs of Kubernetes: run scripts/kubernetes/build-control-plane.sh kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy coredns kube-network-policies'
   for command in node kubectl; do install "$(readlink -f "$(command -v $command)")" "$tools/engine/usr/local/bin/$command"; done
 fi
 

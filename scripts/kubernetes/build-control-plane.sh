@@ -4,7 +4,7 @@
 # scripts/check-containers.sh for a node's programs besides.
 #
 # Usage:   scripts/kubernetes/build-control-plane.sh [program ...]      default: kube-apiserver kube-controller-manager kube-scheduler
-#            for a node, too: kubelet kube-proxy coredns
+#            for a node, too: kubelet kube-proxy coredns kube-network-policies
 # Needs:   Go 1.24 or later (see go.mod of the version), 8 GB of disk, half an hour of two cores; apt-get with a package list, for etcd.
 # Leaves:  ${XDG_CACHE_HOME:-~/.cache}/deepdefense/kubernetes-VERSION, and Go's caches; what is there is kept as it is.
 # Prints:  the folder.
@@ -15,6 +15,7 @@ version=1.34.4
 keda=github.com/kedacore/keda/v2@v2.19.0
 kueue=sigs.k8s.io/kueue@v0.17.0
 coredns=github.com/coredns/coredns@v1.13.1
+policies=sigs.k8s.io/kube-network-policies/cmd@v0.8.0
 operator=github.com/prometheus-operator/prometheus-operator@v0.85.0
 
 target=${XDG_CACHE_HOME:-$HOME/.cache}/deepdefense/kubernetes-$version
@@ -64,7 +65,7 @@ build_coredns() {
     go mod init deepdefense.invalid/coredns 2>/dev/null
     {
       printf 'package main\n\nimport (\n\t"github.com/coredns/coredns/coremain"\n'
-      for plugin in cache errors kubernetes; do printf '\t_ "github.com/coredns/coredns/plugin/%s"\n' "$plugin"; done
+      for plugin in bind cache errors kubernetes; do printf '\t_ "github.com/coredns/coredns/plugin/%s"\n' "$plugin"; done
       printf ')\n\nfunc main() { coremain.Run() }\n'
     } >main.go
     go get -- "$coredns" >&2 && go mod tidy >&2 && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$target/coredns.new" . >&2
@@ -73,9 +74,20 @@ build_coredns() {
   say "coredns: $((SECONDS - started)) s, $(du -m "$target/coredns" | cut -f1) MB"
 }
 
+build_policies() {
+  local started=$SECONDS
+  GOBIN=$PWD/policies CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' "$policies" >&2 || fail "go can't build kube-network-policies"
+  mv policies/cmd "$target/kube-network-policies"
+  say "kube-network-policies: $((SECONDS - started)) s, $(du -m "$target/kube-network-policies" | cut -f1) MB"
+}
+
 for program; do
   if [[ -x $target/$program ]]; then continue; fi
-  if [[ $program == coredns ]]; then build_coredns; else build "$program"; fi
+  case $program in
+    coredns) build_coredns ;;
+    kube-network-policies) build_policies ;;
+    *) build "$program" ;;
+  esac
 done
 
 if [[ ! -x $target/etcd ]]; then

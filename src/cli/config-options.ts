@@ -103,9 +103,11 @@ export function natsCredentialsOption(): Option {
 }
 
 export function natsPatienceOption(): Option {
-  return new Option('--nats-patience <seconds>', 'how long the NATS servers may be away before the process ends with exit code 7')
+  return new Option(
+    '--nats-patience <seconds>',
+    'how long the NATS servers may be away before the process ends with exit code 7; default 60',
+  )
     .argParser(integerIn(1, 86_400))
-    .default(60)
     .env('DEEPDEFENSE_NATS_PATIENCE');
 }
 

@@ -34,12 +34,13 @@ export class Programs {
 
   /**
    * Starts a program, and waits until it is up.
+   * @param env beside this process' own
    * @throws Error with the end of its log, when it ends or doesn't come up
    */
-  async start(name: string, args: readonly string[], isUp: () => Promise<boolean>): Promise<void> {
+  async start(name: string, args: readonly string[], isUp: () => Promise<boolean>, env: NodeJS.ProcessEnv = {}): Promise<void> {
     const logFile = join(this.folder, `${name}.log`);
     const log = openSync(logFile, 'w');
-    const child = spawn(join(PROGRAMS, name), args, { stdio: ['ignore', log, log] });
+    const child = spawn(join(PROGRAMS, name), args, { stdio: ['ignore', log, log], env: { ...process.env, ...env } });
     closeSync(log);
     this.#children.push(child);
     let failure: Error | undefined;

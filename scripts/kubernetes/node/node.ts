@@ -1,4 +1,5 @@
 /** @file A node for the control plane: kubelet on a containerd that runs already, kube-proxy for Services, CoreDNS for names, volumes in folders. */
+import { Resolver } from 'node:dns/promises';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ControlPlane } from '../api-server/control-plane.ts';
@@ -47,7 +48,14 @@ export async function startNode({ programs, kubeconfig, kubectl: { admin } }: Co
     corefile,
     `.:53 {\n bind ${address}\n errors\n cache 5\n kubernetes cluster.local {\n  kubeconfig ${kubeconfig} admin\n }\n}\n`,
   );
-  await programs.start('coredns', ['-conf', corefile], () => Promise.resolve(true));
+  const names = new Resolver({ timeout: 1000, tries: 1 });
+  names.setServers([address]);
+  const isServed = () =>
+    names.resolve4('kubernetes.default.svc.cluster.local').then(
+      (found) => found.length > 0,
+      () => false,
+    );
+  await programs.start('coredns', ['-conf', corefile], isServed);
   const volumes = await Promise.all(Array.from({ length: VOLUMES }, (_, index) => volume(join(work, 'volumes', String(index)), index)));
   const made = await admin.send({ apiVersion: 'v1', kind: 'List', items: volumes }, 'create', '--filename', '-');
   if (made.code !== 0) throw new Error(made.stderr);
@@ -84,7 +92,7 @@ function kubeletConfiguration(address: string, cgroupRoot: string): object {
     clusterDomain: 'cluster.local',
     resolvConf: '',
     // The disk of this machine isn't the node's to tidy.
-    evictionHard: { 'memory.available': '0', 'nodefs.available': '0%', 'nodefs.inodesFree': '0%', 'imagefs.available': '0%' },
+    evictionHard: { 'memory.available': '1Mi', 'nodefs.available': '1%', 'nodefs.inodesFree': '1%', 'imagefs.available': '1%' },
     imageGCHighThresholdPercent: 100,
   };
 }

@@ -1,6 +1,10 @@
 /** @file One submission from `submit --follow` to `submit delete`, with pods that are deleted meanwhile. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ControlPlane } from '../api-server/control-plane.ts';
+import { runProgram } from '../api-server/kubectl.ts';
 import { differs, type Report } from '../api-server/report.ts';
 import { logsOf, submit } from '../api-server/submissions.ts';
 import { podsOf } from './platform.ts';
@@ -11,24 +15,47 @@ type Victim = 'leader' | 'pool worker' | 'own worker' | 'nats';
 export interface Work {
   /** Sweep file or training config. */
   readonly file: string;
+  readonly settings: readonly string[];
+  /** For `submit` alone. */
   readonly options: readonly string[];
   /** What a coordinator says of itself when pods may be deleted. */
   readonly isUnderWay: RegExp;
   readonly spoil: readonly Victim[];
-  /** What must come out. */
-  readonly hash: { readonly key: string; readonly expected: unknown };
+  /** The same without a cluster. */
+  readonly command: readonly string[];
+  /** Field of the result that must be the same. */
+  readonly hash: string;
 }
 
 const KINDS = 'pods,jobs,statefulsets,services,configmaps,poddisruptionbudgets,persistentvolumeclaims';
 const UNDER_WAY_MS = 300_000;
 
-export async function carryThrough(plane: ControlPlane, { file, options, isUnderWay, spoil, hash }: Work, report: Report): Promise<void> {
+/** @returns the hash of the result on this machine alone, undisturbed */
+export async function withoutCluster({ file, settings, command: [command = '', ...options], hash }: Work): Promise<unknown> {
+  const folder = await mkdtemp(join(tmpdir(), 'without-cluster-'));
+  try {
+    const args = [resolve('dist/cli/main.js'), '--json', command, '-c', resolve(file), ...settings, ...options];
+    const { code, stdout, stderr } = await runProgram(process.execPath, args, { cwd: folder });
+    if (code !== 0) throw new Error(stderr);
+    return (JSON.parse(stdout) as Record<string, unknown>)[hash];
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+export async function carryThrough(
+  plane: ControlPlane,
+  { file, settings, options, isUnderWay, spoil, hash }: Work,
+  expected: unknown,
+  report: Report,
+): Promise<void> {
+  const wanted = ['-c', file, ...settings, ...options];
   const { admin } = plane.kubectl;
   const started = performance.now();
-  const submitted = await submit(plane, 'researcher', '-c', file, ...options);
+  const submitted = await submit(plane, 'researcher', ...wanted);
   const id = submitted.document.id ?? '';
   report.check(`${id} is submitted`, differs(submitted.document.state, 'submitted') && submitted.stdout);
-  const followed = submit(plane, 'researcher', '-c', file, ...options, '--follow');
+  const followed = submit(plane, 'researcher', ...wanted, '--follow');
   const leader = async () =>
     (await statusOf(plane, id)).find(({ says = '' }) => isUnderWay.test(says) && !says.includes('standing by'))?.pod;
 
@@ -55,11 +82,11 @@ export async function carryThrough(plane: ControlPlane, { file, options, isUnder
   const { code, stderr, document } = await followed;
   const result = (document as { readonly result?: Record<string, unknown> }).result;
   report.check(`submit --follow ends after ${Math.round((performance.now() - started) / 1000)} s`, code === 0 ? '' : stderr);
-  report.check(`${hash.key} is the one without a cluster: ${String(hash.expected)}`, differs(result?.[hash.key], hash.expected));
+  report.check(`${hash} is the one without a cluster: ${String(expected)}`, differs(result?.[hash], expected));
   console.log(stderr.trim().replaceAll(/^/gm, '          '));
 
   const again = await submit(plane, 'researcher', 'results', id);
-  report.check('submit results says the same', differs((again.document as Record<string, unknown>)[hash.key], hash.expected));
+  report.check('submit results says the same', differs((again.document as Record<string, unknown>)[hash], expected));
   const status = await statusOf(plane, id);
   report.check(
     `submit status: ${status.map(({ pod: name, says }) => `${name} ${says ?? ''}`).join('; ')}`,
