@@ -13,7 +13,19 @@ interface FoundObject {
     readonly annotations?: Readonly<Record<string, string>>;
     readonly labels?: Readonly<Record<string, string>>;
     readonly deletionTimestamp?: string;
+    readonly generation?: number;
   };
+  readonly spec?: { readonly parallelism?: number };
+}
+
+/** An object of a submission that another submission of the same file may change. */
+export interface ObjectThere {
+  readonly kind: string;
+  readonly name: string;
+  /** Counts the changes of what is asked of it. */
+  readonly generation: number;
+  /** Pods at a time, of a Job. */
+  readonly parallelism?: number;
 }
 
 interface FoundPod extends FoundObject {
@@ -68,6 +80,17 @@ export async function isThere(kubectl: Kubectl, { id, sha256 }: Submission): Pro
     });
   }
   return config !== undefined && set !== undefined;
+}
+
+/** What another submission of the same file may change. */
+export async function objectsThere(kubectl: Kubectl, id: string): Promise<readonly ObjectThere[]> {
+  const objects = await kubectl.list<FoundObject>(['statefulset', 'job', 'poddisruptionbudget'], selectorOfInstance(id));
+  return objects.map(({ kind, metadata: { name, generation = 0 }, spec }) => ({
+    kind,
+    name,
+    generation,
+    ...(spec?.parallelism !== undefined && { parallelism: spec.parallelism }),
+  }));
 }
 
 /** @throws DeepDefenseError CHECKPOINT_MISSING when nothing of this name was submitted */
