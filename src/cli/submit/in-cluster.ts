@@ -95,11 +95,21 @@ export async function objectsThere(kubectl: Kubectl, id: string): Promise<readon
 
 /** @throws DeepDefenseError CHECKPOINT_MISSING when nothing of this name was submitted */
 export async function kindOf(kubectl: Kubectl, id: string): Promise<Submission['kind']> {
+  const kind = await findKind(kubectl, id);
+  if (kind === undefined) throw notSubmitted(id);
+  return kind;
+}
+
+/** @returns undefined when nothing of this name was submitted, or it was deleted */
+export async function findKind(kubectl: Kubectl, id: string): Promise<Submission['kind'] | undefined> {
   checkObjectName(id);
   const config = await kubectl.find<FoundObject>('configmap', `${id}${CONFIG_SUFFIX}`);
   const kind = config?.metadata.annotations?.[KIND_ANNOTATION];
-  if (kind === 'sweep' || kind === 'run') return kind;
-  throw new DeepDefenseError('CHECKPOINT_MISSING', {
+  return kind === 'sweep' || kind === 'run' ? kind : undefined;
+}
+
+export function notSubmitted(id: string): DeepDefenseError {
+  return new DeepDefenseError('CHECKPOINT_MISSING', {
     what: `nothing of the name "${id}" was submitted to this namespace`,
     todo: 'look with: deepdefense submit status',
     fields: { id },

@@ -6,7 +6,18 @@ import type { SweepRecord } from '../../sweeps/index.ts';
 import type { CommandTools } from '../command-definition.ts';
 import type { CommandContext } from '../context.ts';
 import { applyObjects, type ObjectChange } from './apply-objects.ts';
-import { isThere, kindOf, objectsThere, type PodState, podStates, resultOf, selectorOfInstance, submitted } from './in-cluster.ts';
+import {
+  findKind,
+  isThere,
+  kindOf,
+  notSubmitted,
+  objectsThere,
+  type PodState,
+  podStates,
+  resultOf,
+  selectorOfInstance,
+  submitted,
+} from './in-cluster.ts';
 import { exitOf, Kubectl } from './kubectl.ts';
 import type { KubernetesObject, Placement, Priority } from './kubernetes-object.ts';
 import { renderSubmission, toYaml } from './render.ts';
@@ -118,28 +129,29 @@ export async function runSubmitLogs(
   setExitCode(await exitOf(child));
 }
 
+/** Removes a sweep or run, or the volumes that are left of one that was removed without them. */
 export async function runSubmitDelete(
   id: string,
   options: ClusterOptions & { readonly volumes: boolean },
   { context }: CommandTools,
 ): Promise<void> {
   const kubectl = kubectlOf(options);
-  const kind = await kindOf(kubectl, id);
-  const kinds = [
-    'job',
-    'statefulset',
-    'poddisruptionbudget',
-    'service',
-    ...(options.volumes ? ['persistentvolumeclaim'] : []),
-    'configmap',
-  ];
-  // The ConfigMap last: it holds the name while the others are there.
+  const kind = await findKind(kubectl, id);
+  if (kind === undefined && !options.volumes) throw notSubmitted(id);
+  const volumes = options.volumes ? ['persistentvolumeclaim'] : [];
+  // The ConfigMap last: it holds the name while the others are there. Where it is gone they are, too, but for volumes.
+  const kinds = kind === undefined ? volumes : ['job', 'statefulset', 'poddisruptionbudget', 'service', ...volumes, 'configmap'];
   const removed: string[] = [];
   for (const each of kinds) {
     const said = await kubectl.run(['delete', each, '--selector', selectorOfInstance(id), '--output', 'name', '--wait=false']);
     removed.push(...said.split('\n').filter((line) => line !== ''));
   }
-  const kept = options.volumes ? '' : '; the volumes with its folders are kept (--volumes removes them)';
+  if (kind === undefined) {
+    if (removed.length === 0) throw notSubmitted(id);
+    context().result({ id, removed }, `removed ${removed.length} volumes that were left of ${id}`);
+    return;
+  }
+  const kept = options.volumes ? '' : '; the volumes with its folders are kept (--volumes removes them, later as well)';
   context().result({ id, kind, removed }, `removed ${removed.length} objects of ${kind} ${id}${kept}`);
 }
 

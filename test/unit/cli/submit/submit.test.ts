@@ -27,7 +27,7 @@ while [ $# -gt 0 ]; do
       if [ -e "$FAKE/refusal" ]; then cat "$FAKE/refusal" >&2; exit 1; fi
       case "$*" in *--dry-run=server*) cat > "$FAKE/asked"; exit 0 ;; esac
       echo "---" >> "$FAKE/applied"; cat >> "$FAKE/applied"; exit 0 ;;
-    delete) echo "$2/one"; exit 0 ;;
+    delete) [ -e "$FAKE/no-$2" ] || echo "$2/one"; exit 0 ;;
     *) exit 64 ;;
   esac
 done
@@ -361,6 +361,18 @@ describe('kubectl', () => {
     expect(kept.document.removed).toEqual(['job/one', 'statefulset/one', 'poddisruptionbudget/one', 'service/one', 'configmap/one']);
     const gone = await submit('submit', 'delete', 'first', '--volumes');
     expect(gone.document.removed).toContain('persistentvolumeclaim/one');
+  });
+
+  it('delete: --volumes removes the volumes that an earlier delete has left, and nothing else', async () => {
+    const { document, code } = await submit('submit', 'delete', 'first', '--volumes');
+    expect([code, document]).toMatchObject([0, { id: 'first', removed: ['persistentvolumeclaim/one'] }]);
+    expect(await said('calls')).toContain(
+      'delete persistentvolumeclaim --selector app.kubernetes.io/name=deepdefense,app.kubernetes.io/instance=first',
+    );
+
+    await writeFile(join(cluster, 'no-persistentvolumeclaim'), '');
+    const nothing = await submit('submit', 'delete', 'first', '--volumes');
+    expect([nothing.document.error.code, nothing.code]).toEqual(['CHECKPOINT_MISSING', 5]);
   });
 
   it('status, results, logs, delete: of a name that was never submitted are refused', async () => {
