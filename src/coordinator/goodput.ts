@@ -55,13 +55,14 @@ interface Spell {
 
 /** See the file's header. */
 export class Goodput {
-  /** By class. */
+  readonly #earlier: Readonly<WorkerSeconds>;
+  /** By class, of this process. */
   readonly #totalsMs = noTime();
   readonly #spells = new Map<number, Spell>();
 
   /** @param earlier time of the run's earlier processes */
   constructor(earlier: Readonly<WorkerSeconds> = noTime()) {
-    for (const name of WORKER_TIMES) this.#totalsMs[name] = earlier[name] * 1000;
+    this.#earlier = earlier;
   }
 
   /** The worker does this from now on; nothing changes when it does so already. */
@@ -102,18 +103,22 @@ export class Goodput {
     spell.unclaimedMs = passedMs - claimedMs;
   }
 
-  /** All time until now, but for that of workers that compute, since their last answer. */
+  /** All time of the run until now, but for that of workers that compute, since their last answer. */
   report(nowMs: number): GoodputReport {
+    const seconds = this.ownSeconds(nowMs);
+    for (const name of WORKER_TIMES) seconds[name] += this.#earlier[name];
+    const all = Object.values(seconds).reduce((sum, value) => sum + value, 0);
+    return { seconds, usefulShare: all === 0 ? 0 : seconds.useful / all };
+  }
+
+  /** The part of this process in it; no class of it ever becomes less. */
+  ownSeconds(nowMs: number): WorkerSeconds {
     const totalsMs = { ...this.#totalsMs };
     for (const spell of this.#spells.values()) {
       const { activity } = spell;
       if (!isComputing(activity)) totalsMs[activity] += since(spell, nowMs);
     }
-    const allMs = Object.values(totalsMs).reduce((sum, ms) => sum + ms, 0);
-    return {
-      seconds: Object.fromEntries(WORKER_TIMES.map((name) => [name, totalsMs[name] / 1000])) as WorkerSeconds,
-      usefulShare: allMs === 0 ? 0 : totalsMs.useful / allMs,
-    };
+    return Object.fromEntries(WORKER_TIMES.map((name) => [name, totalsMs[name] / 1000])) as WorkerSeconds;
   }
 }
 

@@ -8,7 +8,7 @@ export function scrapeWithWorkers(metrics: CoordinatorMetrics, pool: WorkerPool<
   for (const [state, count] of Object.entries(pool.counts())) metrics.workers.set({ state }, count);
   metrics.workersQuarantined.set(pool.quarantinedCount());
   metrics.workerSeconds.reset();
-  for (const [state, seconds] of Object.entries(pool.goodput().seconds)) metrics.workerSeconds.inc({ state }, seconds);
+  for (const [state, seconds] of Object.entries(pool.ownSeconds())) metrics.workerSeconds.inc({ state }, seconds);
   metrics.workerLastHeartbeat.reset();
   for (const { workerId, lastHeardMs } of pool.membership.present())
     metrics.workerLastHeartbeat.set({ worker: workerId }, lastHeardMs / 1000);

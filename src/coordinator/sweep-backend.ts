@@ -57,7 +57,7 @@ export interface SweepQueueOptions {
 
 /** The queue as the coordinator uses it; the functions are those of `TaskQueue`. */
 export interface SweepQueue {
-  publish(task: Task): Promise<unknown>;
+  publish(task: Task): Promise<'published' | 'duplicate'>;
   /** Says after each end that `onEnd` has returned for it. Ends with {@link close}. */
   ended(): AsyncIterable<unknown>;
   counts(): Promise<QueueCounts>;

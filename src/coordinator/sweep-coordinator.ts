@@ -9,11 +9,12 @@ import type { SweepStarted, TrialMeasured } from '../journal/index.ts';
 import { DEFAULT_TENANT, type QueueCounts, type TaskEnd } from '../queue/index.ts';
 import type { TlsFiles } from '../security/index.ts';
 import type { ObjectiveRecord, SweepRecord } from '../sweeps/index.ts';
-import { createSecurityReport, type Logger, observeCalls } from '../telemetry/index.ts';
+import { createSecurityReport, type Logger, observeCalls, type Traces } from '../telemetry/index.ts';
 import { bindServer, closeServer, createSweepServer, type GrpcServer, type ServerOptions, type SweepCalls } from '../wire/index.ts';
 import { EventChannel } from './event-channel.ts';
 import { SWEEP_ADDRESS, SWEEP_RECORD, type SweepBackend, type SweepQueue, type SweepStanding, TRIALS_FOLDER } from './sweep-backend.ts';
 import { checkExtension, checkPriority } from './sweep-definition.ts';
+import { MeasurementSpans } from './measurement-spans.ts';
 import { SweepEta } from './sweep-eta.ts';
 import { SweepObserver } from './sweep-observer.ts';
 import type { SweepProgress } from './sweep-progress.ts';
@@ -36,6 +37,8 @@ export interface SweepOptions {
   readonly httpPort: number;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** Where spans of measurements go; default nowhere. The caller closes it. */
+  readonly traces?: Traces | undefined;
 }
 
 /** A sweep at work. */
@@ -82,6 +85,7 @@ export class SweepCoordinator {
   readonly #channel = new EventChannel<SweepProgress>();
   readonly #eta: SweepEta;
   readonly #observer: SweepObserver;
+  readonly #spans: MeasurementSpans;
   /** Set by {@link start}. */
   #queue!: SweepQueue;
   #server: GrpcServer | undefined;
@@ -103,6 +107,7 @@ export class SweepCoordinator {
     this.#paused = opened.state.paused;
     this.#priority = opened.state.priority;
     this.#eta = new SweepEta(opened.state, this.#clock);
+    this.#spans = new MeasurementSpans(opened.started.sweepId, options.traces);
     const { metrics } = opened.status;
     this.#observer = new SweepObserver(opened.started.sweepId, opened.state, metrics, createSecurityReport(metrics, options.logger));
   }
@@ -330,6 +335,7 @@ export class SweepCoordinator {
       this.#uncounted.push(measured);
       await appended;
       await this.#sync();
+      this.#spans.end(end.task, measured.error?.code);
     } catch (error) {
       await this.#fail(errorOf(error));
       throw error;
@@ -354,15 +360,16 @@ export class SweepCoordinator {
     if (chosen.length > 0) this.#channel.push({ kind: 'chosen', candidates: state.planner.count });
   }
 
-  async #publish({ key, task, part, chosen }: DuePart): Promise<void> {
+  async #publish({ key, task, trial, part, chosen }: DuePart): Promise<void> {
     const { state } = this.#opened;
     const work = state.trials.workOf(part, chosen, (candidate) => state.chosen(candidate));
     const folder = join(this.#options.folder, TRIALS_FOLDER);
     const { gang } = state.source.sweep;
-    await this.#queue.publish({
-      id: task,
-      payload: JSON.stringify({ ...work, sweep: this.#opened.started.sweepId, folder, fromScratch: state.isFromScratch(key), gang }),
-    });
+    const { sweepId } = this.#opened.started;
+    const traceparent = this.#spans.begin(task, { ...part, trial });
+    const payload = { ...work, sweep: sweepId, folder, fromScratch: state.isFromScratch(key), gang, traceparent };
+    const outcome = await this.#queue.publish({ id: task, payload: JSON.stringify(payload) });
+    if (outcome === 'duplicate') this.#spans.forget(task);
   }
 
   #limitByTime(): void {
@@ -438,6 +445,7 @@ export class SweepCoordinator {
     if (ended === 'completed')
       await this.#queue.finish().catch((error: unknown) => this.#warn(error, 'workers could not be told that the sweep is over'));
     await this.#queue.close();
+    this.#spans.close(ended);
     clearTimeout(this.#announcing);
     try {
       const reason = failure !== undefined ? failure.message : ended === 'completed' ? 'all trials are done' : (this.#stopReason ?? '');

@@ -35,16 +35,21 @@ export async function startSweep(options: StartSweepOptions): Promise<SweepHandl
   // What is wrong with the definition is said before anything is written.
   if (options.source !== undefined) SweepState.fresh(options.source);
   const status = await SweepStatus.serve(options.host, options.httpPort);
+  const setStandby = (value: 0 | 1) => options.standby && status.metrics.sweepStandby.set({ sweep: options.sweepId }, value);
+  setStandby(0);
   const standby = options.standby && {
     signal: options.standby.signal,
     onWait: (error: DeepDefenseError) => {
       status.standBy();
+      setStandby(1);
       options.standby?.onWait(error);
     },
   };
   for (let opening = 1; ; opening++) {
     try {
-      return await openSweep({ ...options, standby }, status);
+      const handle = await openSweep({ ...options, standby }, status);
+      setStandby(0);
+      return handle;
     } catch (error) {
       if (isDeepDefenseError(error) && error.code === 'JOURNAL_FENCED' && opening < OPENINGS) continue;
       await status.close();

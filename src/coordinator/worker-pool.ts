@@ -6,7 +6,7 @@
 import { type Clock, DeepDefenseError, errorCodeOr, isDeepDefenseError } from '../core/index.ts';
 import type { GoodputSoFar } from '../journal/index.ts';
 import { coordinatorMessage, type CoordinatorMessage, type Hello, type ShardBlock, type TaskFailure } from '../wire/index.ts';
-import { type Activity, Goodput, type GoodputReport } from './goodput.ts';
+import { type Activity, Goodput, type GoodputReport, type WorkerSeconds } from './goodput.ts';
 import { goodputSoFar } from './goodput-history.ts';
 import type { Answer, Job } from './job.ts';
 import { LeaseGrants } from './lease-grants.ts';
@@ -105,7 +105,12 @@ export class WorkerPool<Snapshot> {
     return this.#goodput.report(this.#clock.nowMs());
   }
 
-  /** The same for the journal. */
+  /** The part of this process in it. */
+  ownSeconds(): WorkerSeconds {
+    return this.#goodput.ownSeconds(this.#clock.nowMs());
+  }
+
+  /** All of it, for the journal. */
   goodputSoFar(): GoodputSoFar {
     return goodputSoFar(this.goodput(), this.membership.all().filter(({ state }) => state === 'ready').length);
   }

@@ -38,6 +38,7 @@ export {
   readJournal,
 } from './file-journal.ts';
 export type { JournalMetrics } from './journal-metrics.ts';
+export { positionsOf } from './line-reader.ts';
 export type { EventLog, OpenedLog } from './event-log.ts';
 export { type JetStreamJournalOptions, openJetStreamJournal } from './jetstream-journal.ts';
 export {

@@ -131,6 +131,13 @@ class Line<Event> implements JournalRecord<Event> {
     return this.#content.at;
   }
 
+  /** False when the event is of another type for sure, which its bytes say without being decoded. */
+  mayBe(type: string): boolean {
+    const bytes = this.#bytes();
+    // What is cut off since it was checked must be decoded, which says so.
+    return bytes.length < this.#length || bytes.includes(`"type":"${type}"`);
+  }
+
   get event(): Event {
     return this.#content.event;
   }
@@ -140,10 +147,19 @@ class Line<Event> implements JournalRecord<Event> {
     return this.#file.last;
   }
 
-  #decode(): { at: string; event: Event } {
+  #bytes(): Buffer {
     const { path, bytes } = this.#file;
     try {
-      const body = bodyOf(bytes.slice(this.#start, this.#start + this.#length).toString('utf8'));
+      return bytes.slice(this.#start, this.#start + this.#length);
+    } catch (cause) {
+      throw storageError('read', path, cause);
+    }
+  }
+
+  #decode(): { at: string; event: Event } {
+    const { path } = this.#file;
+    try {
+      const body = bodyOf(this.#bytes().toString('utf8'));
       if (chain(this.#previousHash, body) !== this.hash) throw new Error(`line ${this.sequence} has changed since it was checked`);
       const { at, event } = JSON.parse(body) as { at: string; event: Event };
       return { at, event };
@@ -151,6 +167,18 @@ class Line<Event> implements JournalRecord<Event> {
       throw storageError('read', path, cause);
     }
   }
+}
+
+/** Positions of the records of a type, in their order; of a journal's lines only those are decoded that look like it. */
+export function* positionsOf<Event extends { readonly type: string }>(
+  records: readonly JournalRecord<Event>[],
+  type: Event['type'],
+): Generator<number, void, undefined> {
+  for (const [position, record] of records.entries()) if (mayBe(record, type) && record.event.type === type) yield position;
+}
+
+function mayBe(record: unknown, type: string): boolean {
+  return !(record instanceof Line) || record.mayBe(type);
 }
 
 /** Looks at everything behind the last good line. */

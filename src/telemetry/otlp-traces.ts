@@ -84,8 +84,12 @@ class OtlpSpan implements TraceSpan {
   }
 
   end({ endMs, error }: { readonly endMs?: number | undefined; readonly error?: unknown } = {}): void {
-    if (error !== undefined)
-      this.#span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : inspect(error) });
+    if (error !== undefined) this.#span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) });
     this.#span.end(endMs);
   }
+}
+
+function messageOf(error: unknown): string {
+  if (typeof error === 'string') return error;
+  return error instanceof Error ? error.message : inspect(error);
 }

@@ -34,7 +34,7 @@ export const POOL_METRICS = {
   workerSeconds: {
     name: 'deepdefense_worker_seconds_total',
     type: 'counter',
-    help: 'Time of all workers, in all processes of the run, by state: useful (computation of training answers that were counted), recomputed (work that did not count), stragglers (waits for the rest of a step), coordinator (messages, waits between steps and for a crashed coordinator), checkpointing, evaluation, preparing, idle.',
+    help: 'Time of all workers since this process began, by state: useful (computation of training answers that were counted), recomputed (work that did not count), stragglers (waits for the rest of a step), coordinator (messages and waits between steps), checkpointing, evaluation, preparing, idle.',
     labels: ['state'],
     roles: COORDINATOR,
   },

@@ -16,6 +16,13 @@ export const SWEEP_METRICS = {
     labels: [],
     roles: SWEEP,
   },
+  sweepStandby: {
+    name: 'deepdefense_sweep_standby',
+    type: 'gauge',
+    help: '1 while this process stands by, 0 while it coordinates the sweep or opens it; only of processes that were started as standbys.',
+    labels: ['sweep'],
+    roles: SWEEP,
+  },
   sweepCandidates: {
     name: 'deepdefense_sweep_candidates',
     type: 'gauge',

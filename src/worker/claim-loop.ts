@@ -46,22 +46,24 @@ export async function runClaimLoop({ source, worker, run, logger, clock, signal 
   for (;;) {
     const claim = await source.claim(worker, signal);
     if (claim === undefined) return done;
-    const about = { sweep: claim.sweep, ...aboutTask(claim) };
-    clock?.claimed({ ...about, worker, epoch: claim.epoch });
+    const { traceparent, ...task } = aboutTask(claim);
+    const about = { sweep: claim.sweep, ...task };
+    clock?.claimed({ ...about, worker, epoch: claim.epoch }, traceparent);
     if (await runClaim(claim, { run, logger: withContext(logger, () => about), clock, signal })) done += 1;
   }
 }
 
-/** What a task is about, where its payload says so. */
-function aboutTask({ task }: Claim): LogContext {
-  const { trial, rung } = fieldsOf(task.payload);
+/** What a task is about, and the trace that it belongs to, where its payload says so. */
+function aboutTask({ task }: Claim): Pick<LogContext, 'trial' | 'rung'> & { readonly traceparent: string | undefined } {
+  const { trial, rung, traceparent } = fieldsOf(task.payload);
   return {
     trial: typeof trial === 'string' ? trial.slice(0, 16) : task.id.slice(0, 16),
     rung: typeof rung === 'number' ? rung : undefined,
+    traceparent: typeof traceparent === 'string' ? traceparent : undefined,
   };
 }
 
-function fieldsOf(payload: string): { readonly trial?: unknown; readonly rung?: unknown } {
+function fieldsOf(payload: string): { readonly trial?: unknown; readonly rung?: unknown; readonly traceparent?: unknown } {
   try {
     return Object(JSON.parse(payload)) as object;
   } catch {

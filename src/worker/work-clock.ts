@@ -41,9 +41,13 @@ export class WorkClock {
     return this.#trial.traceparent;
   }
 
-  /** A part of a trial was claimed. @param about for its trace */
-  claimed(about: SpanAttributes = {}): void {
-    this.#trial = this.#traces.start('trial', about);
+  /**
+   * A part of a trial was claimed.
+   * @param about for its trace
+   * @param parent trace context of its measurement; undefined = a trace of its own
+   */
+  claimed(about: SpanAttributes = {}, parent?: string): void {
+    this.#trial = this.#traces.start('trial', about, parent);
     this.#metrics.exemplars.set({ trace_id: this.#trial.traceId });
     this.enter('starting');
     this.#claimedMs = this.#sinceMs;

@@ -1,9 +1,12 @@
 /** @file Faults on real streams: dead, frozen, late and foreign workers; ports; data; a coordinator that goes away. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startCoordinator } from '../../src/coordinator/index.ts';
 import { createMetrics } from '../../src/telemetry/index.ts';
 import { logger, TestCluster, tinyConfig, tinyDataset } from './support/cluster.ts';
 import { type FakeOptions, parameterCount } from './support/fake-computer.ts';
+import { freePort } from './support/processes.ts';
 import { RawWorker } from './support/raw-worker.ts';
 
 let cluster: TestCluster;
@@ -168,6 +171,26 @@ describe('a worker without a coordinator', () => {
 });
 
 describe('a coordinator', () => {
+  it('records its start before a worker that was ready earlier, and keeps what it tells for a reader that comes later', async () => {
+    const port = await freePort();
+    const faults = join(cluster.folder, 'disk-faults.json');
+    vi.stubEnv('DEEPDEFENSE_DISK_FAULTS', faults);
+    // It listens, and then is slow to write config and hashes of samples.
+    await writeFile(faults, JSON.stringify({ delayMs: 2_000 }));
+    const starting = cluster.start(tinyConfig({ cluster: { port } }));
+    cluster.worker({}, { coordinatorAddress: `127.0.0.1:${port}` });
+    const handle = await starting;
+    await rm(faults);
+    vi.unstubAllEnvs();
+    await handle.result;
+    // Nobody read the progress before the start had returned.
+    const told = cluster.events.map((event) => (event.kind === 'worker' ? event.change : event.kind));
+    expect(told.slice(0, 3)).toEqual(['joined', 'ready', 'started']);
+    const types = (await cluster.journal()).map(({ type }) => type);
+    expect(types.slice(0, 2)).toEqual(['run-started', 'worker-joined']);
+    expect(types.filter((type) => type === 'worker-joined')).toHaveLength(1);
+  });
+
   it('fails with PORT_IN_USE when its port is taken', async () => {
     const handle = await cluster.start(tinyConfig());
     const port = Number(handle.grpcAddress.split(':')[1]);

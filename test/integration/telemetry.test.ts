@@ -16,6 +16,14 @@ evaluation: {epsLinf: [0.03], robustSamples: 20, attacks: [fgsm]}
 cluster: {minWorkers: 2}
 `;
 
+const SWEEP = `
+function: branin
+space: {x1: {type: float, low: 0, high: 1}, x2: {type: float, low: 0, high: 1}}
+objectives: [{name: value}]
+sampler: {name: random}
+budget: {candidates: 3}
+`;
+
 let folder: CommandFolder;
 let receiver: OtlpReceiver;
 beforeEach(async () => {
@@ -69,6 +77,20 @@ describe('telemetry', () => {
     const log = await readFile(join(folder.path, 'runs', id, 'logs/worker-1.log'), 'utf8');
     const compiled = log.split('\n').find((line) => line.includes('graphs are compiled')) ?? '{}';
     expect(JSON.parse(compiled)).toMatchObject({ name: 'worker', run: id, worker: expect.stringMatching(/-\d+-[0-9a-f]{6}$/) });
+  });
+
+  it('traces: a measurement of a sweep has a span of the coordinator, and in it the trial of a worker process', {
+    timeout: 120_000,
+  }, async () => {
+    await writeFile(join(folder.path, 'sweep.yaml'), SWEEP);
+    const sweep = await folder.run('--otlp-endpoint', receiver.url, 'sweep', '-c', 'sweep.yaml', '--out', 'sweep', '--workers', '1');
+    expect(sweep).toMatchObject({ code: 0 });
+    const measurements = receiver.spans.filter(({ name }) => name === 'measurement');
+    expect(measurements.map(({ service }) => service)).toEqual(['deepdefense-sweep', 'deepdefense-sweep', 'deepdefense-sweep']);
+    for (const { traceId, spanId } of measurements)
+      expect(receiver.spans.filter(({ parentSpanId }) => parentSpanId === spanId)).toMatchObject([
+        { name: 'trial', traceId, service: 'deepdefense-worker' },
+      ]);
   });
 
   it('logs: never say the password of NATS, whatever goes wrong', { timeout: 60_000 }, async () => {

@@ -15,6 +15,8 @@ export interface ReceivedSpan {
   readonly startMs: number;
   readonly endMs: number;
   readonly attributes: Readonly<Record<string, unknown>>;
+  /** Why it failed; undefined when it didn't. */
+  readonly error: string | undefined;
 }
 
 interface Attribute {
@@ -30,6 +32,7 @@ interface OtlpSpan {
   readonly startTimeUnixNano: string;
   readonly endTimeUnixNano: string;
   readonly attributes: readonly Attribute[];
+  readonly status: { readonly message?: string };
 }
 
 interface Request {
@@ -83,6 +86,7 @@ function read({ resourceSpans }: Request): ReceivedSpan[] {
         startMs: Number(span.startTimeUnixNano) / 1e6,
         endMs: Number(span.endTimeUnixNano) / 1e6,
         attributes: valuesOf(span.attributes),
+        error: span.status.message,
       })),
     );
   });

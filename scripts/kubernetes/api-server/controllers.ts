@@ -158,6 +158,8 @@ async function checkRemoval(
       [`runs-${sweep}-0`, `runs-${sweep}-1`],
     );
   });
+  const later = await submit(plane, 'researcher', 'delete', sweep, '--volumes');
+  report.check('delete --volumes: later, of the volumes that were left', differs(later.document.removed?.length, 2));
 }
 
 async function pods(admin: Kubectl, selector = 'app.kubernetes.io/name=deepdefense'): Promise<readonly Pod[]> {

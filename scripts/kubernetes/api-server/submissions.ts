@@ -62,6 +62,10 @@ export async function checkSubmissions(plane: ControlPlane, report: Report): Pro
   const isRefused = other.document.error?.got?.includes('field is immutable') === true;
   report.check('training: the same file with other options is refused', isRefused ? '' : other.stdout);
   report.check('training: and no part of it is changed', differs(await generation(), before));
+  for (const workers of ['5', '4']) {
+    const resized = await submit(plane, 'researcher', '-c', RUN, '--workers', workers, '--id', 'first');
+    report.check(`training: the same file with ${workers} workers is changed`, unlessState(resized, 'changed'));
+  }
   const gpus = ['-c', RUN, '--id', 'with-gpus', '--gpus', '2', '--queue', 'deepdefense', '--priority', 'high'];
   const withGpus = await submit(plane, 'researcher', ...gpus);
   report.check(`training with GPUs in a queue: ${withGpus.document.objects?.length} objects are made`, unlessState(withGpus, 'submitted'));

@@ -64,9 +64,17 @@ export const SWEEP_DASHBOARD: DashboardText = {
           [['deepdefense_sweep_info{sweep=~"$sweep"}', 'present']],
           12,
         ),
-        lines({ title: 'Coordinators so far', description: 'Each start or take-over by a standby adds one.', unit: 'none' }, [
-          [ofSweep('deepdefense_sweep_generation'), '{{sweep}}'],
-        ]),
+        lines(
+          {
+            title: 'Coordinators so far',
+            description: 'Each start or take-over by a standby adds one. And processes that stand by.',
+            unit: 'none',
+          },
+          [
+            [ofSweep('deepdefense_sweep_generation'), '{{sweep}}'],
+            ['sum by (sweep) (deepdefense_sweep_standby{sweep=~"$sweep"})', '{{sweep}} standing by'],
+          ],
+        ),
       ],
     },
     {

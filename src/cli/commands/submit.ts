@@ -90,7 +90,7 @@ With --insecure, which comes before the command, coordinator and workers have no
     .command('delete')
     .description('remove it from the cluster; its folders on their volumes stay')
     .argument('<name>', 'id of the sweep or run')
-    .option('--volumes', 'remove the volumes with its folders, too', false)
+    .option('--volumes', 'remove the volumes with its folders, too; or those that an earlier delete has left', false)
     .addHelpText('after', example(`delete ${EXAMPLE_ID}`))
     .action(async (name: string, _: object, command: Command) => {
       const { runSubmitDelete } = await import('../submit/submit-command.ts');

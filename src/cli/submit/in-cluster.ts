@@ -13,7 +13,19 @@ interface FoundObject {
     readonly annotations?: Readonly<Record<string, string>>;
     readonly labels?: Readonly<Record<string, string>>;
     readonly deletionTimestamp?: string;
+    readonly generation?: number;
   };
+  readonly spec?: { readonly parallelism?: number };
+}
+
+/** An object of a submission that another submission of the same file may change. */
+export interface ObjectThere {
+  readonly kind: string;
+  readonly name: string;
+  /** Counts the changes of what is asked of it. */
+  readonly generation: number;
+  /** Pods at a time, of a Job. */
+  readonly parallelism?: number;
 }
 
 interface FoundPod extends FoundObject {
@@ -70,13 +82,34 @@ export async function isThere(kubectl: Kubectl, { id, sha256 }: Submission): Pro
   return config !== undefined && set !== undefined;
 }
 
+/** What another submission of the same file may change. */
+export async function objectsThere(kubectl: Kubectl, id: string): Promise<readonly ObjectThere[]> {
+  const objects = await kubectl.list<FoundObject>(['statefulset', 'job', 'poddisruptionbudget'], selectorOfInstance(id));
+  return objects.map(({ kind, metadata: { name, generation = 0 }, spec }) => ({
+    kind,
+    name,
+    generation,
+    ...(spec?.parallelism !== undefined && { parallelism: spec.parallelism }),
+  }));
+}
+
 /** @throws DeepDefenseError CHECKPOINT_MISSING when nothing of this name was submitted */
 export async function kindOf(kubectl: Kubectl, id: string): Promise<Submission['kind']> {
+  const kind = await findKind(kubectl, id);
+  if (kind === undefined) throw notSubmitted(id);
+  return kind;
+}
+
+/** @returns undefined when nothing of this name was submitted, or it was deleted */
+export async function findKind(kubectl: Kubectl, id: string): Promise<Submission['kind'] | undefined> {
   checkObjectName(id);
   const config = await kubectl.find<FoundObject>('configmap', `${id}${CONFIG_SUFFIX}`);
   const kind = config?.metadata.annotations?.[KIND_ANNOTATION];
-  if (kind === 'sweep' || kind === 'run') return kind;
-  throw new DeepDefenseError('CHECKPOINT_MISSING', {
+  return kind === 'sweep' || kind === 'run' ? kind : undefined;
+}
+
+export function notSubmitted(id: string): DeepDefenseError {
+  return new DeepDefenseError('CHECKPOINT_MISSING', {
     what: `nothing of the name "${id}" was submitted to this namespace`,
     todo: 'look with: deepdefense submit status',
     fields: { id },

@@ -5,7 +5,19 @@ import { DeepDefenseError, errorCodeOr, PACKAGE_VERSION, writeFileAtomic } from 
 import type { SweepRecord } from '../../sweeps/index.ts';
 import type { CommandTools } from '../command-definition.ts';
 import type { CommandContext } from '../context.ts';
-import { isThere, kindOf, type PodState, podStates, resultOf, selectorOfInstance, submitted } from './in-cluster.ts';
+import { applyObjects, type ObjectChange } from './apply-objects.ts';
+import {
+  findKind,
+  isThere,
+  kindOf,
+  notSubmitted,
+  objectsThere,
+  type PodState,
+  podStates,
+  resultOf,
+  selectorOfInstance,
+  submitted,
+} from './in-cluster.ts';
 import { exitOf, Kubectl } from './kubectl.ts';
 import type { KubernetesObject, Placement, Priority } from './kubernetes-object.ts';
 import { renderSubmission, toYaml } from './render.ts';
@@ -21,7 +33,7 @@ export interface SubmitOptions extends ClusterOptions {
   readonly config: string;
   readonly set: readonly string[];
   readonly id?: string;
-  readonly workers?: number;
+  readonly workers?: number | undefined;
   readonly workerImage?: string;
   readonly coordinatorImage: string;
   readonly gpus: number;
@@ -45,40 +57,33 @@ const FOLLOW_MS = 5_000;
 export async function runSubmit(options: SubmitOptions, { context }: CommandTools): Promise<void> {
   const surroundings = context();
   const submission = await loadSubmission(options);
-  const objects = renderSubmission(submission, placementOf(options, submission, surroundings.global.insecure === true));
-  if (options.output !== undefined) await writeFileAtomic(options.output, toYaml(objects));
-  const document = { ...describe(submission, options), objects: objects.map(({ kind, metadata }) => ({ kind, name: metadata.name })) };
+  const { id, kind } = submission;
+  const plainText = surroundings.global.insecure === true;
+  const render = (workers: number | undefined) => renderSubmission(submission, placementOf({ ...options, workers }, submission, plainText));
+  const asked = render(options.workers);
   if (options.dryRun) {
-    const text = options.output === undefined ? toYaml(objects) : `${objects.length} objects in ${options.output}; nothing was sent`;
-    surroundings.result({ ...document, state: 'rendered', manifests: objects }, text);
+    if (options.output !== undefined) await writeFileAtomic(options.output, toYaml(asked));
+    const text = options.output === undefined ? toYaml(asked) : `${asked.length} objects in ${options.output}; nothing was sent`;
+    surroundings.result({ ...describe(submission, options, asked), state: 'rendered', manifests: asked }, text);
     return;
   }
   const kubectl = kubectlOf(options);
-  const known = await isThere(kubectl, submission);
-  await applyAll(kubectl, objects);
-  const state = known ? 'unchanged' : 'submitted';
+  const before = (await isThere(kubectl, submission)) ? await objectsThere(kubectl, id) : undefined;
+  // Who looks at what is there with --follow need not know how many workers it has.
+  const workers = options.workers ?? before?.find(({ kind: of }) => of === 'Job')?.parallelism;
+  const objects = render(workers);
+  if (options.output !== undefined) await writeFileAtomic(options.output, toYaml(objects));
+  const changes = await applyObjects(kubectl, id, objects, before);
+  const state = before === undefined ? 'submitted' : changes.length === 0 ? 'unchanged' : 'changed';
+  const document = { ...describe(submission, options, objects), state, ...(state === 'changed' && { changes }) };
+  const text = `${kind} ${id} ${STATES[state]}${changes.map(describeChange).join(', ')}`;
   if (options.follow) {
-    surroundings.notice(`${state}: ${submission.kind} ${submission.id}`);
-    const result = await follow(kubectl, submission.id, surroundings);
-    surroundings.result({ ...document, state, result }, await describeResult(result));
+    surroundings.notice(text);
+    const result = await follow(kubectl, id, surroundings);
+    surroundings.result({ ...document, result }, await describeResult(result));
     return;
   }
-  const { id, kind } = submission;
-  surroundings.result(
-    { ...document, state },
-    [`${kind} ${id} ${state === 'unchanged' ? 'was there already' : 'submitted'}`, ...nextSteps(id)].join('\n'),
-  );
-}
-
-/**
- * Asks the server about all objects before it makes one: a part of them would be of no use, and a part of a change would restart what runs.
- * Then the first object alone: it can't be changed, so of two that submit one name at once one is refused before anything of it is there.
- */
-async function applyAll(kubectl: Kubectl, objects: readonly [KubernetesObject, ...KubernetesObject[]]): Promise<void> {
-  const [first, ...others] = objects;
-  await kubectl.apply(toYaml(objects), { dryRun: true });
-  await kubectl.apply(toYaml([first]));
-  await kubectl.apply(toYaml(others));
+  surroundings.result(document, [text, ...nextSteps(id)].join('\n'));
 }
 
 /** One submission with its pods, or the names of all. */
@@ -124,28 +129,29 @@ export async function runSubmitLogs(
   setExitCode(await exitOf(child));
 }
 
+/** Removes a sweep or run, or the volumes that are left of one that was removed without them. */
 export async function runSubmitDelete(
   id: string,
   options: ClusterOptions & { readonly volumes: boolean },
   { context }: CommandTools,
 ): Promise<void> {
   const kubectl = kubectlOf(options);
-  const kind = await kindOf(kubectl, id);
-  const kinds = [
-    'job',
-    'statefulset',
-    'poddisruptionbudget',
-    'service',
-    ...(options.volumes ? ['persistentvolumeclaim'] : []),
-    'configmap',
-  ];
-  // The ConfigMap last: it holds the name while the others are there.
+  const kind = await findKind(kubectl, id);
+  if (kind === undefined && !options.volumes) throw notSubmitted(id);
+  const volumes = options.volumes ? ['persistentvolumeclaim'] : [];
+  // The ConfigMap last: it holds the name while the others are there. Where it is gone they are, too, but for volumes.
+  const kinds = kind === undefined ? volumes : ['job', 'statefulset', 'poddisruptionbudget', 'service', ...volumes, 'configmap'];
   const removed: string[] = [];
   for (const each of kinds) {
     const said = await kubectl.run(['delete', each, '--selector', selectorOfInstance(id), '--output', 'name', '--wait=false']);
     removed.push(...said.split('\n').filter((line) => line !== ''));
   }
-  const kept = options.volumes ? '' : '; the volumes with its folders are kept (--volumes removes them)';
+  if (kind === undefined) {
+    if (removed.length === 0) throw notSubmitted(id);
+    context().result({ id, removed }, `removed ${removed.length} volumes that were left of ${id}`);
+    return;
+  }
+  const kept = options.volumes ? '' : '; the volumes with its folders are kept (--volumes removes them, later as well)';
   context().result({ id, kind, removed }, `removed ${removed.length} objects of ${kind} ${id}${kept}`);
 }
 
@@ -177,8 +183,20 @@ function kubectlOf({ namespace, kubeContext }: ClusterOptions): Kubectl {
   return new Kubectl({ namespace, context: kubeContext });
 }
 
-function describe({ id, kind, sha256 }: Submission, { namespace }: ClusterOptions): object {
-  return { id, kind, namespace, configSha256: sha256 };
+function describe({ id, kind, sha256 }: Submission, { namespace }: ClusterOptions, objects: readonly KubernetesObject[]): object {
+  return {
+    id,
+    kind,
+    namespace,
+    configSha256: sha256,
+    objects: objects.map(({ kind: of, metadata: { name } }) => ({ kind: of, name })),
+  };
+}
+
+const STATES = { submitted: 'submitted', unchanged: 'was there already', changed: 'changed: ' } as const;
+
+function describeChange({ kind, name, change, workers }: ObjectChange): string {
+  return `${kind} ${name} ${change}${workers === undefined ? '' : ` from ${workers.before} to ${workers.now} workers`}`;
 }
 
 function describePod({ pod, state, ready, restarts, says }: PodState): string {

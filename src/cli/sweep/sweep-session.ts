@@ -53,6 +53,7 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
     () => ({ sweep: sweepId }),
   );
   const note = (text: string) => context.notice(text);
+  const traces = await context.traces('sweep', logger);
   const admission = await context.admission(host);
   const nats = natsOptionsOf(options, context.global, (reason) => note(`NATS: ${reason}; trying again`));
   const waiting = new AbortController();
@@ -78,7 +79,7 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
   let shown: Promise<void> | undefined;
   try {
     handle = await startSweep({
-      ...{ source, folder, sweepId, dataset, retryFailed, host, port, ...admission, httpPort, logger, nats },
+      ...{ source, folder, sweepId, dataset, retryFailed, host, port, ...admission, httpPort, logger, traces, nats },
       standby: options.standby === true ? standby : undefined,
     });
     shown = showSweep(handle.progress, { objectives: handle.objectives, secondsLeft: handle.secondsLeft, note });
@@ -97,6 +98,7 @@ export async function sweepHere(options: SweepSessionOptions): Promise<{ readonl
   } finally {
     await processes?.stop(END_GRACE_MS);
     await shown;
+    await traces.close();
     interrupt.remove();
   }
 }

@@ -33,6 +33,8 @@ type Payload = PartWork & {
   readonly folder: string;
   readonly fromScratch: boolean;
   readonly gang: number;
+  /** Trace context of the measurement, which the claim loop reads; missing when not traced. */
+  readonly traceparent?: string;
 };
 
 interface TrialResult {

@@ -23,6 +23,7 @@ describe('goodput', () => {
     goodput.turn(1, 'idle', 1_000);
     expect(seconds(3_000)).toEqual({ useful: 6, recomputed: 2, idle: 2 });
     expect(goodput.report(3_000).usefulShare).toBe(0.6);
+    expect(goodput.ownSeconds(3_000)).toEqual({ ...noTime(), idle: 2 });
   });
 
   it('splits the time to an answer into computation and messages', () => {

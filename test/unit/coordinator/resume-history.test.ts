@@ -13,6 +13,21 @@ describe('resume history', () => {
     expect(resumeHistory(lines, stepsOf, 2)).toEqual({ resumes: 2, recomputedSteps: 5 });
   });
 
+  it('resumes: one right after another, and before the first step, make nothing void twice', () => {
+    const resumed = (fromStep: number) => ({ type: 'run-resumed', fromStep });
+    const lines = records([
+      { type: 'run-started' },
+      resumed(0),
+      step(0),
+      step(1),
+      { type: 'worker-left' },
+      resumed(1),
+      resumed(1),
+      resumed(0),
+    ]);
+    expect(resumeHistory(lines, stepsOf, 0)).toEqual({ resumes: 5, recomputedSteps: 2 });
+  });
+
   it('fork: begins at its step, which nothing made void', () => {
     expect(resumeHistory(records([{ type: 'run-forked', step: 40 }, step(40)]), stepsOf, 41)).toEqual({ resumes: 1, recomputedSteps: 0 });
   });

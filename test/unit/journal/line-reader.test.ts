@@ -3,7 +3,14 @@ import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FileJournal, type JournalContent, type JournalEvent, type JournalRecord, readJournal } from '../../../src/journal/index.ts';
+import {
+  FileJournal,
+  type JournalContent,
+  type JournalEvent,
+  type JournalRecord,
+  positionsOf,
+  readJournal,
+} from '../../../src/journal/index.ts';
 import { chain, sealed } from '../../../src/journal/seal.ts';
 
 let folder: string;
@@ -166,6 +173,33 @@ describe('line reader', () => {
       records: { length: 12 },
       cut: { droppedBytes: zeros + 2, droppedLines: 2, reason: 'line 13 is not a record', torn: false },
     });
+  });
+
+  it('positions of a type: are those of its events, whatever else the lines hold, without decoding the others', async () => {
+    const left: JournalEvent = { type: 'worker-left', workerId: 'w', reason: '"type":"run-resumed"' };
+    const resumed: JournalEvent = { type: 'run-resumed', fromStep: 3, checkpoint: '' };
+    const evaluated = { type: 'evaluation-finished', like: { type: 'run-resumed' } } as unknown as JournalEvent;
+    const bytes = await written([joined(0), resumed, left, evaluated, joined(1), resumed, left]);
+    for (const place of places) {
+      const { records } = await readJournal(path, place);
+      expect([...positionsOf(records, 'run-resumed')]).toEqual([1, 5]);
+      expect([...positionsOf(records, 'worker-left')]).toEqual([2, 6]);
+      expect([...positionsOf(records, 'run-forked')]).toEqual([]);
+    }
+    // Records of other journals are as they are.
+    expect([...positionsOf(plain(await readJournal(path)).records, 'run-resumed')]).toEqual([1, 5]);
+
+    // A file that changes before it is looked at again.
+    const [, secondEnd = 0, thirdEnd = 0] = endsOf(bytes);
+    const after = async (change: () => Promise<void>) => {
+      await writeFile(path, bytes);
+      const { records } = await readJournal(path, { mostHeldBytes: 0 });
+      await change();
+      return () => [...positionsOf(records, 'run-resumed')];
+    };
+    expect((await after(() => writeFile(path, Buffer.from(bytes).fill('x', secondEnd, thirdEnd - 1))))()).toEqual([1, 5]);
+    expect(await after(() => writeFile(path, bytes.subarray(0, thirdEnd)))).toThrow("can't read the journal");
+    expect(await after(() => rm(path))).toThrow("can't read the journal");
   });
 
   it('record: from a file that has changed since it was checked is refused', async () => {

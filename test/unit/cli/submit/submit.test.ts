@@ -14,18 +14,20 @@ import { unknownFields } from '../../../support/k8s/unknown-fields.ts';
 const SWEEP = 'examples/sweep-gfa-weights.yaml';
 const RUN = 'examples/cluster.yaml';
 
-/** Writes down how it was called; answers `get` with what stands in a file of that kind, and `apply` with a code. */
+/** Writes down how it was called; answers `get` with what stands in a file of that kind, or in another one once something was applied, and `apply` with a code. */
 const KUBECTL = `#!/bin/sh
 echo "$*" >> "$FAKE/calls"
 while [ $# -gt 0 ]; do
   case "$1" in
     --namespace|--context) shift 2 ;;
-    get) cat "$FAKE/get-$2" 2>/dev/null; exit 0 ;;
+    get)
+      if [ -e "$FAKE/applied" ] && [ -e "$FAKE/then-get-$2" ]; then cat "$FAKE/then-get-$2"; else cat "$FAKE/get-$2" 2>/dev/null; fi
+      exit 0 ;;
     apply)
       if [ -e "$FAKE/refusal" ]; then cat "$FAKE/refusal" >&2; exit 1; fi
       case "$*" in *--dry-run=server*) cat > "$FAKE/asked"; exit 0 ;; esac
       echo "---" >> "$FAKE/applied"; cat >> "$FAKE/applied"; exit 0 ;;
-    delete) echo "$2/one"; exit 0 ;;
+    delete) [ -e "$FAKE/no-$2" ] || echo "$2/one"; exit 0 ;;
     *) exit 64 ;;
   esac
 done
@@ -243,13 +245,77 @@ describe('kubectl', () => {
     expect(parseManifests(await said('applied')).map(({ kind }) => kind)[0]).toBe('ConfigMap');
   });
 
-  it('submit: a second time with the same file changes nothing; with another file the name is taken', async () => {
-    const { configSha256 } = await render('-c', RUN, '--id', 'first');
+  const CHANGEABLE = 'get-statefulset,job,poddisruptionbudget';
+  /** A run that is there with a number of workers; every change so far has counted its workers' objects up. */
+  const there = (workers: number, generation: number) =>
+    JSON.stringify({
+      items: [
+        { kind: 'StatefulSet', metadata: { name: 'first', generation: 1 } },
+        { kind: 'PodDisruptionBudget', metadata: { name: 'first', generation: 1 } },
+        { kind: 'PodDisruptionBudget', metadata: { name: 'first-workers', generation } },
+        { kind: 'Job', metadata: { name: 'first-workers', generation }, spec: { parallelism: workers } },
+      ],
+    });
+  async function isThere(file: string, objects: string): Promise<void> {
+    const { configSha256 } = await render('-c', file, '--id', 'first');
     await writeFile(join(cluster, 'get-configmap'), found(configSha256));
     await writeFile(join(cluster, 'get-statefulset'), found(configSha256));
-    expect((await submit('submit', '-c', RUN, '--id', 'first')).document.state).toBe('unchanged');
+    await writeFile(join(cluster, CHANGEABLE), objects);
+  }
+  const appliedWorkers = async () => {
+    const job = one(parseManifests(await said('applied')) as unknown as KubernetesObject[], 'Job');
+    return (job.spec as JobSpec).parallelism;
+  };
 
-    await rm(join(cluster, 'applied'));
+  it('submit: a second time with the same file changes nothing, nor the number of workers when none is given', async () => {
+    await isThere(RUN, there(5, 3));
+    const { document, code } = await submit('submit', '-c', RUN, '--id', 'first');
+    expect([document.state, document.changes, code]).toEqual(['unchanged', undefined, 0]);
+    expect(await appliedWorkers()).toBe(5);
+  });
+
+  it('submit: the same file with another number of workers says what it changed', async () => {
+    await isThere(RUN, there(2, 1));
+    await writeFile(join(cluster, `then-${CHANGEABLE}`), there(4, 2));
+    const { document, code } = await submit('submit', '-c', RUN, '--id', 'first', '--workers', '4');
+    expect([document.state, code]).toEqual(['changed', 0]);
+    expect(document.changes).toEqual([
+      { kind: 'PodDisruptionBudget', name: 'first-workers', change: 'changed' },
+      { kind: 'Job', name: 'first-workers', change: 'changed', workers: { before: 2, now: 4 } },
+    ]);
+    expect(await appliedWorkers()).toBe(4);
+  });
+
+  it('submit: a sweep that had workers of its own and shall have none loses their objects, after all was applied', async () => {
+    await isThere(SWEEP, there(4, 1));
+    const { document } = await submit('submit', '-c', SWEEP, '--id', 'first', '--workers', '0');
+    expect(document.changes).toEqual([
+      { kind: 'PodDisruptionBudget', name: 'first-workers', change: 'removed' },
+      { kind: 'Job', name: 'first-workers', change: 'removed' },
+    ]);
+    const commands = (await said('calls'))
+      .trim()
+      .split('\n')
+      .map((call) => call.split(' ').slice(2, 5).join(' '));
+    expect(commands.slice(-3)).toEqual([
+      'delete PodDisruptionBudget first-workers',
+      'delete Job first-workers',
+      'get statefulset,job,poddisruptionbudget --selector',
+    ]);
+  });
+
+  it('submit: objects that were not there are named as made', async () => {
+    await isThere(SWEEP, JSON.stringify({ items: [{ kind: 'StatefulSet', metadata: { name: 'first', generation: 1 } }] }));
+    await writeFile(join(cluster, `then-${CHANGEABLE}`), there(1, 1));
+    const { document } = await submit('submit', '-c', SWEEP, '--id', 'first', '--workers', '1');
+    expect(document.changes).toEqual([
+      { kind: 'PodDisruptionBudget', name: 'first', change: 'made' },
+      { kind: 'Job', name: 'first-workers', change: 'made' },
+    ]);
+  });
+
+  it('submit: under the name of another file nothing is sent', async () => {
+    await isThere(RUN, there(2, 1));
     const other = await submit('submit', '-c', RUN, '--id', 'first', '--set', 'train.epochs=3');
     expect([other.document.error.code, other.code]).toEqual(['NAME_TAKEN', 5]);
     expect(await said('applied')).toBe('');
@@ -295,6 +361,18 @@ describe('kubectl', () => {
     expect(kept.document.removed).toEqual(['job/one', 'statefulset/one', 'poddisruptionbudget/one', 'service/one', 'configmap/one']);
     const gone = await submit('submit', 'delete', 'first', '--volumes');
     expect(gone.document.removed).toContain('persistentvolumeclaim/one');
+  });
+
+  it('delete: --volumes removes the volumes that an earlier delete has left, and nothing else', async () => {
+    const { document, code } = await submit('submit', 'delete', 'first', '--volumes');
+    expect([code, document]).toMatchObject([0, { id: 'first', removed: ['persistentvolumeclaim/one'] }]);
+    expect(await said('calls')).toContain(
+      'delete persistentvolumeclaim --selector app.kubernetes.io/name=deepdefense,app.kubernetes.io/instance=first',
+    );
+
+    await writeFile(join(cluster, 'no-persistentvolumeclaim'), '');
+    const nothing = await submit('submit', 'delete', 'first', '--volumes');
+    expect([nothing.document.error.code, nothing.code]).toEqual(['CHECKPOINT_MISSING', 5]);
   });
 
   it('status, results, logs, delete: of a name that was never submitted are refused', async () => {
