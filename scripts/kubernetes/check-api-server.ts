@@ -102,6 +102,11 @@ await onCluster('k8s/overlays/production', async (plane) => {
     }>(...['job', 'queued-workers', '--namespace', 'deepdefense']);
     return differs([status?.active ?? 0, status?.conditions?.map(({ type }) => type)], [0, ['Suspended']]);
   });
+  // As Kueue does when there is room.
+  const admitted = ['patch', 'job', 'queued-workers', '--namespace', 'deepdefense', '--field-manager', 'kueue'];
+  await admin.run(...admitted, '--patch', '{"spec": {"suspend": false}}');
+  const again = await submit(plane, 'researcher', '-c', RUN, '--id', 'queued', '--queue', 'deepdefense');
+  report.check('submitted again when the queue has let it start, it goes on', differs(again.document.state, 'unchanged'));
 });
 
 if (HELM_SKIPPED === '')

@@ -1,11 +1,13 @@
 /** @file The network policies where they are enforced: kube-network-policies holds every packet of a pod against them. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import type { ControlPlane } from '../api-server/control-plane.ts';
+import { runProgram } from '../api-server/kubectl.ts';
 import type { Report } from '../api-server/report.ts';
 import { NODE } from './node.ts';
 
 /** Where a pod of the API server's would find its rights. */
 const RIGHTS = '/var/run/secrets/kubernetes.io/serviceaccount';
+const QUEUE = '100';
 const METRICS = '127.0.0.1:9080';
 
 interface Kubeconfig {
@@ -23,10 +25,14 @@ export async function startPolicies({ programs, kubeconfig }: ControlPlane): Pro
   await writeFile(`${RIGHTS}/ca.crt`, await readFile(authority));
   await programs.start(
     'kube-network-policies',
-    ['--hostname-override', NODE, '--disable-nri', '--metrics-bind-address', METRICS],
+    ['--hostname-override', NODE, '--disable-nri', '--nfqueue-id', QUEUE, '--metrics-bind-address', METRICS],
     async () => (await fetch(`http://${METRICS}/metrics`).catch(() => undefined))?.ok === true,
     { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port },
   );
+  // Its own rules are nftables', which can't hand packets over where the kernel has no nft_queue; iptables can. Behind the rewriting of Services.
+  const rule = ['-t', 'mangle', '-A', 'FORWARD', '-m', 'conntrack', '--ctstate', 'NEW', '-j', 'NFQUEUE', '--queue-num', QUEUE];
+  const { code, stderr } = await runProgram('iptables', rule);
+  if (code !== 0) throw new Error(stderr);
 }
 
 /** What a pod of the namespace reaches, by its labels. */

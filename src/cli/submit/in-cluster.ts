@@ -15,7 +15,7 @@ interface FoundObject {
     readonly deletionTimestamp?: string;
     readonly generation?: number;
   };
-  readonly spec?: { readonly parallelism?: number };
+  readonly spec?: { readonly parallelism?: number; readonly suspend?: boolean };
 }
 
 /** An object of a submission that another submission of the same file may change. */
@@ -26,6 +26,8 @@ export interface ObjectThere {
   readonly generation: number;
   /** Pods at a time, of a Job. */
   readonly parallelism?: number;
+  /** Of a Job: whether it waits in a queue. */
+  readonly suspend?: boolean;
 }
 
 interface FoundPod extends FoundObject {
@@ -90,6 +92,7 @@ export async function objectsThere(kubectl: Kubectl, id: string): Promise<readon
     name,
     generation,
     ...(spec?.parallelism !== undefined && { parallelism: spec.parallelism }),
+    ...(spec?.suspend !== undefined && { suspend: spec.suspend }),
   }));
 }
 

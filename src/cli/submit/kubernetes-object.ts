@@ -33,6 +33,8 @@ export interface Placement {
   readonly priority: Priority | undefined;
   /** LocalQueue of Kueue that these workers wait in. */
   readonly queue: string | undefined;
+  /** Whether they wait: at first all in a queue do; of a Job that is there Kueue has decided. */
+  readonly suspend: boolean;
   /** Size of the volume of each coordinator. */
   readonly storage: string;
   /** Servers that keep a sweep. */

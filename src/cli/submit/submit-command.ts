@@ -11,6 +11,7 @@ import {
   isThere,
   kindOf,
   notSubmitted,
+  type ObjectThere,
   objectsThere,
   type PodState,
   podStates,
@@ -59,8 +60,11 @@ export async function runSubmit(options: SubmitOptions, { context }: CommandTool
   const submission = await loadSubmission(options);
   const { id, kind } = submission;
   const plainText = surroundings.global.insecure === true;
-  const render = (workers: number | undefined) => renderSubmission(submission, placementOf({ ...options, workers }, submission, plainText));
-  const asked = render(options.workers);
+  const render = (job?: ObjectThere) => {
+    const workers = options.workers ?? job?.parallelism;
+    return renderSubmission(submission, { ...placementOf({ ...options, workers }, submission, plainText), suspend: job?.suspend ?? true });
+  };
+  const asked = render();
   if (options.dryRun) {
     if (options.output !== undefined) await writeFileAtomic(options.output, toYaml(asked));
     const text = options.output === undefined ? toYaml(asked) : `${asked.length} objects in ${options.output}; nothing was sent`;
@@ -69,9 +73,8 @@ export async function runSubmit(options: SubmitOptions, { context }: CommandTool
   }
   const kubectl = kubectlOf(options);
   const before = (await isThere(kubectl, submission)) ? await objectsThere(kubectl, id) : undefined;
-  // Who looks at what is there with --follow need not know how many workers it has.
-  const workers = options.workers ?? before?.find(({ kind: of }) => of === 'Job')?.parallelism;
-  const objects = render(workers);
+  // Who looks at what is there with --follow need not know how many workers it has; and whether they wait is the queue's to say.
+  const objects = render(before?.find(({ kind: of }) => of === 'Job'));
   if (options.output !== undefined) await writeFileAtomic(options.output, toYaml(objects));
   const changes = await applyObjects(kubectl, id, objects, before);
   const state = before === undefined ? 'submitted' : changes.length === 0 ? 'unchanged' : 'changed';
@@ -155,7 +158,7 @@ export async function runSubmitDelete(
   context().result({ id, kind, removed }, `removed ${removed.length} objects of ${kind} ${id}${kept}`);
 }
 
-function placementOf(options: SubmitOptions, submission: Submission, plainText: boolean): Placement {
+function placementOf(options: SubmitOptions, submission: Submission, plainText: boolean): Omit<Placement, 'suspend'> {
   const { namespace, coordinatorImage, gpus, cpu, memory, storage, priority, queue } = options;
   const { workers = submission.minWorkers, workerImage = gpus > 0 ? CUDA_IMAGE : CPU_IMAGE } = options;
   const nats = options.natsService ?? `${plainText ? 'nats' : 'tls'}://nats.${namespace}.svc:4222`;

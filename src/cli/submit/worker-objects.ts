@@ -47,7 +47,7 @@ function disruptionBudget(submission: Submission, placement: Placement): Kuberne
 }
 
 function job(submission: Submission, placement: Placement): KubernetesObject {
-  const { workers, queue } = placement;
+  const { workers, queue, suspend } = placement;
   const metadata = metadataOf(submission, placement, 'worker', '-workers');
   return {
     apiVersion: 'batch/v1',
@@ -68,7 +68,7 @@ function job(submission: Submission, placement: Placement): KubernetesObject {
           { action: 'FailIndex', onExitCodes: { containerName: 'worker', operator: 'In', values: [EXIT_CODES.ENGINE] } },
         ],
       },
-      ...(queue !== undefined && { suspend: true }),
+      ...(queue !== undefined && { suspend }),
       template: {
         metadata: { labels: labelsOf(submission.id, 'worker') },
         spec: workerPod(submission, placement),

@@ -34,7 +34,12 @@ describe('NATS options', () => {
 
   it('go on to worker processes, --insecure included', () => {
     expect(natsArguments({ nats: 'nats://10.0.0.5' }, { insecure: true })).toEqual(['--nats', 'nats://10.0.0.5', '--insecure']);
-    expect(natsArguments({ nats: 'nats://127.0.0.1', natsPatience: 5 }, {})).toEqual(['--nats', 'nats://127.0.0.1', '--nats-patience', '5']);
+    expect(natsArguments({ nats: 'nats://127.0.0.1', natsPatience: 5 }, {})).toEqual([
+      '--nats',
+      'nats://127.0.0.1',
+      '--nats-patience',
+      '5',
+    ]);
   });
 
   it('turn the seconds of patience into milliseconds', () => {

@@ -274,6 +274,14 @@ describe('kubectl', () => {
     expect(await appliedWorkers()).toBe(5);
   });
 
+  it('submit: a second time in a queue leaves it to the queue whether its workers wait', async () => {
+    const items = [{ kind: 'Job', metadata: { name: 'first-workers', generation: 2 }, spec: { parallelism: 2, suspend: false } }];
+    await isThere(RUN, JSON.stringify({ items }));
+    await submit('submit', '-c', RUN, '--id', 'first', '--queue', 'research');
+    const job = one(parseManifests(await said('applied')) as unknown as KubernetesObject[], 'Job');
+    expect(at(job, ['spec', 'suspend'])).toBe(false);
+  });
+
   it('submit: the same file with another number of workers says what it changed', async () => {
     await isThere(RUN, there(2, 1));
     await writeFile(join(cluster, `then-${CHANGEABLE}`), there(4, 2));
