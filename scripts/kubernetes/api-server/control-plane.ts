@@ -85,6 +85,8 @@ async function startServer(programs: Programs, kubeconfig: string, admin: Kubect
     ...['--cert-dir', join(folder, 'certs'), '--service-cluster-ip-range', '10.0.0.0/24', '--endpoint-reconciler-type', 'none'],
     ...['--service-account-issuer', 'https://kubernetes.default.svc', '--service-account-key-file', accounts],
     ...['--service-account-signing-key-file', accounts, '--token-auth-file', join(folder, 'tokens.csv'), '--authorization-mode', 'RBAC'],
+    // A node has an address here and no name that DNS knows.
+    ...['--kubelet-preferred-address-types', 'InternalIP'],
     // Privileged pods are then for Pod Security to refuse, namespace by namespace.
     '--allow-privileged=true',
   ];

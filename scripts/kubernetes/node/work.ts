@@ -56,23 +56,21 @@ export async function carryThrough(
   const id = submitted.document.id ?? '';
   report.check(`${id} is submitted`, differs(submitted.document.state, 'submitted') && submitted.stdout);
   const followed = submit(plane, 'researcher', ...wanted, '--follow');
-  const leader = async () =>
-    (await statusOf(plane, id)).find(({ says = '' }) => isUnderWay.test(says) && !says.includes('standing by'))?.pod;
-
+  const leader = async () => (await statusOf(plane, id)).find(({ says = 'standing by' }) => !says.includes('standing by'));
   const untilMs = performance.now() + UNDER_WAY_MS;
-  let pod = await leader();
-  while (pod === undefined && performance.now() < untilMs) {
+  let found = await leader();
+  while (!isUnderWay.test(found?.says ?? '') && performance.now() < untilMs) {
     await sleep(1000);
-    pod = await leader();
+    found = await leader();
   }
-  report.check('it is under way', pod === undefined ? JSON.stringify(await statusOf(plane, id)) : '');
+  report.check('it is under way', isUnderWay.test(found?.says ?? '') ? '' : JSON.stringify(await statusOf(plane, id)));
   const selectors: Readonly<Record<Exclude<Victim, 'leader'>, string>> = {
     'pool worker': 'app.kubernetes.io/instance=pool',
     'own worker': `app.kubernetes.io/instance=${id},app.kubernetes.io/component=worker`,
     nats: 'app.kubernetes.io/component=nats',
   };
   for (const victim of spoil) {
-    const name = victim === 'leader' ? await leader() : (await podsOf(admin, selectors[victim]))[0]?.metadata.name;
+    const name = victim === 'leader' ? (await leader())?.pod : (await podsOf(admin, selectors[victim]))[0]?.metadata.name;
     // The node of a coordinator is lost; the others are asked to leave.
     const how = victim === 'leader' ? ['--grace-period', '0', '--force'] : ['--wait=false'];
     const { code, stderr } = await admin.run('delete', 'pod', name ?? 'nobody', '--namespace', 'deepdefense', ...how);
@@ -81,7 +79,10 @@ export async function carryThrough(
   }
   const { code, stderr, document } = await followed;
   const result = (document as { readonly result?: Record<string, unknown> }).result;
-  report.check(`submit --follow ends after ${Math.round((performance.now() - started) / 1000)} s`, code === 0 ? '' : stderr);
+  report.check(
+    `submit --follow ends after ${Math.round((performance.now() - started) / 1000)} s`,
+    code === 0 ? '' : JSON.stringify(document),
+  );
   report.check(`${hash} is the one without a cluster: ${String(expected)}`, differs(result?.[hash], expected));
   console.log(stderr.trim().replaceAll(/^/gm, '          '));
 

@@ -52,7 +52,12 @@ export interface PodState {
   readonly restarts: number;
   /** What a coordinator says of itself, for example `ready: at work, 12 measurements, 5 of 40 candidates`. */
   readonly says?: string;
+  /** Why a coordinator that runs says nothing. */
+  readonly silence?: string;
 }
+
+/** What the HTTP port of a pod answers, or why it doesn't. */
+type Answer = { readonly status: number; readonly text: string } | { readonly silence: string };
 
 const ANSWER_MS = 10_000;
 const FORWARD_MS = 20_000;
@@ -136,14 +141,14 @@ export async function podStates(kubectl: Kubectl, id: string): Promise<readonly 
       const container = pod.status?.containerStatuses?.[0];
       const component = pod.metadata.labels?.['app.kubernetes.io/component'] ?? '';
       const isRunning = container?.state?.running !== undefined;
-      const says = component === 'coordinator' && isRunning ? await ask(kubectl, pod.metadata.name, '/readyz') : undefined;
+      const answer = component === 'coordinator' && isRunning ? await ask(kubectl, pod.metadata.name, '/readyz') : undefined;
       return {
         pod: pod.metadata.name,
         component,
         state: stateOf(pod),
         ready: container?.ready === true,
         restarts: container?.restartCount ?? 0,
-        ...(says !== undefined && { says: says.text.trim() }),
+        ...(answer !== undefined && ('silence' in answer ? answer : { says: answer.text.trim() })),
       };
     }),
   );
@@ -155,14 +160,16 @@ export async function resultOf(kubectl: Kubectl, id: string): Promise<unknown> {
   for (const { metadata, status } of pods) {
     if (status?.containerStatuses?.[0]?.state?.running === undefined) continue;
     const answer = await ask(kubectl, metadata.name, '/result');
-    if (answer?.status === 200) return JSON.parse(answer.text) as unknown;
+    if ('status' in answer && answer.status === 200) return JSON.parse(answer.text) as unknown;
   }
   return undefined;
 }
 
-/** A GET of the HTTP port of a pod, by port-forward, which needs no way through the cluster's network policies; undefined without an answer. */
-async function ask(kubectl: Kubectl, pod: string, path: string): Promise<{ readonly status: number; readonly text: string } | undefined> {
+/** A GET of the HTTP port of a pod, by port-forward, which needs no way through the cluster's network policies. */
+async function ask(kubectl: Kubectl, pod: string, path: string): Promise<Answer> {
   const child = kubectl.start(['port-forward', `pod/${pod}`, `:${HTTP_PORT}`]);
+  let complaints = '';
+  child.stderr?.on('data', (chunk: Buffer) => (complaints += chunk.toString()));
   const ended = exitOf(child);
   try {
     const port = await Promise.race([
@@ -175,12 +182,15 @@ async function ask(kubectl: Kubectl, pod: string, path: string): Promise<{ reado
       ended.then(() => undefined),
       new Promise<undefined>((resolve) => setTimeout(resolve, FORWARD_MS, undefined).unref()),
     ]);
-    if (port === undefined) return undefined;
+    if (port === undefined) return { silence: `kubectl port-forward: ${complaints.trim() || `no port after ${FORWARD_MS / 1000} s`}` };
     const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(ANSWER_MS) });
     return { status: response.status, text: await response.text() };
   } catch (error) {
     // The pod has just gone, or doesn't listen yet.
-    if (error instanceof TypeError || (error instanceof DOMException && error.name === 'TimeoutError')) return undefined;
+    if (error instanceof TypeError || (error instanceof DOMException && error.name === 'TimeoutError')) {
+      const { cause } = error;
+      return { silence: complaints.trim() || (cause instanceof Error ? cause.message : error.message) };
+    }
     throw error;
   } finally {
     child.kill();

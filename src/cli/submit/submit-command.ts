@@ -112,6 +112,7 @@ export async function runSubmitResults(id: string, options: ClusterOptions, { co
   if (result === undefined)
     throw new DeepDefenseError('CHECKPOINT_MISSING', {
       what: `"${id}" has no result yet, or none of its coordinators answers`,
+      got: (await podStates(kubectl, id)).map((pod) => describePod(pod).trim()).join('; ') || 'no pods',
       todo: `look with: deepdefense submit status ${id}`,
       fields: { id },
     });
@@ -202,8 +203,9 @@ function describeChange({ kind, name, change, workers }: ObjectChange): string {
   return `${kind} ${name} ${change}${workers === undefined ? '' : ` from ${workers.before} to ${workers.now} workers`}`;
 }
 
-function describePod({ pod, state, ready, restarts, says }: PodState): string {
-  return `  ${pod}  ${ready ? state : `${state}, not ready`}${restarts === 0 ? '' : `, ${restarts} restarts`}${says === undefined ? '' : `: ${says}`}`;
+function describePod({ pod, state, ready, restarts, says, silence }: PodState): string {
+  const words = says ?? (silence === undefined ? undefined : `no answer (${silence})`);
+  return `  ${pod}  ${ready ? state : `${state}, not ready`}${restarts === 0 ? '' : `, ${restarts} restarts`}${words === undefined ? '' : `: ${words}`}`;
 }
 
 function nextSteps(id: string): readonly string[] {

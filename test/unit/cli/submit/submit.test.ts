@@ -28,6 +28,7 @@ while [ $# -gt 0 ]; do
       case "$*" in *--dry-run=server*) cat > "$FAKE/asked"; exit 0 ;; esac
       echo "---" >> "$FAKE/applied"; cat >> "$FAKE/applied"; exit 0 ;;
     delete) [ -e "$FAKE/no-$2" ] || echo "$2/one"; exit 0 ;;
+    port-forward) echo "error: error dialing backend" >&2; exit 1 ;;
     *) exit 64 ;;
   esac
 done
@@ -381,6 +382,18 @@ describe('kubectl', () => {
     await writeFile(join(cluster, 'no-persistentvolumeclaim'), '');
     const nothing = await submit('submit', 'delete', 'first', '--volumes');
     expect([nothing.document.error.code, nothing.code]).toEqual(['CHECKPOINT_MISSING', 5]);
+  });
+
+  it('status, results: say why a coordinator that runs gives no answer', async () => {
+    await writeFile(join(cluster, 'get-configmap'), found('x'));
+    const running = { phase: 'Running', containerStatuses: [{ ready: true, restartCount: 0, state: { running: {} } }] };
+    const labels = { 'app.kubernetes.io/component': 'coordinator' };
+    await writeFile(join(cluster, 'get-pod'), JSON.stringify({ items: [{ metadata: { name: 'first-0', labels }, status: running }] }));
+    const silence = 'kubectl port-forward: error: error dialing backend';
+    const { document } = await submit('submit', 'status', 'first');
+    expect(document.pods).toMatchObject([{ pod: 'first-0', silence }]);
+    const results = await submit('submit', 'results', 'first');
+    expect(results.document.error).toMatchObject({ code: 'CHECKPOINT_MISSING', got: `first-0  Running: no answer (${silence})` });
   });
 
   it('status, results, logs, delete: of a name that was never submitted are refused', async () => {
