@@ -1,10 +1,19 @@
 /** @file A lock file, so that two processes don't write the same download or run folder. */
+import { readFileSync } from 'node:fs';
 import { open, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { DeepDefenseError, type ErrorCode } from './errors.ts';
 
-/** Locks of this process; a lock file with our own process id that isn't among them is a leftover (ids repeat, in containers at each start). */
+/** Locks of this process; a lock file with our own process id that isn't among them is a leftover. */
 const held = new Set<string>();
+
+/** Who has taken a lock. */
+interface Holder {
+  readonly pid: number;
+  readonly host: string;
+  /** See {@link startOf}; older versions didn't write it. */
+  readonly started?: string;
+}
 
 export interface FileLockOptions {
   /** What the holder does, for the error message: "another process is busy ...". */
@@ -40,14 +49,14 @@ async function acquire(path: string, { purpose, code }: FileLockOptions): Promis
   for (let attempt = 0; ; attempt++) {
     try {
       const handle = await open(path, 'wx');
-      await handle.writeFile(JSON.stringify({ pid: process.pid, host: hostname() }));
+      await handle.writeFile(JSON.stringify({ pid: process.pid, host: hostname(), started: startOf(process.pid) }));
       await handle.close();
       return;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotLock(path, error);
     }
     const holder = await readHolder(path);
-    if (attempt === 0 && holder?.host === hostname() && isLeftover(path, holder.pid)) {
+    if (attempt === 0 && holder?.host === hostname() && isLeftover(path, holder)) {
       await rm(path, { force: true });
       continue;
     }
@@ -70,16 +79,33 @@ function cannotLock(path: string, cause: unknown): DeepDefenseError {
   });
 }
 
-async function readHolder(path: string): Promise<{ pid: number; host: string } | undefined> {
+async function readHolder(path: string): Promise<Holder | undefined> {
   try {
-    const value = JSON.parse(await readFile(path, 'utf8')) as { pid?: unknown; host?: unknown };
-    return typeof value.pid === 'number' && typeof value.host === 'string' ? { pid: value.pid, host: value.host } : undefined;
+    const { pid, host, started } = JSON.parse(await readFile(path, 'utf8')) as Partial<Record<keyof Holder, unknown>>;
+    if (typeof pid !== 'number' || typeof host !== 'string') return undefined;
+    return { pid, host, ...(typeof started === 'string' && { started }) };
   } catch {
     return undefined;
   }
 }
 
-function isLeftover(path: string, pid: number): boolean {
+/**
+ * Boot of the machine and start of a process, from /proc; undefined without one, or where there is no such process. Tells it from a later one
+ * with the same id: in a container ids begin anew at each start, and a thread of the next process may have that of the last one.
+ */
+function startOf(pid: number): string | undefined {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name in parentheses may hold anything. Field 22, in clock ticks since the boot.
+    return `${boot} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function isLeftover(path: string, { pid, started }: Holder): boolean {
+  if (started !== undefined && startOf(process.pid) !== undefined && startOf(pid) !== started) return true;
   if (pid === process.pid) return !held.has(path);
   try {
     process.kill(pid, 0);

@@ -61,6 +61,7 @@ type Answer = { readonly status: number; readonly text: string } | { readonly si
 
 const ANSWER_MS = 10_000;
 const FORWARD_MS = 20_000;
+const LONGEST_REASON = 200;
 
 export function selectorOfInstance(id: string): string {
   return `app.kubernetes.io/name=deepdefense,${INSTANCE_LABEL}=${id}`;
@@ -182,20 +183,27 @@ async function ask(kubectl: Kubectl, pod: string, path: string): Promise<Answer>
       ended.then(() => undefined),
       new Promise<undefined>((resolve) => setTimeout(resolve, FORWARD_MS, undefined).unref()),
     ]);
-    if (port === undefined) return { silence: `kubectl port-forward: ${complaints.trim() || `no port after ${FORWARD_MS / 1000} s`}` };
+    if (port === undefined) return { silence: reasonOf(complaints) ?? `no port after ${FORWARD_MS / 1000} s` };
     const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(ANSWER_MS) });
     return { status: response.status, text: await response.text() };
   } catch (error) {
     // The pod has just gone, or doesn't listen yet.
     if (error instanceof TypeError || (error instanceof DOMException && error.name === 'TimeoutError')) {
       const { cause } = error;
-      return { silence: complaints.trim() || (cause instanceof Error ? cause.message : error.message) };
+      return { silence: reasonOf(complaints) ?? (cause instanceof Error ? cause.message : error.message) };
     }
     throw error;
   } finally {
     child.kill();
     await ended.catch(() => {});
   }
+}
+
+/** What kubectl's port-forward complains of, in a line; undefined when it doesn't. */
+function reasonOf(complaints: string): string | undefined {
+  if (complaints.includes('connection refused')) return `nothing listens on port ${HTTP_PORT} yet`;
+  const line = complaints.trim().split('\n').at(-1) ?? '';
+  return line === '' ? undefined : `kubectl port-forward: ${line.slice(0, LONGEST_REASON)}`;
 }
 
 function stateOf({ metadata, status }: FoundPod): string {
