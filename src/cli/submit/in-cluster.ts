@@ -184,8 +184,11 @@ async function ask(kubectl: Kubectl, pod: string, path: string): Promise<Answer>
       new Promise<undefined>((resolve) => setTimeout(resolve, FORWARD_MS, undefined).unref()),
     ]);
     if (port === undefined) return { silence: reasonOf(complaints) ?? `no port after ${FORWARD_MS / 1000} s` };
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(ANSWER_MS) });
-    return { status: response.status, text: await response.text() };
+    const answered = get(`http://127.0.0.1:${port}${path}`);
+    // A request whose connection closes early goes on waiting; nothing would be left then that keeps this process running.
+    const answer = await Promise.race([answered, ended.then(() => undefined)]);
+    answered.catch(() => {});
+    return answer ?? { silence: reasonOf(complaints) ?? 'kubectl port-forward ended' };
   } catch (error) {
     // The pod has just gone, or doesn't listen yet.
     if (error instanceof TypeError || (error instanceof DOMException && error.name === 'TimeoutError')) {
@@ -197,6 +200,11 @@ async function ask(kubectl: Kubectl, pod: string, path: string): Promise<Answer>
     child.kill();
     await ended.catch(() => {});
   }
+}
+
+async function get(url: string): Promise<Answer> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
+  return { status: response.status, text: await response.text() };
 }
 
 /** What kubectl's port-forward complains of, in a line; undefined when it doesn't. */

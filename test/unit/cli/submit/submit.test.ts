@@ -28,7 +28,9 @@ while [ $# -gt 0 ]; do
       case "$*" in *--dry-run=server*) cat > "$FAKE/asked"; exit 0 ;; esac
       echo "---" >> "$FAKE/applied"; cat >> "$FAKE/applied"; exit 0 ;;
     delete) [ -e "$FAKE/no-$2" ] || echo "$2/one"; exit 0 ;;
-    port-forward) echo "error: error dialing backend" >&2; exit 1 ;;
+    port-forward)
+      if [ -e "$FAKE/forward.mjs" ]; then exec "$NODE" "$FAKE/forward.mjs"; fi
+      echo "error: error dialing backend" >&2; exit 1 ;;
     *) exit 64 ;;
   esac
 done
@@ -51,6 +53,7 @@ let cluster: string;
 beforeEach(async () => {
   cluster = await mkdtemp(join(folder, 'cluster-'));
   process.env.FAKE = cluster;
+  process.env.NODE = process.execPath;
 });
 
 interface Answer {
@@ -384,11 +387,32 @@ describe('kubectl', () => {
     expect([nothing.document.error.code, nothing.code]).toEqual(['CHECKPOINT_MISSING', 5]);
   });
 
-  it('status, results: say why a coordinator that runs gives no answer', async () => {
+  async function coordinatorRuns(): Promise<void> {
     await writeFile(join(cluster, 'get-configmap'), found('x'));
     const running = { phase: 'Running', containerStatuses: [{ ready: true, restartCount: 0, state: { running: {} } }] };
     const labels = { 'app.kubernetes.io/component': 'coordinator' };
     await writeFile(join(cluster, 'get-pod'), JSON.stringify({ items: [{ metadata: { name: 'first-0', labels }, status: running }] }));
+  }
+
+  it('status: waits for no answer when the port-forward ends behind a connection that closed early', async () => {
+    await coordinatorRuns();
+    await writeFile(
+      join(cluster, 'forward.mjs'),
+      `import { createServer } from 'node:net';
+      const server = createServer((socket) => {
+        socket.destroy();
+        setTimeout(() => { console.error('error: lost connection to pod'); process.exit(1); }, 30);
+      });
+      server.listen(0, '127.0.0.1', () => console.log(\`Forwarding from 127.0.0.1:\${server.address().port} -> 9464\`));`,
+    );
+    const startedMs = performance.now();
+    const { document } = await submit('submit', 'status', 'first');
+    expect(document.pods).toMatchObject([{ silence: expect.stringContaining('lost connection to pod') as string }]);
+    expect(performance.now() - startedMs).toBeLessThan(9_000);
+  });
+
+  it('status, results: say why a coordinator that runs gives no answer', async () => {
+    await coordinatorRuns();
     const silence = 'kubectl port-forward: error: error dialing backend';
     const { document } = await submit('submit', 'status', 'first');
     expect(document.pods).toMatchObject([{ pod: 'first-0', silence }]);
