@@ -12,9 +12,10 @@ import { wholeNumber } from './options.ts';
 
 const HELP = `Compares samplers with Optuna's on test functions.
 
-  node --import tsx bench/samplers.ts [--samplers tpe,gp] [--seeds 20] [--budget 100] [--ours-only] [--peer FILE] [--json]
+  node --import tsx bench/samplers.ts [--samplers tpe,gp] [--functions branin,levy] [--seeds 20] [--budget 100] [--ours-only] [--peer FILE] [--json]
 
-  --peer  what bench/peer/optuna_samplers.py printed before, in place of running it: its results don't change with our code
+  --functions  some of the test functions; default all
+  --peer       what bench/peer/optuna_samplers.py printed before, in place of running it: its results don't change with our code
 
 Environment: DEEPDEFENSE_PEER_PYTHON = a Python that has optuna (and cmaes, and torch for gp); default /usr/bin/python3.`;
 
@@ -41,6 +42,7 @@ const PEERS: Readonly<Partial<Record<SamplerName, readonly string[]>>> = {
 const { values } = parseArgs({
   options: {
     samplers: { type: 'string', default: 'random,sobol,tpe,cma-es,nsga2' },
+    functions: { type: 'string' },
     seeds: { type: 'string', default: '20' },
     budget: { type: 'string', default: '100' },
     'ours-only': { type: 'boolean', default: false },
@@ -54,6 +56,10 @@ if (values.help) {
   process.exit(0);
 }
 const samplers = values.samplers.split(',') as SamplerName[];
+const names = values.functions?.split(',');
+const cases = CASES.filter(({ function: name }) => names?.includes(name) ?? true);
+if (names?.some((name) => !CASES.some((each) => each.function === name)))
+  throw new Error(`--functions: some of ${CASES.map((each) => each.function).join(', ')}`);
 const [seeds, budget] = [wholeNumber('seeds', values.seeds), wholeNumber('budget', values.budget)];
 
 /** The smallest value found; of two objectives minus the hypervolume. */
@@ -85,7 +91,7 @@ interface PeerResults {
   readonly results: readonly Result[];
 }
 
-const ours = CASES.flatMap((test) =>
+const ours = cases.flatMap((test) =>
   samplers.map((sampler): Result => {
     const found = Array.from({ length: seeds }, (_, seed) => best(sampler, test, seed));
     console.error('ours', test.function, sampler, quantile(found, 0.5));
@@ -101,7 +107,7 @@ function peerResults(): PeerResults {
 
 function runPeer(): PeerResults {
   const script = fileURLToPath(new URL('peer/optuna_samplers.py', import.meta.url));
-  const request = { cases: CASES, samplers: samplers.flatMap((name) => PEERS[name] ?? []), seeds, budget };
+  const request = { cases, samplers: samplers.flatMap((name) => PEERS[name] ?? []), seeds, budget };
   const done = spawnSync(process.env.DEEPDEFENSE_PEER_PYTHON ?? '/usr/bin/python3', [script], {
     input: JSON.stringify(request),
     encoding: 'utf8',
