@@ -90,11 +90,16 @@ work=$tools/work
 mkdir -p "$work/docker" "$work/results"
 # The control group that the engine puts its containers below.
 group=deepdefense-check-$$
+# What a kubelet sets for the whole machine, as it was before.
+tunables=(kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes vm/overcommit_memory vm/panic_on_oom)
+before=()
+if [[ " ${only[*]} " == *' node '* ]]; then for name in "${tunables[@]}"; do before+=("$(cat "/proc/sys/$name")"); done; fi
 # unshare waits for its child whatever it is asked; killed, it takes the whole process namespace with it.
 inside=
 cleanup() {
-  local code=$?
+  local code=$? i
   [ -z "$inside" ] || { kill -KILL "$inside" && wait "$inside"; } 2>/dev/null || true
+  for i in "${!before[@]}"; do echo "${before[$i]}" >"/proc/sys/${tunables[$i]}" || true; done
   # The kernel takes a moment to see that they are empty.
   for _ in $(seq 20); do
     find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} + 2>/dev/null || true

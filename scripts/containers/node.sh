@@ -16,10 +16,6 @@ echo 1 >/proc/sys/net/ipv4/ip_forward
 # What the kubelet mounts into pods has to be seen by them.
 mount --make-rshared /
 
-# What the kubelet sets for the whole machine, as it was before.
-tunables=(kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes vm/overcommit_memory vm/panic_on_oom)
-before=()
-for name in "${tunables[@]}"; do before+=("$(cat "/proc/sys/$name")"); done
 # Control groups of version 1: one of processors without any can hold no process.
 for folder in /sys/fs/cgroup/*/; do
   mkdir -p "$folder$group"
@@ -28,10 +24,9 @@ done
 
 containerd=
 cleanup() {
-  local code=$? i
+  local code=$?
   ctr --namespace k8s.io tasks list --quiet 2>/dev/null | xargs -r -n 1 ctr --namespace k8s.io tasks kill --signal SIGKILL >/dev/null 2>&1 || true
   [ -z "$containerd" ] || kill "$containerd" 2>/dev/null || true
-  for i in "${!tunables[@]}"; do echo "${before[$i]}" >"/proc/sys/${tunables[$i]}" || true; done
   exit "$code"
 }
 trap cleanup EXIT
