@@ -21,7 +21,7 @@ const HELP = `Trains cnn3 with many worker processes, in plain text and over mut
 
   npm run build && node --import tsx bench/worker-processes.ts [--workers 64] [--steps 20] [--repeats 3] [--json]
 
-  --workers  worker processes, each with one shard of four samples; some 130 MiB of memory each; default 64
+  --workers  worker processes, each with one shard of four samples; some 200 MiB of memory each; default 64
   --steps    measured steps, behind two that warm up; default 20
   --repeats  times that both are measured; default 3
   --json     one JSON document on stdout, progress on stderr`;

@@ -1,5 +1,6 @@
 /** @file The network policies where they are enforced: kube-network-policies holds every packet of a pod against them. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { PACKAGE_VERSION } from '../../../src/core/index.ts';
 import type { ControlPlane } from '../api-server/control-plane.ts';
 import { runProgram } from '../api-server/kubectl.ts';
 import type { Report } from '../api-server/report.ts';
@@ -76,7 +77,7 @@ function probe(name: string, component: string, host: string, port: number): obj
       containers: [
         {
           name: 'probe',
-          image: 'deepdefense/coordinator:0.1.0',
+          image: `deepdefense/coordinator:${PACKAGE_VERSION}`,
           command: ['node', '-e', script],
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
         },

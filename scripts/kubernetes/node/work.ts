@@ -54,7 +54,7 @@ export async function carryThrough(
   const started = performance.now();
   const submitted = await submit(plane, 'researcher', ...wanted);
   const id = submitted.document.id ?? '';
-  report.check(`${id} is submitted`, differs(submitted.document.state, 'submitted') && submitted.stdout);
+  report.check(`${id} is submitted`, differs(submitted.document.state, 'submitted'));
   const followed = submit(plane, 'researcher', ...wanted, '--follow');
   const leader = async () => (await statusOf(plane, id)).find(({ says = 'standing by' }) => !says.includes('standing by'));
   const untilMs = performance.now() + UNDER_WAY_MS;
@@ -74,7 +74,7 @@ export async function carryThrough(
     // The node of a coordinator is lost; the others are asked to leave.
     const how = victim === 'leader' ? ['--grace-period', '0', '--force'] : ['--wait=false'];
     const { code, stderr } = await admin.run('delete', 'pod', name ?? 'nobody', '--namespace', 'deepdefense', ...how);
-    report.check(`the pod of its ${victim} is deleted: ${name}`, code === 0 ? '' : stderr);
+    report.check(`the pod of its ${victim} is deleted: ${name}`, code === 0 ? '' : stderr || `exit code ${code}`);
     await sleep(3000);
   }
   const { code, stderr, document } = await followed;
@@ -95,14 +95,14 @@ export async function carryThrough(
   );
   const logs = await logsOf(plane, 'researcher', id);
   const lines = logs.stdout.split('\n').filter((line) => /^\[pod\/.*\] \{.*\}$/.test(line));
-  report.check(`submit logs: ${lines.length} lines`, lines.length > 0 ? '' : logs.stderr || logs.stdout);
+  report.check(`submit logs: ${lines.length} lines`, lines.length > 0 ? '' : `nothing; ${logs.stderr}${logs.stdout}`);
 
   await submit(plane, 'researcher', 'delete', id, '--volumes');
   await report.eventually('submit delete --volumes leaves nothing', async () => {
     const left = await admin.run(
       ...['get', KINDS, '--namespace', 'deepdefense', '--selector', `app.kubernetes.io/instance=${id}`, '--output', 'name'],
     );
-    return left.stdout.trim();
+    return left.code === 0 ? left.stdout.trim() : left.stderr || `exit code ${left.code}`;
   });
 }
 

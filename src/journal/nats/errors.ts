@@ -38,9 +38,7 @@ const CONNECTION_ERRORS: readonly string[] = [
 ];
 
 /** Of Node, where the client hands them on: no way to the server, or no address for its name, as of a cluster whose DNS has just begun. */
-const NETWORK_ERRORS: readonly unknown[] = [
-  ...['EAI_AGAIN', 'ENOTFOUND', 'ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EPIPE', 'ETIMEDOUT'],
-];
+const NETWORK_ERRORS = /^(EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EPIPE|ETIMEDOUT)$/;
 
 /** The server knows who asks, and doesn't let them. */
 const REFUSALS: readonly string[] = ['AuthorizationError', 'PermissionViolationError'];
@@ -65,7 +63,7 @@ export function isTransient(error: unknown): boolean {
   if (isDeepDefenseError(error)) return error.code === 'CONNECT_FAILED';
   if (!(error instanceof Error) || isRefusal(error)) return false;
   const code = jetStreamCode(error);
-  if ('code' in error && NETWORK_ERRORS.includes(error.code)) return true;
+  if ('code' in error && typeof error.code === 'string' && NETWORK_ERRORS.test(error.code)) return true;
   return CONNECTION_ERRORS.includes(error.name) || code === 10008 || code === 503;
 }
 
