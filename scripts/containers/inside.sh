@@ -61,6 +61,20 @@ size_of() { # image: megabytes unpacked, and as gzip layers
   echo "$((bytes / 1000000)) MB, compressed $((zipped / 1000000)) MB"
 }
 
+# Every file of every layer: mode, owner, time and name, and the digest of what is in it.
+listing() {
+  local folder layer
+  folder=$(mktemp -d)
+  docker save "$1" | tar -x -C "$folder"
+  for layer in "$folder"/*/layer.tar; do
+    mkdir "$folder/files"
+    tar -x -p -C "$folder/files" -f "$layer"
+    (cd "$folder/files" && find . -mindepth 1 -printf '%p %M %U:%G %Tc %l\n' && find . -type f -exec sha256sum {} +)
+    rm -rf "$folder/files"
+  done | sort
+  rm -rf "$folder"
+}
+
 layers_of() { docker image inspect --format '{{join .RootFS.Layers " "}}' "$1"; }
 
 stand_in() { # name, entry point, user
@@ -102,10 +116,15 @@ part_build() {
 
 # Slow: installs everything again.
 part_rebuild() {
-  local first
+  local first name
   first=$(layers_of "deepdefense/coordinator:$VERSION")
+  docker tag "deepdefense/coordinator:$VERSION" deepdefense/coordinator:first
   build coordinator --no-cache
   expect 'coordinator built twice: layers' "$(layers_of "deepdefense/coordinator:$VERSION")" "$first"
+  if [ "$(layers_of "deepdefense/coordinator:$VERSION")" != "$first" ]; then
+    for name in first "$VERSION"; do listing "deepdefense/coordinator:$name" >"$results/files-$name.txt"; done
+    diff "$results/files-first.txt" "$results/files-$VERSION.txt" | head -20 || true
+  fi
   # A tensor package in the coordinator's folder must stop its build.
   local wrong=/tmp/wrong
   mkdir -p $wrong/deploy && sed 's/--omit=dev --omit=optional/--omit=dev/' "$repository/deploy/Dockerfile" >$wrong/Dockerfile
@@ -322,23 +341,39 @@ part_sweep() {
 
 # The real file, but for its line "name", which Debian's Docker Compose 1.29 doesn't know, and with stand-ins for NATS and Prometheus;
 # an image of Grafana is not to be had.
+compose() { docker-compose --project-name deepdefense --project-directory "$repository/deploy" -f /tmp/compose.yaml "$@"; }
+
+compose_up() { # options of compose
+  compose "$@" up --detach --no-build coordinator worker nats prometheus >>"$results/compose.log" 2>&1 || tail -5 "$results/compose.log"
+}
+
+compose_down() { # name of the log
+  compose logs --no-color >"$results/$1.log" 2>&1
+  compose down --volumes --timeout 30 >>"$results/compose.log" 2>&1
+}
+
 part_compose() {
   sed '/^name:/d' "$repository/deploy/compose.yaml" >/tmp/compose.yaml
-  local compose=(docker-compose --project-name deepdefense --project-directory "$repository/deploy" -f /tmp/compose.yaml)
-  "${compose[@]}" config --quiet && passed=$((passed + 1)) || failed=$((failed + 1))
-  "${compose[@]}" --env-file "$repository/deploy/sweep.env" config --quiet && passed=$((passed + 1)) || failed=$((failed + 1))
-  local name
+  compose config --quiet && passed=$((passed + 1)) || failed=$((failed + 1))
+  local name arguments
   for name in nats prometheus; do docker tag "$name:stand-in" "$(sed -n "/^  $name:/,/^  [a-z]*:$/s/^    image: //p" "$repository/deploy/compose.yaml" | head -1)"; done
-  "${compose[@]}" up --detach --no-build coordinator worker nats prometheus >"$results/compose.log" 2>&1 || tail -5 "$results/compose.log"
+  # Its own run, but long enough to see every part become healthy.
+  arguments=$(sed -n 's/^ *command: ${COORDINATOR_ARGS:-\(.*\)}$/\1/p' "$repository/deploy/compose.yaml" | head -1)
+  COORDINATOR_ARGS="$arguments --set train.epochs=20" compose_up
   wait_until 120 healthy deepdefense_coordinator_1 || true
   for name in prometheus_1 worker_1 worker_2; do wait_until 60 healthy deepdefense_$name || true; done
   expect 'compose: health' "$(docker ps --filter label=com.docker.compose.project=deepdefense --format '{{.Names}} {{.Status}}' | sed -E 's/deepdefense_([a-z]+)_[0-9]+ .*[(](health: )?(.*)[)]/\1=\3/' | sort | tr '\n' ' ')" \
     'coordinator=healthy nats=healthy prometheus=healthy worker=healthy worker=healthy '
-  wait_until 400 ended deepdefense_coordinator_1 || true
+  wait_until 600 ended deepdefense_coordinator_1 || true
   expect 'compose: coordinator' "$(state_of deepdefense_coordinator_1)" 'exited 0'
   expect 'compose: targets that Prometheus has seen' "$(docker exec deepdefense_prometheus_1 wget -qO- 'http://127.0.0.1:9090/api/v1/query?query=count(count_over_time(up%5B10m%5D))' || true)" '*"value":*'
-  "${compose[@]}" logs --no-color >"$results/compose-services.log" 2>&1
-  "${compose[@]}" down --volumes --timeout 30 >>"$results/compose.log" 2>&1
+  compose_down compose-run
+  compose_up --env-file "$repository/deploy/sweep.env"
+  wait_until 600 ended deepdefense_coordinator_1 || true
+  expect 'compose with sweep.env: coordinator' "$(state_of deepdefense_coordinator_1)" 'exited 0'
+  expect 'compose with sweep.env: decisions as without containers and without NATS' \
+    "$(docker cp deepdefense_coordinator_1:/runs/compose/sweep.json - 2>/dev/null | tar -xO | json decisionsSha256 || true)" "$(json decisionsSha256 <"$results/host-sweep.json")"
+  compose_down compose-sweep
 }
 
 finish() {

@@ -62,7 +62,7 @@ describe('Dockerfile', () => {
   });
 
   it('coordinator: has the packages without the optional ones, which are the tensor packages', () => {
-    expect(stages.get('coordinator')?.instructions.join('\n')).toContain('--from=coordinator-app /app /app');
+    expect(stages.get('coordinator')?.instructions.join('\n')).toContain('--from=coordinator-app /image/ /');
     expect(stages.get('coordinator-app')?.instructions.join('\n')).toContain('npm ci --ignore-scripts --omit=dev --omit=optional');
     const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, { dev?: boolean; optional?: boolean }> };
     const kept = Object.entries(packages).filter(([, { dev, optional }]) => dev !== true && optional !== true);
