@@ -2,7 +2,7 @@
 import { exitOf, type Kubectl } from './kubectl.ts';
 import { DeepDefenseError } from '../../core/index.ts';
 import { CONFIG_SUFFIX } from './coordinator-objects.ts';
-import { INSTANCE_LABEL, KIND_ANNOTATION, SHA256_ANNOTATION } from './kubernetes-object.ts';
+import { INSTANCE_LABEL, KIND_ANNOTATION, QUEUE_LABEL, SHA256_ANNOTATION } from './kubernetes-object.ts';
 import { checkObjectName, HTTP_PORT, type Submission } from './submission.ts';
 
 /** As far as it is read. */
@@ -54,6 +54,25 @@ export interface PodState {
   readonly says?: string;
   /** Why a coordinator that runs says nothing. */
   readonly silence?: string;
+}
+
+interface FoundJob extends FoundObject {
+  readonly status?: {
+    readonly ready?: number;
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason?: string; readonly message?: string }[];
+  };
+}
+
+/** The workers of a run's own, as their Job has them. */
+export interface WorkersState {
+  readonly asked: number;
+  readonly ready: number;
+  /** `queued`: the Job is suspended, and has no pods. */
+  readonly state: 'queued' | 'active' | 'done' | 'failed';
+  /** LocalQueue of Kueue, where one has it. */
+  readonly queue?: string;
+  /** Why the Job has failed. */
+  readonly reason?: string;
 }
 
 /** What the HTTP port of a pod answers, or why it doesn't. */
@@ -153,6 +172,23 @@ export async function podStates(kubectl: Kubectl, id: string): Promise<readonly 
       };
     }),
   );
+}
+
+/** @returns undefined for a sweep, whose workers are those of the pool. @throws DeepDefenseError CLUSTER_FAILED */
+export async function workersState(kubectl: Kubectl, id: string): Promise<WorkersState | undefined> {
+  const [job] = await kubectl.list<FoundJob>(['job'], selectorOfInstance(id));
+  if (job === undefined) return undefined;
+  const condition = (type: string) => job.status?.conditions?.find((each) => each.type === type && each.status === 'True');
+  const failed = condition('Failed');
+  const done = condition('Complete');
+  const queue = job.metadata.labels?.[QUEUE_LABEL];
+  return {
+    asked: job.spec?.parallelism ?? 0,
+    ready: job.status?.ready ?? 0,
+    state: failed !== undefined ? 'failed' : done !== undefined ? 'done' : job.spec?.suspend === true ? 'queued' : 'active',
+    ...(queue !== undefined && { queue }),
+    ...(failed !== undefined && { reason: [failed.reason, failed.message].filter(Boolean).join(': ') }),
+  };
 }
 
 /** @returns the result of a sweep or run that is over; undefined before. @throws DeepDefenseError CLUSTER_FAILED */

@@ -48,6 +48,8 @@ export const SHA256_ANNOTATION = 'deepdefense/config-sha256';
 /** Annotation that says `sweep` or `run`. */
 export const KIND_ANNOTATION = 'deepdefense/kind';
 export const INSTANCE_LABEL = 'app.kubernetes.io/instance';
+/** LocalQueue of Kueue in which a Job waits. */
+export const QUEUE_LABEL = 'kueue.x-k8s.io/queue-name';
 
 export function labelsOf(id: string, component: Component): Readonly<Record<string, string>> {
   return {

@@ -18,6 +18,8 @@ import {
   resultOf,
   selectorOfInstance,
   submitted,
+  type WorkersState,
+  workersState,
 } from './in-cluster.ts';
 import { exitOf, Kubectl } from './kubectl.ts';
 import type { KubernetesObject, Placement, Priority } from './kubernetes-object.ts';
@@ -101,8 +103,9 @@ export async function runSubmitStatus(id: string | undefined, options: ClusterOp
     return;
   }
   const kind = await kindOf(kubectl, id);
-  const pods = await podStates(kubectl, id);
-  context().result({ id, kind, pods }, [`${kind} ${id}`, ...pods.map(describePod)].join('\n'));
+  const [workers, pods] = [await workersState(kubectl, id), await podStates(kubectl, id)];
+  const lines = [`${kind} ${id}`, ...(workers === undefined ? [] : [describeWorkers(workers)]), ...pods.map(describePod)];
+  context().result({ id, kind, ...(workers !== undefined && { workers }), pods }, lines.join('\n'));
 }
 
 export async function runSubmitResults(id: string, options: ClusterOptions, { context }: CommandTools): Promise<void> {
@@ -166,19 +169,33 @@ function placementOf(options: SubmitOptions, submission: Submission, plainText: 
   return { namespace, coordinatorImage, workerImage, workers, gpus, cpu, memory, storage, priority, queue, nats, plainText };
 }
 
-/** Says what its coordinators say, until there is a result. @throws the error that a run ended with */
+/**
+ * Says what its coordinators say, and how its workers are, until there is a result.
+ * @throws the error that a run ended with; DeepDefenseError WORKERS_LOST when the Job of its workers has failed
+ */
 async function follow(kubectl: Kubectl, id: string, surroundings: CommandContext): Promise<unknown> {
   const said = new Map<string, string>();
+  const say = (of: string, line: string) => {
+    if (said.get(of) !== line) surroundings.notice(line);
+    said.set(of, line);
+  };
   for (;;) {
+    const workers = await workersState(kubectl, id);
+    if (workers !== undefined) say('workers', describeWorkers(workers));
     for (const pod of await podStates(kubectl, id)) {
-      const line = describePod(pod);
-      if (said.get(pod.pod) !== line) surroundings.notice(line);
-      said.set(pod.pod, line);
+      say(pod.pod, describePod(pod));
       const [, code, what] = /^not ready: failed, ([A-Z_]+): (.*)$/s.exec(pod.says ?? '') ?? [];
       if (code !== undefined) throw new DeepDefenseError(errorCodeOr(code, 'INTERNAL'), { what: what ?? '', fields: { id } });
     }
     const result = await resultOf(kubectl, id);
     if (result !== undefined) return result;
+    if (workers?.state === 'failed')
+      throw new DeepDefenseError('WORKERS_LOST', {
+        what: `the workers of "${id}" have failed, and Kubernetes starts no others`,
+        got: workers.reason,
+        todo: `look with: deepdefense submit logs ${id}; then remove it (deepdefense submit delete ${id}) and submit it again`,
+        fields: { id },
+      });
     await sleep(FOLLOW_MS);
   }
 }
@@ -206,6 +223,16 @@ function describeChange({ kind, name, change, workers }: ObjectChange): string {
 function describePod({ pod, state, ready, restarts, says, silence }: PodState): string {
   const words = says ?? (silence === undefined ? undefined : `no answer (${silence})`);
   return `  ${pod}  ${ready ? state : `${state}, not ready`}${restarts === 0 ? '' : `, ${restarts} restarts`}${words === undefined ? '' : `: ${words}`}`;
+}
+
+function describeWorkers({ asked, ready, state, queue, reason }: WorkersState): string {
+  const words = {
+    queued: `${asked} wait${queue === undefined ? ': their Job is suspended' : ` in the queue "${queue}"`}`,
+    active: `${ready} of ${asked} ready`,
+    done: 'done',
+    failed: `failed: ${reason}`,
+  };
+  return `  workers  ${words[state]}`;
 }
 
 function nextSteps(id: string): readonly string[] {

@@ -1,8 +1,8 @@
 /** @file Workers of one sweep or run: an Indexed Job, which is over when they say so. */
 import { EXIT_CODES } from '../../core/index.ts';
 import {
-  CONTAINER_SECURITY,
   commonMounts,
+  CONTAINER_SECURITY,
   environmentOf,
   HTTP_CONTAINER_PORT,
   type KubernetesObject,
@@ -12,6 +12,7 @@ import {
   type Placement,
   POD_SECURITY,
   PROBES,
+  QUEUE_LABEL,
   selectorOf,
   volumeMountsOf,
   volumesOf,
@@ -52,7 +53,7 @@ function job(submission: Submission, placement: Placement): KubernetesObject {
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
-    metadata: { ...metadata, labels: { ...metadata.labels, ...(queue !== undefined && { 'kueue.x-k8s.io/queue-name': queue }) } },
+    metadata: { ...metadata, labels: { ...metadata.labels, ...(queue !== undefined && { [QUEUE_LABEL]: queue }) } },
     spec: {
       completionMode: 'Indexed',
       completions: workers,

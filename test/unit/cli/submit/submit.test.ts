@@ -21,7 +21,9 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --namespace|--context) shift 2 ;;
     get)
-      if [ -e "$FAKE/applied" ] && [ -e "$FAKE/then-get-$2" ]; then cat "$FAKE/then-get-$2"; else cat "$FAKE/get-$2" 2>/dev/null; fi
+      if [ -e "$FAKE/applied" ] && [ -e "$FAKE/then-get-$2" ]; then cat "$FAKE/then-get-$2"
+      elif [ -e "$FAKE/get-$2" ]; then cat "$FAKE/get-$2"
+      else case "$*" in *--selector*) echo '{"items": []}' ;; esac; fi
       exit 0 ;;
     apply)
       if [ -e "$FAKE/refusal" ]; then cat "$FAKE/refusal" >&2; exit 1; fi
@@ -418,6 +420,32 @@ describe('kubectl', () => {
     expect(document.pods).toMatchObject([{ pod: 'first-0', silence }]);
     const results = await submit('submit', 'results', 'first');
     expect(results.document.error).toMatchObject({ code: 'CHECKPOINT_MISSING', got: `first-0  Running: no answer (${silence})` });
+  });
+
+  async function jobIs(metadata: object, spec: object, status: object): Promise<void> {
+    await writeFile(join(cluster, 'get-configmap'), found('x'));
+    await writeFile(join(cluster, 'get-job'), JSON.stringify({ items: [{ kind: 'Job', metadata, spec, status }] }));
+  }
+  const FAILED = { type: 'Failed', status: 'True', reason: 'PodFailurePolicy', message: 'Container worker failed with exit code 3' };
+
+  it.each([
+    ['wait in a queue', { labels: { 'kueue.x-k8s.io/queue-name': 'lab' } }, { suspend: true }, {}, { asked: 4, ready: 0, state: 'queued', queue: 'lab' }],
+    ['work', {}, { suspend: false }, { ready: 3 }, { asked: 4, ready: 3, state: 'active' }],
+    ['have ended', {}, {}, { conditions: [{ type: 'Complete', status: 'True' }] }, { asked: 4, ready: 0, state: 'done' }],
+    ['have failed', {}, {}, { conditions: [FAILED] }, { state: 'failed', reason: 'PodFailurePolicy: Container worker failed with exit code 3' }],
+  ])('status: says that the workers of a run %s', async (_, metadata, spec, status, workers) => {
+    await jobIs(metadata, { parallelism: 4, ...spec }, status);
+    const { document } = await submit('submit', 'status', 'first');
+    expect(document.workers).toMatchObject(workers);
+  });
+
+  it('submit --follow: ends when the workers of a run have failed, and says why', async () => {
+    await jobIs({}, { parallelism: 4 }, { conditions: [FAILED] });
+    const { configSha256 } = await render('-c', RUN, '--id', 'first');
+    for (const kind of ['configmap', 'statefulset']) await writeFile(join(cluster, `get-${kind}`), found(configSha256));
+    const { document, code } = await submit('submit', '-c', RUN, '--id', 'first', '--follow');
+    expect([document.error.code, code]).toEqual(['WORKERS_LOST', 7]);
+    expect(document.error.got).toContain('exit code 3');
   });
 
   it('status, results, logs, delete: of a name that was never submitted are refused', async () => {
