@@ -1,12 +1,16 @@
 /** @file NATS over mutual TLS with the configuration of deploy/nats: a sweep, and what each certificate may not do. */
+import { once } from 'node:events';
 import { appendFile, copyFile, readFile } from 'node:fs/promises';
+import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type NatsLink, openJetStreamJournal, openNatsLink, sweepNames } from '../../src/journal/index.ts';
 import { openJetStreamQueue, openJetStreamSource, takeLeadership } from '../../src/queue/index.ts';
 import { TestAuthority } from '../support/certificates.ts';
-import { NATS_SERVER, NATS_SKIPPED, type NatsServer } from '../support/nats-server.ts';
-import { startSecuredNats, tlsUrl } from '../support/secured-nats.ts';
+import { issueComponent } from '../support/k8s/certificates.ts';
+import { NATS_SERVER, NATS_SKIPPED, type NatsServer, startNatsServer } from '../support/nats-server.ts';
+import { NATS_CONFIG, startSecuredNats, tlsUrl } from '../support/secured-nats.ts';
 import { CommandFolder } from './support/command.ts';
 import { essence, expectEachMeasuredOnce, FUNCTION_SWEEP, readRecord, writeSweep } from './support/sweeps.ts';
 
@@ -33,6 +37,18 @@ async function linkOf(certs: string | undefined, servers = tlsUrl(server)): Prom
   const link = await openNatsLink({ servers, certs, patienceMs: 1_500 });
   closers.push(() => link.close());
   return link;
+}
+
+/** Serial number of the certificate that a server shows; it greets in plain text before. */
+async function shownSerial({ port }: NatsServer, caFile: string): Promise<string> {
+  const socket = connectTcp(port, '127.0.0.1');
+  await once(socket, 'data');
+  const secured = connectTls({ socket, ca: await readFile(caFile), checkServerIdentity: () => undefined });
+  await once(secured, 'secureConnect');
+  const { serialNumber } = secured.getPeerCertificate();
+  secured.on('error', () => {}); // It wants a certificate of ours.
+  secured.destroy();
+  return serialNumber;
 }
 
 const RETRIES = { errors: 1, preemptions: 1 };
@@ -75,6 +91,26 @@ describe.skipIf(NATS_SERVER === undefined)(`NATS over TLS${NATS_SKIPPED}`, () =>
     await copyFile(join(mixed, 'cert.pem'), join(ours, 'cert.pem'));
     await expect(linkOf(ours)).rejects.toMatchObject({ code: 'CERTIFICATE_INVALID' });
     await expect(linkOf(undefined, server.url)).rejects.toMatchObject({ code: 'IDENTITY_REFUSED' });
+  });
+
+  it('takes certificates as cert-manager makes them, and shows a renewed one when it is told to read again', async () => {
+    const { folders, renew } = await issueComponent(folder.path);
+    const certs = folders.get('nats-tls') as string;
+    const files = { NATS_CA: join(certs, 'ca.crt'), NATS_CERT: join(certs, 'tls.crt'), NATS_KEY: join(certs, 'tls.key') };
+    const env = { NATS_SERVER_NAME: 'nats', NATS_MAX_FILE_STORE: '256M', ...files };
+    const managed = await startNatsServer({ file: join(NATS_CONFIG, 'nats.conf'), env });
+    closers.push(() => managed.close());
+    const coordinator = await linkOf(folders.get('deepdefense-coordinator-tls'), tlsUrl(managed));
+    const queue = await openJetStreamQueue({ link: coordinator, sweepId: 's', definition: 'd', leaseMs: 2_000, retries: RETRIES });
+    closers.push(() => queue.close());
+    await linkOf(folders.get('deepdefense-worker-tls'), tlsUrl(managed));
+
+    const before = await shownSerial(managed, files.NATS_CA);
+    await renew('nats-tls');
+    expect(await shownSerial(managed, files.NATS_CA)).toBe(before);
+    managed.reload();
+    await expect.poll(() => shownSerial(managed, files.NATS_CA), { timeout: 10_000 }).not.toBe(before);
+    await linkOf(folders.get('deepdefense-worker-tls'), tlsUrl(managed));
   });
 
   it('says so by the command line, and refuses plain text to other machines', async () => {

@@ -29,6 +29,8 @@ export interface NatsServer {
   kill(): Promise<void>;
   /** Ends it in order; the store stays. */
   stop(): Promise<void>;
+  /** Has it read its configuration and certificates again. */
+  reload(): void;
   /** Stops its process where it is, and lets it go on. */
   freeze(): void;
   thaw(): void;
@@ -83,6 +85,7 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     httpPort,
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
+    reload: () => void child.kill('SIGHUP'),
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),
     restart: async () => {

@@ -16,7 +16,7 @@ export interface NatsOptions {
   readonly credentialsFile?: string | undefined;
   readonly user?: string | undefined;
   readonly password?: string | undefined;
-  /** Folder with ca.pem, cert.pem and key.pem for TLS, read anew with each connection. Default: no certificate, and the public authorities. */
+  /** Folder with certificates for TLS, read anew with each connection. Default: no certificate, and the public authorities. */
   readonly certs?: string | undefined;
   /** Copies of what is made new, each on another server. Default 1. */
   readonly replicas?: number | undefined;

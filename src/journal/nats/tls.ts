@@ -1,10 +1,9 @@
 /** @file TLS of connections to NATS: the certificates of both sides, and why a server refuses ours. */
 import { readFile } from 'node:fs/promises';
 import { connect as connectTcp, isIP } from 'node:net';
-import { join } from 'node:path';
 import { checkServerIdentity, connect as connectTls, type ConnectionOptions, type PeerCertificate } from 'node:tls';
 import { DeepDefenseError, type Role } from '../../core/index.ts';
-import { identityOf, loadTlsFiles, TLS_FILE_NAMES } from '../../security/index.ts';
+import { identityOf, loadTlsFiles, tlsFilePaths } from '../../security/index.ts';
 
 /** What the client hands to Node; the files are read with each connection. */
 export interface TlsFilesOption {
@@ -35,13 +34,8 @@ export async function natsTlsOf(options: { readonly servers: string; readonly ce
   const { servers, certs } = options;
   if (!isSecure(servers)) return undefined;
   if (certs === undefined) return { files: { checkServerIdentity: checkNatsServer }, role: undefined };
-  const { identity } = await loadTlsFiles(certs);
-  const files = {
-    caFile: join(certs, TLS_FILE_NAMES.authority),
-    certFile: join(certs, TLS_FILE_NAMES.certificate),
-    keyFile: join(certs, TLS_FILE_NAMES.key),
-    checkServerIdentity: checkNatsServer,
-  };
+  const [{ identity }, { authority, certificate, key }] = await Promise.all([loadTlsFiles(certs), tlsFilePaths(certs)]);
+  const files = { caFile: authority, certFile: certificate, keyFile: key, checkServerIdentity: checkNatsServer };
   return { files, role: identity.role };
 }
 

@@ -143,6 +143,10 @@ const BREAKS: readonly (readonly [rule: keyof typeof RULES, name: string, path: 
   ['references exist', WEB, `${CONTAINER}.volumeMounts.0.name`, 'other', `${WEB}/web: there is no volume "other"`],
   ['references exist', 'RoleBinding/readers', 'roleRef.name', 'other', 'RoleBinding/readers: there is no Role "other"'],
   ['references exist', 'LocalQueue/all', 'spec.clusterQueue', 'other', 'LocalQueue/all: there is no ClusterQueue "other"'],
+  ['references exist', 'Issuer/authority', 'spec.ca.secretName', 'other', 'Issuer/authority: there is no Secret "other"'],
+  ['references exist', 'Certificate/nats-tls', 'spec.issuerRef.name', 'other', 'Certificate/nats-tls: there is no Issuer "other"'],
+  // Nobody would mount it.
+  ['references exist', 'Certificate/nats-tls', 'spec.secretName', 'other', 'Certificate/nats-tls: there is no Secret "other"'],
   ['references exist', WEB, 'metadata.labels', { 'kueue.x-k8s.io/queue-name': 'other' }, `${WEB}: there is no LocalQueue "other"`],
   [
     'ports agree',

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkExposure, identityOf, initAuthority, isLoopback, issueInto, listIssued, loadTlsFiles } from '../../../src/security/index.ts';
@@ -43,6 +43,24 @@ describe('certificates', () => {
     await expect(loadTlsFiles(folder)).rejects.toThrow("can't be read");
     await copyFile(join(authority.folder, 'ca', 'ca.pem'), join(folder, 'cert.pem'));
     await expect(loadTlsFiles(folder)).rejects.toMatchObject({ code: 'CERTIFICATE_INVALID' });
+  });
+
+  it('may have the names that a Secret of Kubernetes has, which go before files of ours that lie beside them', async () => {
+    const folder = await authority.issue('worker', 'before');
+    const after = await authority.issue('worker', 'after');
+    const copies = [
+      ['ca.pem', 'ca.crt'],
+      ['key.pem', 'tls.key'],
+      ['cert.pem', 'tls.crt'],
+    ] as const;
+    for (const [from, to] of copies) await copyFile(join(after, from), join(folder, to));
+    expect((await loadTlsFiles(folder)).identity.name).toBe('after');
+    await copyFile(join(folder, 'key.pem'), join(folder, 'tls.key'));
+    await expect(loadTlsFiles(folder)).rejects.toThrow('the key of tls.crt');
+    await rm(join(folder, 'tls.key'));
+    await expect(loadTlsFiles(folder)).rejects.toThrow('or with ca.crt, tls.crt, tls.key');
+    await rm(join(folder, 'tls.crt'));
+    expect((await loadTlsFiles(folder)).identity.name).toBe('before');
   });
 
   it('are listed with the days that they have left', async () => {

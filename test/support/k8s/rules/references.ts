@@ -2,7 +2,7 @@
 import { at, type Manifest, nameOf, ofKind, podTemplates } from '../manifest.ts';
 import type { Rule } from '../policy.ts';
 
-/** Made by hand or by others; docs/kubernetes.md names each. */
+/** Made by hand, by cert-manager or by others; docs/kubernetes.md names each. */
 export const MADE_ELSEWHERE: readonly string[] = [
   'Secret/deepdefense-coordinator-tls',
   'Secret/deepdefense-worker-tls',
@@ -48,6 +48,12 @@ export const referencesExist: Rule = (manifests) => {
     need(binding, kind, name);
   }
   for (const queue of ofKind(manifests, 'LocalQueue')) need(queue, 'ClusterQueue', at(queue, ['spec', 'clusterQueue']) as string);
+  for (const certificate of ofKind(manifests, 'Certificate')) {
+    const { kind, name } = at(certificate, ['spec', 'issuerRef']) as { readonly kind: string; readonly name: string };
+    need(certificate, kind, name);
+    need(certificate, 'Secret', at(certificate, ['spec', 'secretName']) as string);
+  }
+  for (const issuer of ofKind(manifests, 'Issuer')) need(issuer, 'Secret', at(issuer, ['spec', 'ca', 'secretName']) as string | undefined);
   for (const manifest of manifests) need(manifest, 'LocalQueue', manifest.metadata.labels?.['kueue.x-k8s.io/queue-name']);
   return problems;
 };
