@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Builds a Kubernetes control plane and the controllers of cert-manager from the Go module proxy, unpacks etcd from Debian's package, and copies
-# the definitions of the kinds of KEDA, Kueue, the Prometheus operator and cert-manager out of their Go modules;
-# scripts/kubernetes/check-api-server.ts looks for them there, and scripts/check-containers.sh for a node's programs besides.
+# Builds a Kubernetes control plane from the Go module proxy, unpacks etcd from Debian's package, and copies the definitions of the kinds of
+# KEDA, Kueue and the Prometheus operator out of their Go modules; scripts/kubernetes/check-api-server.ts looks for them there, and
+# scripts/check-containers.sh for a node's programs besides.
 #
-# Usage:   scripts/kubernetes/build-control-plane.sh [program ...]
-#            default: kube-apiserver kube-controller-manager kube-scheduler cert-manager-controller
+# Usage:   scripts/kubernetes/build-control-plane.sh [program ...]      default: kube-apiserver kube-controller-manager kube-scheduler
 #            for a node, too: kubelet kube-proxy coredns kube-network-policies
-# Needs:   Go 1.26 or later (cert-manager's; 1.24 without it), 8 GB of disk, half an hour of two cores; apt-get with a package list, for etcd.
+# Needs:   Go 1.24 or later (see go.mod of the version), 8 GB of disk, half an hour of two cores; apt-get with a package list, for etcd.
 # Leaves:  ${XDG_CACHE_HOME:-~/.cache}/deepdefense/kubernetes-VERSION, and Go's caches; what is there is kept as it is.
 # Prints:  the folder.
 # Exits:   0 all is there, 1 something failed (the last line says what).
@@ -18,12 +17,10 @@ kueue=sigs.k8s.io/kueue@v0.17.0
 coredns=github.com/coredns/coredns@v1.13.1
 policies=sigs.k8s.io/kube-network-policies/cmd@v0.8.0
 operator=github.com/prometheus-operator/prometheus-operator@v0.85.0
-cert_manager=github.com/cert-manager/cert-manager@v1.21.2
 
 target=${XDG_CACHE_HOME:-$HOME/.cache}/deepdefense/kubernetes-$version
 mkdir -p "$target"
-[[ $# -gt 0 ]] || set -- kube-apiserver kube-controller-manager kube-scheduler cert-manager-controller
-here=$(cd "$(dirname "$0")" && pwd)
+[[ $# -gt 0 ]] || set -- kube-apiserver kube-controller-manager kube-scheduler
 
 say() { echo "build-control-plane: $*" >&2; }
 fail() { say "$*" && exit 1; }
@@ -84,26 +81,11 @@ build_policies() {
   say "kube-network-policies: $((SECONDS - started)) s, $(du -m "$target/kube-network-policies" | cut -f1) MB"
 }
 
-build_cert_manager() {
-  local started=$SECONDS
-  mkdir cert-manager
-  (
-    cd cert-manager
-    cp "$here/cert-manager-controller.go" main.go
-    go mod init deepdefense.invalid/cert-manager-controller 2>/dev/null
-    go get -- "$cert_manager" >&2 &&
-      CGO_ENABLED=0 GOFLAGS="-mod=mod ${GOFLAGS:-}" go build -trimpath -ldflags '-s -w' -o "$target/cert-manager-controller.new" . >&2
-  ) || fail "go can't build cert-manager-controller"
-  mv "$target/cert-manager-controller.new" "$target/cert-manager-controller"
-  say "cert-manager-controller: $((SECONDS - started)) s, $(du -m "$target/cert-manager-controller" | cut -f1) MB"
-}
-
 for program; do
   if [[ -x $target/$program ]]; then continue; fi
   case $program in
     coredns) build_coredns ;;
     kube-network-policies) build_policies ;;
-    cert-manager-controller) build_cert_manager ;;
     *) build "$program" ;;
   esac
 done
@@ -121,11 +103,5 @@ if [[ ! -d $target/kinds ]]; then
   cp "$(module Dir "$operator")"/example/prometheus-operator-crd/monitoring.coreos.com_{podmonitors,prometheusrules,servicemonitors}.yaml kinds/
   chmod -R u+w kinds
   mv kinds "$target/kinds"
-fi
-if [[ ! -d $target/kinds-cert-manager ]]; then
-  mkdir kinds-cert-manager
-  cp "$(module Dir "$cert_manager")"/deploy/crds/cert-manager.io_*.yaml kinds-cert-manager/
-  chmod -R u+w kinds-cert-manager
-  mv kinds-cert-manager "$target/kinds-cert-manager"
 fi
 echo "$target"

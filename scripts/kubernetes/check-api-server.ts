@@ -1,7 +1,7 @@
 /**
  * @file Applies the platform to a real API server and runs `deepdefense submit` against it: what it takes, what its admission and its roles
- * refuse, and what its controllers, its scheduler and cert-manager make of it. Nodes are entries without a machine: no pod starts, no image
- * is pulled, no packet is sent.
+ * refuse, and what its controllers and its scheduler make of it. Nodes are entries without a machine: no pod starts, no image is pulled, no
+ * packet is sent.
  *
  * Usage: npm run build && node --import tsx scripts/kubernetes/check-api-server.ts
  * Needs: scripts/kubernetes/build-control-plane.sh, kubectl from 1.31 on (its Kustomize is used), and for the chart scripts/get-helm.sh.
@@ -9,7 +9,6 @@
  */
 import { parseManifests, type Manifest } from '../../test/support/k8s/manifest.ts';
 import { HELM_SKIPPED, helm } from '../../test/support/k8s/helm.ts';
-import { checkCertificates } from './api-server/certificates.ts';
 import { type ControlPlane, startControlPlane } from './api-server/control-plane.ts';
 import { checkControllers } from './api-server/controllers.ts';
 import { runProgram } from './api-server/kubectl.ts';
@@ -109,8 +108,6 @@ await onCluster('k8s/overlays/production', async (plane) => {
   const again = await submit(plane, 'researcher', '-c', RUN, '--id', 'queued', '--queue', 'deepdefense');
   report.check('submitted again when the queue has let it start, it goes on', differs(again.document.state, 'unchanged'));
 });
-
-await onCluster('k8s/components/cert-manager', (plane) => checkCertificates(plane, report));
 
 if (HELM_SKIPPED === '')
   await onCluster('k8s/helm/deepdefense', async ({ kubeconfig, kubectl: { admin } }) => {

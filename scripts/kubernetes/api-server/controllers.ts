@@ -2,12 +2,9 @@
 import type { Manifest } from '../../../test/support/k8s/manifest.ts';
 import type { ControlPlane } from './control-plane.ts';
 import type { Kubectl } from './kubectl.ts';
+import { type Pod, setPodStatus } from './pod-status.ts';
 import { differs, type Report } from './report.ts';
 import { submit } from './submissions.ts';
-
-interface Pod extends Manifest {
-  readonly spec: { readonly containers: readonly { readonly name: string; readonly image: string }[] };
-}
 
 interface Condition {
   readonly type: string;
@@ -79,7 +76,7 @@ async function checkBudgets(
   { sweep, run }: { readonly sweep: string; readonly run: string },
   report: Report,
 ): Promise<void> {
-  for (const pod of await pods(admin)) await setStatus(admin, pod, 'Running');
+  for (const pod of await pods(admin)) await setPodStatus(admin, pod, 'Running');
   const budgets = { nats: [1, 1], 'deepdefense-workers': [2, 1], [sweep]: [2, 1], [run]: [1, 1], [`${run}-workers`]: [4, 1] };
   for (const [name, [expectedPods, allowed]] of Object.entries(budgets))
     await report.eventually(`disruption budget ${name}: ${expectedPods} pods, ${allowed} may leave`, async () => {
@@ -122,7 +119,7 @@ async function checkFailures(admin: Kubectl, run: string, report: Report): Promi
   const fail = async (index: string, exitCode: number): Promise<string> => {
     const pod = (await pods(admin, `job-name=${run}-workers`)).find(({ metadata }) => metadata.annotations?.[INDEX] === index);
     if (pod === undefined) throw new Error(`no pod of index ${index}`);
-    await setStatus(admin, pod, 'Failed', exitCode);
+    await setPodStatus(admin, pod, 'Failed', exitCode);
     return pod.metadata.name;
   };
   await report.eventually('the evicted worker is replaced', async () => differs((await podsOfJob(admin, run)).length, 4));
@@ -180,21 +177,4 @@ async function evict(admin: Kubectl, name: string): Promise<string> {
   const path = `/api/v1/namespaces/deepdefense/pods/${name}/eviction`;
   const { code, stderr } = await admin.send(eviction, 'create', '--raw', path, '--filename', '-');
   return code === 0 ? '' : stderr || 'refused';
-}
-
-async function setStatus(admin: Kubectl, { metadata, spec }: Pod, phase: 'Running' | 'Failed', exitCode = 0): Promise<void> {
-  const isRunning = phase === 'Running';
-  const now = new Date().toISOString().replace(/\.\d+Z/, 'Z');
-  const state = isRunning
-    ? { running: { startedAt: now } }
-    : { terminated: { exitCode, reason: 'Error', startedAt: now, finishedAt: now } };
-  const status = {
-    phase,
-    conditions: [{ type: 'Ready', status: isRunning ? 'True' : 'False', lastTransitionTime: now }],
-    containerStatuses: spec.containers.map(({ name, image }) => ({ name, image, imageID: '', ready: isRunning, restartCount: 0, state })),
-  };
-  const patch = JSON.stringify({ status });
-  const args = ['patch', 'pod', metadata.name, '--namespace', 'deepdefense', '--subresource=status', '--type=merge', '--patch', patch];
-  const { code, stderr } = await admin.run(...args);
-  if (code !== 0) throw new Error(stderr);
 }

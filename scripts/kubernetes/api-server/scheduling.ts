@@ -1,39 +1,12 @@
-/** @file Where the scheduler puts the pods of the overlay `gpu`. Nodes and volumes are entries of the API server, without a machine or a disk. */
+/** @file Where the scheduler puts the pods of the overlay `gpu`. Three nodes have no GPU, two have one each. */
 import type { ControlPlane } from './control-plane.ts';
+import { node, platformVolumes } from './machines.ts';
 import { differs, type Report } from './report.ts';
 
 interface Pod {
   readonly metadata: { readonly name: string };
   readonly spec: { readonly nodeName?: string };
   readonly status: { readonly conditions?: readonly { readonly type: string; readonly message?: string }[] };
-}
-
-/** Three nodes without GPUs and two with one each, tainted as NVIDIA's operator does. */
-function nodes(): readonly object[] {
-  const names = ['cpu-0', 'cpu-1', 'cpu-2', 'gpu-0', 'gpu-1'];
-  return names.map((name, index) => {
-    const gpu = name.startsWith('gpu');
-    const amounts = { cpu: '8', memory: '32Gi', 'ephemeral-storage': '100Gi', pods: '110', ...(gpu && { 'nvidia.com/gpu': '1' }) };
-    const zone = { 'topology.kubernetes.io/zone': `zone-${index % 3}` };
-    return {
-      apiVersion: 'v1',
-      kind: 'Node',
-      metadata: { name, labels: { 'kubernetes.io/hostname': name, ...zone, ...(gpu && { 'nvidia.com/gpu.present': 'true' }) } },
-      spec: gpu ? { taints: [{ key: 'nvidia.com/gpu', value: 'present', effect: 'NoSchedule' }] } : {},
-      status: { capacity: amounts, allocatable: amounts, conditions: [{ type: 'Ready', status: 'True' }] },
-    };
-  });
-}
-
-/** As many as the claims of the platform: NATS, dataset, trials. */
-function volumes(): readonly object[] {
-  const sizes = [...Array.from({ length: 3 }, () => ['10Gi', 'ReadWriteOnce']), ['2Gi', 'ReadWriteMany'], ['50Gi', 'ReadWriteMany']];
-  return sizes.map(([storage, accessMode], index) => ({
-    apiVersion: 'v1',
-    kind: 'PersistentVolume',
-    metadata: { name: `volume-${index}` },
-    spec: { capacity: { storage }, accessModes: [accessMode], hostPath: { path: `/volumes/${index}` } },
-  }));
 }
 
 /** Starts controllers and scheduler; waits until each pod has its node; and asks for one worker more than there are GPUs. */
@@ -45,7 +18,8 @@ export async function checkScheduling(plane: ControlPlane, report: Report): Prom
   };
   const nodesOf = async (component: string) => (await pods(component)).flatMap(({ spec }) => spec.nodeName ?? []).sort();
   await plane.startControllers();
-  const items = [...nodes(), ...volumes()];
+  const nodes = ['cpu-0', 'cpu-1', 'cpu-2', 'gpu-0', 'gpu-1'].map((name, index) => node(name, index, name.startsWith('gpu') ? 1 : 0));
+  const items = [...nodes, ...platformVolumes()];
   const made = await admin.send({ apiVersion: 'v1', kind: 'List', items }, 'create', '--filename', '-');
   report.check('five nodes and five volumes are there', made.code === 0 ? '' : made.stderr);
   await plane.startScheduler();

@@ -15,6 +15,7 @@ interface Document {
   readonly objects?: readonly unknown[];
   readonly submitted?: readonly { readonly id: string; readonly kind: string }[];
   readonly pods?: readonly { readonly pod: string; readonly state: string }[];
+  readonly workers?: { readonly state: string; readonly queue?: string };
   readonly removed?: readonly string[];
   readonly error?: { readonly code: string; readonly what: string; readonly got?: string };
 }

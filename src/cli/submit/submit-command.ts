@@ -192,7 +192,7 @@ async function follow(kubectl: Kubectl, id: string, surroundings: CommandContext
     if (workers?.state === 'failed')
       throw new DeepDefenseError('WORKERS_LOST', {
         what: `the workers of "${id}" have failed, and Kubernetes starts no others`,
-        got: workers.reason,
+        got: workers.reason ?? 'no reason was given',
         todo: `look with: deepdefense submit logs ${id}; then remove it (deepdefense submit delete ${id}) and submit it again`,
         fields: { id },
       });

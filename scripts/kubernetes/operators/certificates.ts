@@ -8,10 +8,10 @@ import { connect, createServer, type TLSSocket } from 'node:tls';
 import { ROLES } from '../../../src/core/index.ts';
 import { authorise, identityOf, loadTlsFiles, type TlsFiles } from '../../../src/security/index.ts';
 import { SECRETS } from '../../../test/support/k8s/certificates.ts';
-import type { ControlPlane } from './control-plane.ts';
-import type { Kubectl } from './kubectl.ts';
-import { PROGRAMS } from './programs.ts';
-import { differs, type Report } from './report.ts';
+import type { ControlPlane } from '../api-server/control-plane.ts';
+import type { Kubectl } from '../api-server/kubectl.ts';
+import { differs, type Report } from '../api-server/report.ts';
+import { applyOperator } from './install.ts';
 
 const NAMESPACE = ['--namespace', 'deepdefense'];
 const AUTHORITY = 'deepdefense-ca';
@@ -30,9 +30,7 @@ interface Secret {
 /** Needs cert-manager-controller and its kinds. Its webhook doesn't run: what that one would refuse the schemas of the kinds may take. */
 export async function checkCertificates(plane: ControlPlane, report: Report): Promise<void> {
   const { admin } = plane.kubectl;
-  const kinds = await admin.run('apply', '--server-side', '--filename', join(PROGRAMS, 'kinds-cert-manager'));
-  report.check("cert-manager's kinds are installed", kinds.code === 0 ? '' : kinds.stderr);
-  await admin.run('wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all');
+  await applyOperator(admin, 'cert-manager');
   await applyWithComponent(plane, report);
   // What it makes of the Certificates shows that it is up.
   await plane.programs.start('cert-manager-controller', ['--kubeconfig', plane.kubeconfig], () => Promise.resolve(true));

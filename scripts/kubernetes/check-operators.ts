@@ -1,0 +1,93 @@
+/**
+ * @file Runs the operators that the platform can work with against a real API server: Kueue, KEDA, cert-manager, and the Prometheus operator with a
+ * real Prometheus; and drains nodes. kwok plays the kubelets: pods run and leave, but nothing starts in them.
+ *
+ * Usage: npm run build && node --import tsx scripts/kubernetes/check-operators.ts [part ...]      default: pool production certificates drains
+ * Needs: scripts/kubernetes/build-control-plane.sh, scripts/kubernetes/build-operators.sh, scripts/get-prometheus.sh, kubectl from 1.31 on
+ * Exits with 1 when a check fails, 2 on wrong usage.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { applyFolder } from './api-server/platform.ts';
+import { type ControlPlane, startControlPlane } from './api-server/control-plane.ts';
+import { Report } from './api-server/report.ts';
+import { checkCertificates } from './operators/certificates.ts';
+import { checkDrains } from './operators/drains.ts';
+import { build } from './operators/install.ts';
+import { checkScaling, Lag, startKeda } from './operators/keda.ts';
+import { checkQueuedPool, checkQueuedRuns, checkQueueIsActive, startKueue } from './operators/kueue.ts';
+import { startNodes } from './operators/nodes.ts';
+import { checkMonitoring, startPrometheus, startPrometheusOperator } from './operators/prometheus.ts';
+
+const NODES = ['node-0', 'node-1', 'node-2', 'node-3'];
+const KIND = 'k8s/overlays/kind';
+const PRODUCTION = 'k8s/overlays/production';
+
+const report = new Report();
+
+/** Each on an empty cluster of its own. */
+const PARTS: Readonly<Record<string, (plane: ControlPlane) => Promise<void>>> = {
+  /** The overlay for one machine with the component for Kueue. */
+  pool: async (plane) => {
+    const folder = await mkdtemp(join(KIND, '../.check-'));
+    try {
+      const kustomization = { resources: [relative(folder, KIND)], components: [relative(folder, 'k8s/components/kueue')] };
+      await writeFile(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
+      await startNodes(plane, NODES);
+      await startKueue(plane);
+      await applyFolder(plane.kubectl.admin, folder, await build(folder), report);
+      await checkQueueIsActive(plane.kubectl.admin, report);
+      await checkQueuedPool(plane, report);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  },
+  production: async (plane) => {
+    const { admin } = plane.kubectl;
+    const lag = new Lag();
+    try {
+      await startNodes(plane, NODES);
+      await startKueue(plane);
+      await startKeda(plane);
+      await startPrometheusOperator(plane);
+      const platform = await build(PRODUCTION);
+      await applyFolder(admin, PRODUCTION, platform, report);
+      await checkQueueIsActive(admin, report);
+      const prometheus = await startPrometheus(plane, await lag.listen());
+      await checkScaling(plane, prometheus, lag, report);
+      await checkQueuedRuns(plane, report);
+      await checkMonitoring(plane, prometheus, platform, report);
+    } finally {
+      lag.close();
+    }
+  },
+  certificates: (plane) => checkCertificates(plane, report),
+  drains: async (plane) => {
+    const folder = 'k8s/overlays/gpu';
+    await startNodes(plane, [...NODES, 'gpu-0', 'gpu-1']);
+    await applyFolder(plane.kubectl.admin, folder, await build(folder), report);
+    await checkDrains(plane, report);
+  },
+};
+
+const [...wanted] = process.argv.slice(2);
+const unknown = wanted.find((name) => PARTS[name] === undefined);
+if (unknown !== undefined) {
+  console.error(`check-operators: there is no part "${unknown}"; expected some of ${Object.keys(PARTS).join(', ')}`);
+  process.exit(2);
+}
+// The programs end with this process, however it ends.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+const started = performance.now();
+for (const [name, part] of Object.entries(PARTS)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  report.section(name);
+  const plane = await startControlPlane();
+  try {
+    await part(plane);
+  } finally {
+    await plane.stop();
+  }
+}
+console.log(`\n${report.passed} passed, ${report.failed} failed, in ${Math.round((performance.now() - started) / 1000)} s`);
+process.exitCode = report.failed === 0 ? 0 : 1;

@@ -1,0 +1,101 @@
+/** @file Nodes are drained while a run and a sweep are under way: who leaves, who holds the drain up, and where they go. */
+import type { ControlPlane } from '../api-server/control-plane.ts';
+import type { Answer, Kubectl } from '../api-server/kubectl.ts';
+import { differs, type Report } from '../api-server/report.ts';
+import { RUN, SWEEP, submit } from '../api-server/submissions.ts';
+
+interface Pod {
+  readonly metadata: { readonly name: string; readonly uid: string; readonly labels: Readonly<Record<string, string>> };
+  readonly spec: { readonly nodeName?: string };
+  readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+}
+
+const POOL = 'app.kubernetes.io/instance=pool';
+const NATS = 'app.kubernetes.io/component=nats';
+
+async function pods(admin: Kubectl, selector: string): Promise<readonly Pod[]> {
+  return (await admin.get<{ readonly items: readonly Pod[] }>('pods', '--namespace', 'deepdefense', '--selector', selector)).items;
+}
+
+function isReady({ status }: Pod): boolean {
+  return status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true;
+}
+
+function drain(admin: Kubectl, node: string, seconds: number): Promise<Answer> {
+  return admin.run('drain', node, '--ignore-daemonsets', '--delete-emptydir-data', '--timeout', `${seconds}s`);
+}
+
+/** Waits for a platform with three NATS servers on four nodes or more, each pod ready. */
+export async function checkDrains(plane: ControlPlane, report: Report): Promise<void> {
+  const { admin } = plane.kubectl;
+  for (const [file, id] of [
+    [RUN, 'run'],
+    [SWEEP, 'sweep'],
+  ] as const)
+    report.check(
+      `${id} is submitted`,
+      differs((await submit(plane, 'researcher', '-c', file, '--id', id, '--workers', '4')).document.state, 'submitted'),
+    );
+  const run = 'app.kubernetes.io/instance=run';
+  const sweep = 'app.kubernetes.io/instance=sweep,app.kubernetes.io/component=coordinator';
+  const ready = async (selector: string) => (await pods(admin, selector)).filter(isReady).length;
+  const all = async () => [await ready(NATS), await ready(POOL), await ready(run), await ready(sweep)];
+  const whole = [3, 2, 5, 2];
+  await report.eventually(
+    'three NATS servers, two workers of the pool, a run with four workers, a sweep with a standby: all ready',
+    async () => differs(await all(), whole),
+  );
+  const nodesOf = async (selector: string) => (await pods(admin, selector)).flatMap(({ spec }) => spec.nodeName ?? []);
+  const spread = await nodesOf(sweep);
+  report.check('the coordinators of the sweep are on two nodes', differs(new Set(spread).size, 2));
+
+  // The least that is ready while nodes go, looked at all the time.
+  const least = { nats: 3, sweep: 2 };
+  let watching = true;
+  const watch = (async () => {
+    while (watching) {
+      least.nats = Math.min(least.nats, await ready(NATS));
+      least.sweep = Math.min(least.sweep, await ready(sweep));
+    }
+  })();
+  const [first = '', second = ''] = await nodesOf(NATS);
+  const leaving = await drain(admin, first, 120);
+  report.check(`node ${first}, with a NATS server, is drained`, leaving.code === 0 ? '' : leaving.stderr);
+  await report.eventually('everything is ready again, elsewhere', async () => differs(await all(), whole));
+  report.check(
+    'nothing of ours is left there',
+    differs(
+      (await nodesOf('app.kubernetes.io/name=deepdefense')).filter((node) => node === first),
+      [],
+    ),
+  );
+  const job = await admin.get<{ readonly status: { readonly failed?: number } }>('job', 'run-workers', '--namespace', 'deepdefense');
+  report.check('no worker counts as failed', differs(job.status.failed ?? 0, 0));
+
+  // With no node left that could take it, NATS has to stay.
+  const others = (await admin.get<{ readonly items: readonly { readonly metadata: { readonly name: string } }[] }>('nodes')).items.map(
+    ({ metadata }) => metadata.name,
+  );
+  const servers = new Set(await nodesOf(NATS));
+  const spare = others.filter((node) => !servers.has(node));
+  await admin.run('cordon', ...spare);
+  const next = second === first ? ([...servers][0] ?? '') : second;
+  const moved = await drain(admin, next, 120);
+  report.check(`node ${next} is drained, and its NATS server finds no other`, moved.code === 0 ? '' : moved.stderr);
+  const last = [...servers].find((node) => node !== next) ?? '';
+  const held = await drain(admin, last, 20);
+  report.check(
+    `node ${last} can't be drained while that server is away`,
+    held.code !== 0 && held.stderr.includes('disruption budget') ? '' : held.stderr || 'it was',
+  );
+  report.check('two servers are there', differs(await ready(NATS), 2));
+  await admin.run('uncordon', ...spare);
+  const then = await drain(admin, last, 180);
+  report.check('when a node takes it, it can', then.code === 0 ? '' : then.stderr);
+  await admin.run('uncordon', ...others);
+  await report.eventually('everything is ready again', async () => differs(await all(), whole));
+  watching = false;
+  await watch;
+  report.check('at no time were fewer than two NATS servers ready', differs(least.nats, 2));
+  report.check('nor was the sweep without a coordinator', least.sweep >= 1 ? '' : 'it was');
+}

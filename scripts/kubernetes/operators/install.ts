@@ -1,0 +1,69 @@
+/** @file Operators as processes of this machine: their kinds, rights and webhooks are in the cluster, their certificates in a folder. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Manifest, parseManifests } from '../../../test/support/k8s/manifest.ts';
+import type { ControlPlane } from '../api-server/control-plane.ts';
+import { type Kubectl, runProgram } from '../api-server/kubectl.ts';
+import { PROGRAMS } from '../api-server/programs.ts';
+
+interface WebhookClient {
+  service?: { port?: number };
+}
+
+/** Where scripts/kubernetes/build-operators.sh has put what an operator needs in the cluster. */
+export function manifestsOf(operator: string): string {
+  return join(PROGRAMS, `operators/${operator}.yaml`);
+}
+
+/** Applies what an operator needs in the cluster. @param port of its webhooks on this machine, where it has any */
+export async function applyOperator(admin: Kubectl, operator: string, port?: number): Promise<void> {
+  const manifests = parseManifests(await readFile(manifestsOf(operator), 'utf8'));
+  // It runs here and not in a pod; and a server of more APIs that doesn't run would keep namespaces from going.
+  const wanted = manifests.filter(({ kind }) => kind !== 'Deployment' && kind !== 'APIService');
+  if (port !== undefined) for (const manifest of wanted) answeredHere(manifest, port);
+  const { code, stderr } = await admin.send({ apiVersion: 'v1', kind: 'List', items: wanted }, 'apply', '--server-side', '--filename', '-');
+  if (code !== 0) throw new Error(`${operator}: ${stderr}`);
+  const kinds = wanted.filter(({ kind }) => kind === 'CustomResourceDefinition').map(({ metadata }) => `crd/${metadata.name}`);
+  const established = await admin.run('wait', '--for=condition=Established', '--timeout=60s', ...kinds);
+  if (established.code !== 0) throw new Error(`${operator}: ${established.stderr}`);
+}
+
+/** The API server calls webhooks through Services. An ExternalName leads to this machine; the certificate is that of the Service all the same. */
+function answeredHere(manifest: Manifest, port: number): void {
+  if (manifest.kind === 'Service') Object.assign(manifest, { spec: { type: 'ExternalName', externalName: 'localhost' } });
+  const { webhooks = [], spec } = manifest as unknown as {
+    readonly webhooks?: readonly { readonly clientConfig: WebhookClient }[];
+    readonly spec?: { readonly conversion?: { readonly webhook?: { readonly clientConfig: WebhookClient } } };
+  };
+  const clients = [...webhooks.map(({ clientConfig }) => clientConfig), spec?.conversion?.webhook?.clientConfig];
+  for (const client of clients) if (client?.service !== undefined) client.service.port = port;
+}
+
+/** Writes a Secret of certificates to a folder, as a kubelet mounts it. Nothing happens while there is none. */
+export async function mountSecret(admin: Kubectl, namespace: string, name: string, folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const { code, stdout } = await admin.run('get', 'secret', name, '--namespace', namespace, '--output', 'json');
+  if (code !== 0) return;
+  const { data = {} } = JSON.parse(stdout) as { readonly data?: Readonly<Record<string, string>> };
+  for (const [file, text] of Object.entries(data)) await writeFile(join(folder, file), Buffer.from(text, 'base64'));
+}
+
+/** Builds a folder of Kustomize. */
+export async function build(folder: string): Promise<Manifest[]> {
+  const { code, stdout, stderr } = await runProgram('kubectl', ['kustomize', folder]);
+  if (code !== 0) throw new Error(stderr);
+  return parseManifests(stdout);
+}
+
+export async function createNamespace({ kubectl: { admin } }: ControlPlane, name: string): Promise<void> {
+  const { code, stderr } = await admin.run('create', 'namespace', name);
+  if (code !== 0) throw new Error(stderr);
+}
+
+/** Whether an address answers with 200. */
+export function answers(url: string): Promise<boolean> {
+  return fetch(url).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
