@@ -32,13 +32,32 @@ spec:
 ---
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: Stage
+metadata: {name: end}
+spec:
+  resourceRef: {apiGroup: v1, kind: Pod}
+  selector:
+    matchExpressions:
+      - {key: .metadata.deletionTimestamp, operator: Exists}
+      - {key: .status.phase, operator: In, values: [Running]}
+  # About as long as a worker takes to write its checkpoint; its exit code is then that of SIGTERM.
+  delay: {durationMilliseconds: 2000}
+  next:
+    statusTemplate: |
+      phase: Failed
+      containerStatuses:
+      {{ range .spec.containers }}
+      - {name: {{ .name }}, image: {{ .image | Quote }}, ready: false, restartCount: 0, state: {terminated: {exitCode: 143, reason: Error, finishedAt: {{ Now | Quote }}}}}
+      {{ end }}
+---
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: Stage
 metadata: {name: leave}
 spec:
   resourceRef: {apiGroup: v1, kind: Pod}
   selector:
-    matchExpressions: [{key: .metadata.deletionTimestamp, operator: Exists}]
-  # About as long as a worker takes to write its checkpoint.
-  delay: {durationMilliseconds: 2000}
+    matchExpressions:
+      - {key: .metadata.deletionTimestamp, operator: Exists}
+      - {key: .status.phase, operator: NotIn, values: [Running]}
   next: {delete: true}
 `;
 
