@@ -10,6 +10,11 @@ interface WebhookClient {
   service?: { port?: number };
 }
 
+/** How an operator finds the API server. etcd 3.4 can't do what lists by a watch need. */
+export function environment({ kubeconfig }: ControlPlane): NodeJS.ProcessEnv {
+  return { KUBECONFIG: kubeconfig, KUBE_FEATURE_WatchListClient: 'false' };
+}
+
 /** Where scripts/kubernetes/build-operators.sh has put what an operator needs in the cluster. */
 export function manifestsOf(operator: string): string {
   return join(PROGRAMS, `operators/${operator}.yaml`);

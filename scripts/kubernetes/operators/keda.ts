@@ -8,14 +8,14 @@ import type { ControlPlane } from '../api-server/control-plane.ts';
 import type { Kubectl } from '../api-server/kubectl.ts';
 import { type Pod, setPodStatus } from '../api-server/pod-status.ts';
 import { differs, type Report } from '../api-server/report.ts';
-import { answers, applyOperator, createNamespace, mountSecret } from './install.ts';
+import { answers, applyOperator, createNamespace, environment, mountSecret } from './install.ts';
 
 const NAMESPACE = 'keda';
 /** Two polls, and a moment. */
 const TWO_POLLS_MS = 35_000;
 
 export async function startKeda(plane: ControlPlane): Promise<void> {
-  const { kubeconfig, kubectl, programs } = plane;
+  const { kubectl, programs } = plane;
   await createNamespace(plane, NAMESPACE);
   await applyOperator(kubectl.admin, 'keda');
   const certificates = join(programs.folder, 'keda-certificates');
@@ -35,7 +35,7 @@ export async function startKeda(plane: ControlPlane): Promise<void> {
     await mountSecret(kubectl.admin, NAMESPACE, 'kedaorg-certs', certificates);
     return answers(`http://${health}/readyz`);
   };
-  const env = { KUBECONFIG: kubeconfig, WATCH_NAMESPACE: '', POD_NAMESPACE: NAMESPACE, KEDA_CLUSTER_OBJECT_NAMESPACE: NAMESPACE };
+  const env = { ...environment(plane), WATCH_NAMESPACE: '', POD_NAMESPACE: NAMESPACE, KEDA_CLUSTER_OBJECT_NAMESPACE: NAMESPACE };
   await programs.start('keda-operator', args, isUp, env);
 }
 

@@ -6,7 +6,7 @@ import type { ControlPlane } from '../api-server/control-plane.ts';
 import type { Kubectl } from '../api-server/kubectl.ts';
 import { differs, type Report } from '../api-server/report.ts';
 import { RUN, submit } from '../api-server/submissions.ts';
-import { answers, applyOperator, mountSecret } from './install.ts';
+import { answers, applyOperator, environment, mountSecret } from './install.ts';
 
 const NAMESPACE = 'kueue-system';
 
@@ -23,7 +23,11 @@ function configuration(webhooks: number, health: number, certificates: string): 
   };
 }
 
-export async function startKueue({ kubeconfig, kubectl: { admin }, programs }: ControlPlane): Promise<void> {
+export async function startKueue(plane: ControlPlane): Promise<void> {
+  const {
+    kubectl: { admin },
+    programs,
+  } = plane;
   const [webhooks, health] = [await freePort(), await freePort()];
   await applyOperator(admin, 'kueue', webhooks);
   const config = join(programs.folder, 'kueue.json');
@@ -34,7 +38,7 @@ export async function startKueue({ kubeconfig, kubectl: { admin }, programs }: C
     return answers(`http://127.0.0.1:${health}/readyz`);
   };
   // Its server of queue positions would want a certificate of the cluster.
-  await programs.start('kueue', ['--config', config, '--feature-gates', 'VisibilityOnDemand=false'], isUp, { KUBECONFIG: kubeconfig });
+  await programs.start('kueue', ['--config', config, '--feature-gates', 'VisibilityOnDemand=false'], isUp, environment(plane));
 }
 
 interface JobStatus {

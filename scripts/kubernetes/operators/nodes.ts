@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { freePort } from '../../../test/integration/support/processes.ts';
 import type { ControlPlane } from '../api-server/control-plane.ts';
 import { node, platformVolumes, volume } from '../api-server/machines.ts';
+import { answers, environment } from './install.ts';
 
 /** How pods live. That of kwok itself would have pods of Jobs succeed at once. */
 const STAGES = `apiVersion: kwok.x-k8s.io/v1alpha1
@@ -63,7 +64,7 @@ spec:
 
 /** Starts controllers, scheduler and kubelets, with the volumes of the platform and some for coordinators. @param names of nodes, gpu-N with a GPU */
 export async function startNodes(plane: ControlPlane, names: readonly string[]): Promise<void> {
-  const { kubeconfig, kubectl, programs } = plane;
+  const { kubectl, programs } = plane;
   await plane.startControllers();
   const nodes = names.map((name, index) => node(name, index, name.startsWith('gpu') ? 1 : 0));
   const runs = [0, 1, 2, 3, 4, 5].map((index) => volume(`runs-${index}`, '10Gi', 'ReadWriteOnce'));
@@ -74,11 +75,6 @@ export async function startNodes(plane: ControlPlane, names: readonly string[]):
   const config = join(programs.folder, 'stages.yaml');
   await writeFile(config, STAGES);
   const address = `127.0.0.1:${await freePort()}`;
-  const args = ['--kubeconfig', kubeconfig, '--config', config, '--manage-all-nodes', '--server-address', address];
-  await programs.start('kwok', args, () =>
-    fetch(`http://${address}/healthz`).then(
-      ({ ok }) => ok,
-      () => false,
-    ),
-  );
+  const args = ['--config', config, '--manage-all-nodes', '--server-address', address];
+  await programs.start('kwok', args, () => answers(`http://${address}/healthz`), environment(plane));
 }

@@ -7,16 +7,16 @@ import type { Manifest } from '../../../test/support/k8s/manifest.ts';
 import { PROMETHEUS } from '../../../test/support/prometheus.ts';
 import type { ControlPlane } from '../api-server/control-plane.ts';
 import { differs, type Report } from '../api-server/report.ts';
-import { answers, applyOperator, createNamespace } from './install.ts';
+import { answers, applyOperator, createNamespace, environment } from './install.ts';
 
 const NAMESPACE = 'monitoring';
 const RULES_FOLDER = '/etc/prometheus/rules/';
 
-export async function startPrometheusOperator({ kubeconfig, kubectl: { admin }, programs }: ControlPlane): Promise<void> {
-  await applyOperator(admin, 'prometheus-operator');
+export async function startPrometheusOperator(plane: ControlPlane): Promise<void> {
+  await applyOperator(plane.kubectl.admin, 'prometheus-operator');
   const address = `127.0.0.1:${await freePort()}`;
   const args = ['--web.listen-address', address, '--kubelet-service', '', '--kubelet-endpoints=false'];
-  await programs.start('prometheus-operator', args, () => answers(`http://${address}/healthz`), { KUBECONFIG: kubeconfig });
+  await plane.programs.start('prometheus-operator', args, () => answers(`http://${address}/healthz`), environment(plane));
 }
 
 /**
