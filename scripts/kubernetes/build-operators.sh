@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Builds the operators that scripts/kubernetes/check-operators.ts runs, and kwok, which plays kubelets there, from the Go module proxy; and copies
-# what each of them needs in a cluster (kinds, rights, webhooks) out of its Go module.
+# Builds from the Go module proxy the operators that scripts/kubernetes/check-operators.ts runs; kwok, which plays kubelets there; and Prometheus
+# with promtool, because those of Debian are old and can't look for pods. What an operator needs in a cluster (kinds, rights, webhooks) is copied
+# out of its Go module.
 #
 # Usage:   scripts/kubernetes/build-operators.sh [program ...]
-#            default: kwok kueue keda-operator prometheus-operator cert-manager-controller
+#            default: kwok kueue keda-operator prometheus-operator prometheus cert-manager-controller
 # Needs:   Go 1.26 or later, kubectl, 10 GB of disk, half an hour of two cores
 # Leaves:  them beside what scripts/kubernetes/build-control-plane.sh builds, and Go's caches; what is there is kept as it is.
 # Prints:  the folder.
@@ -14,12 +15,14 @@ kwok=sigs.k8s.io/kwok@v0.7.0
 kueue=sigs.k8s.io/kueue@v0.17.0
 keda=github.com/kedacore/keda/v2@v2.19.0
 operator=github.com/prometheus-operator/prometheus-operator@v0.85.0
+# 3.5.0, as in deploy/compose.yaml.
+prometheus=github.com/prometheus/prometheus@v0.305.0
 cert_manager=github.com/cert-manager/cert-manager@v1.21.2
 
 here=$(cd "$(dirname "$0")" && pwd)
 target=${XDG_CACHE_HOME:-$HOME/.cache}/deepdefense/kubernetes-1.34.4
 mkdir -p "$target/operators"
-[[ $# -gt 0 ]] || set -- kwok kueue keda-operator prometheus-operator cert-manager-controller
+[[ $# -gt 0 ]] || set -- kwok kueue keda-operator prometheus-operator prometheus cert-manager-controller
 
 say() { echo "build-operators: $*" >&2; }
 fail() { say "$*" && exit 1; }
@@ -81,6 +84,12 @@ for program; do
       source_of "$operator"
       documents source/example/prometheus-operator-crd/*.yaml | keep prometheus-operator.yaml
       build prometheus-operator ./cmd/operator
+      ;;
+    prometheus)
+      source_of "$prometheus"
+      printf 'package plugins\n\nimport (\n\t_ "github.com/prometheus/prometheus/discovery/dns"\n\t_ "github.com/prometheus/prometheus/discovery/kubernetes"\n)\n' >source/plugins/plugins.go
+      build promtool ./cmd/promtool
+      build prometheus ./cmd/prometheus
       ;;
     cert-manager-controller)
       source_of_cert_manager

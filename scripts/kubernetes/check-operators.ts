@@ -3,17 +3,16 @@
  * real Prometheus; and drains nodes. kwok plays the kubelets: pods run and leave, but nothing starts in them.
  *
  * Usage: npm run build && node --import tsx scripts/kubernetes/check-operators.ts [part ...]      default: pool production certificates drains
- * Needs: scripts/kubernetes/build-control-plane.sh, scripts/kubernetes/build-operators.sh, scripts/get-prometheus.sh, kubectl from 1.31 on
+ * Needs: scripts/kubernetes/build-control-plane.sh, scripts/kubernetes/build-operators.sh, kubectl from 1.31 on
  * Exits with 1 when a check fails, 2 on wrong usage.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { applyFolder } from './api-server/platform.ts';
 import { type ControlPlane, startControlPlane } from './api-server/control-plane.ts';
 import { Report } from './api-server/report.ts';
 import { checkCertificates } from './operators/certificates.ts';
 import { checkDrains } from './operators/drains.ts';
-import { build } from './operators/install.ts';
+import { applyPlatform } from './operators/install.ts';
 import { checkScaling, Lag, startKeda } from './operators/keda.ts';
 import { checkQueuedPool, checkQueuedRuns, checkQueueIsActive, startKueue } from './operators/kueue.ts';
 import { startNodes } from './operators/nodes.ts';
@@ -35,7 +34,7 @@ const PARTS: Readonly<Record<string, (plane: ControlPlane) => Promise<void>>> = 
       await writeFile(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
       await startNodes(plane, NODES);
       await startKueue(plane);
-      await applyFolder(plane.kubectl.admin, folder, await build(folder), report);
+      await applyPlatform(plane.kubectl.admin, folder, report);
       await checkQueueIsActive(plane.kubectl.admin, report);
       await checkQueuedPool(plane, report);
     } finally {
@@ -50,8 +49,7 @@ const PARTS: Readonly<Record<string, (plane: ControlPlane) => Promise<void>>> = 
       await startKueue(plane);
       await startKeda(plane);
       await startPrometheusOperator(plane);
-      const platform = await build(PRODUCTION);
-      await applyFolder(admin, PRODUCTION, platform, report);
+      const platform = await applyPlatform(admin, PRODUCTION, report);
       await checkQueueIsActive(admin, report);
       const prometheus = await startPrometheus(plane, await lag.listen());
       await checkScaling(plane, prometheus, lag, report);
@@ -65,7 +63,7 @@ const PARTS: Readonly<Record<string, (plane: ControlPlane) => Promise<void>>> = 
   drains: async (plane) => {
     const folder = 'k8s/overlays/gpu';
     await startNodes(plane, [...NODES, 'gpu-0', 'gpu-1']);
-    await applyFolder(plane.kubectl.admin, folder, await build(folder), report);
+    await applyPlatform(plane.kubectl.admin, folder, report);
     await checkDrains(plane, report);
   },
 };

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const VERSION = '1.34.4';
@@ -34,15 +34,14 @@ export class Programs {
 
   /**
    * Starts a program, and waits until it is up.
-   * @param program its name among PROGRAMS, or a path
+   * @param name among PROGRAMS
    * @param env beside this process' own
    * @throws Error with the end of its log, when it ends or doesn't come up
    */
-  async start(program: string, args: readonly string[], isUp: () => Promise<boolean>, env: NodeJS.ProcessEnv = {}): Promise<void> {
-    const name = basename(program);
+  async start(name: string, args: readonly string[], isUp: () => Promise<boolean>, env: NodeJS.ProcessEnv = {}): Promise<void> {
     const logFile = join(this.folder, `${name}.log`);
     const log = openSync(logFile, 'w');
-    const child = spawn(resolve(PROGRAMS, program), args, { stdio: ['ignore', log, log], env: { ...process.env, ...env } });
+    const child = spawn(join(PROGRAMS, name), args, { stdio: ['ignore', log, log], env: { ...process.env, ...env } });
     closeSync(log);
     this.#children.push(child);
     let failure: Error | undefined;

@@ -5,6 +5,7 @@ import { type Manifest, parseManifests } from '../../../test/support/k8s/manifes
 import type { ControlPlane } from '../api-server/control-plane.ts';
 import { type Kubectl, runProgram } from '../api-server/kubectl.ts';
 import { PROGRAMS } from '../api-server/programs.ts';
+import type { Report } from '../api-server/report.ts';
 
 interface WebhookClient {
   service?: { port?: number };
@@ -53,11 +54,18 @@ export async function mountSecret(admin: Kubectl, namespace: string, name: strin
   for (const [file, text] of Object.entries(data)) await writeFile(join(folder, file), Buffer.from(text, 'base64'));
 }
 
-/** Builds a folder of Kustomize. */
-export async function build(folder: string): Promise<Manifest[]> {
+async function build(folder: string): Promise<Manifest[]> {
   const { code, stdout, stderr } = await runProgram('kubectl', ['kustomize', folder]);
   if (code !== 0) throw new Error(stderr);
   return parseManifests(stdout);
+}
+
+/** Applies a folder of the platform. @returns its objects */
+export async function applyPlatform(admin: Kubectl, folder: string, report: Report): Promise<readonly Manifest[]> {
+  const objects = await build(folder);
+  const { code, stderr } = await admin.run('apply', '--server-side', '--validate=strict', '--kustomize', folder);
+  report.check(`${folder}: all ${objects.length} objects are taken`, code === 0 ? stderr.trim() : stderr);
+  return objects;
 }
 
 export async function createNamespace({ kubectl: { admin } }: ControlPlane, name: string): Promise<void> {

@@ -9,16 +9,20 @@ import type { Kubectl } from '../api-server/kubectl.ts';
 import { type Pod, setPodStatus } from '../api-server/pod-status.ts';
 import { differs, type Report } from '../api-server/report.ts';
 import { answers, applyOperator, createNamespace, environment, mountSecret } from './install.ts';
+import { KUEUE } from './kueue.ts';
 
 const NAMESPACE = 'keda';
 /** Two polls, and a moment. */
 const TWO_POLLS_MS = 35_000;
 
+/** Behind Kueue. */
 export async function startKeda(plane: ControlPlane): Promise<void> {
   const { kubectl, programs } = plane;
   await createNamespace(plane, NAMESPACE);
   await applyOperator(kubectl.admin, 'keda');
+  // For its server of metrics, which nothing asks here; with rotation of its own it would end when it has made them, for its pod to be started again.
   const certificates = join(programs.folder, 'keda-certificates');
+  await mountSecret(kubectl.admin, KUEUE.namespace, KUEUE.secret, certificates);
   const health = `127.0.0.1:${await freePort()}`;
   const args = [
     ...[
@@ -29,14 +33,10 @@ export async function startKeda(plane: ControlPlane): Promise<void> {
       '--metrics-service-bind-address',
       `127.0.0.1:${await freePort()}`,
     ],
-    ...['--enable-cert-rotation', '--enable-webhook-patching=false', '--cert-dir', certificates],
+    ...['--cert-dir', certificates],
   ];
-  const isUp = async () => {
-    await mountSecret(kubectl.admin, NAMESPACE, 'kedaorg-certs', certificates);
-    return answers(`http://${health}/readyz`);
-  };
   const env = { ...environment(plane), WATCH_NAMESPACE: '', POD_NAMESPACE: NAMESPACE, KEDA_CLUSTER_OBJECT_NAMESPACE: NAMESPACE };
-  await programs.start('keda-operator', args, isUp, env);
+  await programs.start('keda-operator', args, () => answers(`http://${health}/readyz`), env);
 }
 
 /** Tells Prometheus how many tasks wait and how many are under way, as NATS' exporter does: each of three servers tells of each queue. */

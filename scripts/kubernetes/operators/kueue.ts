@@ -8,7 +8,8 @@ import { differs, type Report } from '../api-server/report.ts';
 import { RUN, submit } from '../api-server/submissions.ts';
 import { answers, applyOperator, environment, mountSecret } from './install.ts';
 
-const NAMESPACE = 'kueue-system';
+/** Where it keeps the certificates of its webhooks. */
+export const KUEUE = { namespace: 'kueue-system', secret: 'kueue-webhook-server-cert' } as const;
 
 /** As its manifests configure it, but for addresses, and for kinds of Jobs that aren't installed here. */
 function configuration(webhooks: number, health: number, certificates: string): object {
@@ -34,7 +35,7 @@ export async function startKueue(plane: ControlPlane): Promise<void> {
   const certificates = join(programs.folder, 'kueue-certificates');
   await writeFile(config, JSON.stringify(configuration(webhooks, health, certificates)));
   const isUp = async () => {
-    await mountSecret(admin, NAMESPACE, 'kueue-webhook-server-cert', certificates);
+    await mountSecret(admin, KUEUE.namespace, KUEUE.secret, certificates);
     return answers(`http://127.0.0.1:${health}/readyz`);
   };
   // Its server of queue positions would want a certificate of the cluster.

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { freePort } from '../../../test/integration/support/processes.ts';
 import type { Manifest } from '../../../test/support/k8s/manifest.ts';
-import { PROMETHEUS } from '../../../test/support/prometheus.ts';
 import type { ControlPlane } from '../api-server/control-plane.ts';
 import { differs, type Report } from '../api-server/report.ts';
 import { answers, applyOperator, createNamespace, environment } from './install.ts';
@@ -25,7 +24,6 @@ export async function startPrometheusOperator(plane: ControlPlane): Promise<void
  * @returns its address
  */
 export async function startPrometheus(plane: ControlPlane, lag: string): Promise<string> {
-  if (PROMETHEUS === undefined) throw new Error('no prometheus; run scripts/get-prometheus.sh');
   const { admin } = plane.kubectl;
   await createNamespace(plane, NAMESPACE);
   const { clusters, users } = await clusterOf(plane);
@@ -43,8 +41,7 @@ export async function startPrometheus(plane: ControlPlane, lag: string): Promise
     kind: 'Prometheus',
     metadata: { name: 'all', namespace: NAMESPACE },
     spec: {
-      // That of Debian.
-      version: 'v2.42.0',
+      version: 'v3.5.0',
       ...Object.fromEntries(
         ['serviceMonitor', 'podMonitor', 'rule'].flatMap((kind) => [`${kind}Selector`, `${kind}NamespaceSelector`].map((key) => [key, {}])),
       ),
@@ -64,7 +61,7 @@ export async function startPrometheus(plane: ControlPlane, lag: string): Promise
   const port = await freePort();
   const args = ['--config.file', config, '--storage.tsdb.path', join(folder, 'data'), '--web.listen-address', `127.0.0.1:${port}`];
   await writeConfiguration(plane, config, join(folder, 'rules/'));
-  await plane.programs.start(join(PROMETHEUS, 'prometheus'), args, () => answers(`http://127.0.0.1:${port}/-/ready`));
+  await plane.programs.start('prometheus', args, () => answers(`http://127.0.0.1:${port}/-/ready`));
   return `http://127.0.0.1:${port}`;
 }
 
