@@ -49,9 +49,9 @@ source_of_cert_manager() {
   (cd source && go mod init deepdefense.invalid/cert-manager-controller 2>/dev/null && go get -- "$cert_manager" >&2)
 }
 
-build() { # program, package
+build() { # program, package, flags of the linker
   local started=$SECONDS
-  (cd source && CGO_ENABLED=0 GOFLAGS="-mod=mod ${GOFLAGS:-}" go build -trimpath -ldflags '-s -w' -o "$target/$1.new" "$2" >&2) || fail "go can't build $1"
+  (cd source && CGO_ENABLED=0 GOFLAGS="-mod=mod ${GOFLAGS:-}" go build -trimpath -ldflags "-s -w ${3:-}" -o "$target/$1.new" "$2" >&2) || fail "go can't build $1"
   mv "$target/$1.new" "$target/$1"
   say "$1: $((SECONDS - started)) s, $(du -m "$target/$1" | cut -f1) MB"
 }
@@ -88,8 +88,9 @@ for program; do
     prometheus)
       source_of "$prometheus"
       printf 'package plugins\n\nimport (\n\t_ "github.com/prometheus/prometheus/discovery/dns"\n\t_ "github.com/prometheus/prometheus/discovery/kubernetes"\n)\n' >source/plugins/plugins.go
-      build promtool ./cmd/promtool
-      build prometheus ./cmd/prometheus
+      flags="-X github.com/prometheus/common/version.Version=$(cat source/VERSION)"
+      build promtool ./cmd/promtool "$flags"
+      build prometheus ./cmd/prometheus "$flags"
       ;;
     cert-manager-controller)
       source_of_cert_manager

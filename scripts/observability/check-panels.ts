@@ -1,5 +1,5 @@
 /**
- * @file Records a run and asks every panel of every dashboard for data. Starts a training run whose worker is killed, a sweep in a folder,
+ * @file Records a run and asks every panel of every dashboard for data. Starts a training run over mutual TLS whose worker is killed, a sweep in a folder,
  * a sweep on NATS with a standby, and a Prometheus that scrapes them all every two seconds; then runs each query as Grafana would.
  *
  * Usage: npm run build && node --import tsx scripts/observability/check-panels.ts [--seconds 300] [--write]
@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { freePort } from '../../test/integration/support/processes.ts';
 import { startNatsServer } from '../../test/support/nats-server.ts';
+import { TestAuthority } from '../../test/support/certificates.ts';
 import { PROMETHEUS } from '../../test/support/prometheus.ts';
 import { DASHBOARDS } from './dashboards/index.ts';
 import { startNatsExporter } from './nats-exporter.ts';
@@ -54,6 +55,7 @@ const seconds = Number(values.seconds);
 const lastWaitMs = performance.now() + seconds * 1000;
 const folder = await mkdtemp(join(tmpdir(), 'panels-'));
 const children: ChildProcess[] = [];
+const authority = await TestAuthority.create();
 const nats = await startNats();
 const exporterPort = await freePort();
 const exporter = startNatsExporter(nats.monitor, exporterPort);
@@ -61,7 +63,7 @@ try {
   const url = await startEverything();
   await sayTargets(url);
   const results = await ask(url);
-  const text = report(results);
+  const text = report(results, await versions(url));
   console.log(text);
   if (values.write) await writeFile(fileURLToPath(new URL('../../docs/observability-check.md', import.meta.url)), text);
   if (results.some(({ points, reason }) => points === 0 && reason === undefined)) process.exitCode = 1;
@@ -69,6 +71,7 @@ try {
   for (const child of children) child.kill('SIGKILL');
   exporter.close();
   await nats.server.close();
+  await authority.close();
   await sleep(500);
   await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }
@@ -97,8 +100,9 @@ async function startEverything(): Promise<string> {
     'checkpoint.everySeconds=5',
   ];
   const settings = [...sizes, `cluster.port=${runPort}`, `cluster.httpPort=${await port(coordinators)}`].flatMap((set) => ['--set', set]);
-  start('coordinator', '-c', CONFIG, ...settings);
-  const runWorker = async () => start('worker', '--coordinator', `127.0.0.1:${runPort}`, '--http-port', await port(workers));
+  start('coordinator', '-c', CONFIG, ...settings, '--certs', await authority.issue('coordinator', 'main'));
+  const certs = ['--certs', await authority.issue('worker', 'pool')];
+  const runWorker = async () => start('worker', '--coordinator', `127.0.0.1:${runPort}`, ...certs, '--http-port', await port(workers));
   const victim = await runWorker();
   await runWorker();
 
@@ -136,7 +140,7 @@ async function startEverything(): Promise<string> {
     await sleep(200);
   await until(url, 'deepdefense_step > 3 and on () (count(deepdefense_worker_ready == 1) == 2)');
   victim.kill('SIGKILL');
-  start('worker', '--coordinator', `127.0.0.1:${runPort}`, '--http-port', String(substitute));
+  start('worker', '--coordinator', `127.0.0.1:${runPort}`, ...certs, '--http-port', String(substitute));
   await writeFile(join(folder, 'sweep.yaml'), `name: in-a-folder\n${SWEEP}`);
   await writeFile(join(folder, 'sweep-nats.yaml'), `name: on-nats\n${SWEEP}`);
   const sweepPort = String(await freePort());
@@ -233,7 +237,15 @@ async function ask(url: string): Promise<Answer[]> {
   return answers;
 }
 
-function report(answers: readonly Answer[]): string {
+/** Of what took part. */
+async function versions(url: string): Promise<string> {
+  const read = async (address: string) => (await (await fetch(address)).json()) as unknown;
+  const { data } = (await read(`${url}/api/v1/status/buildinfo`)) as { readonly data: { readonly version: string } };
+  const { version } = (await read(`${nats.monitor}/varz`)) as { readonly version: string };
+  return `Prometheus ${data.version}, nats-server ${version}`;
+}
+
+function report(answers: readonly Answer[], programs: string): string {
   const filled = answers.filter(({ points }) => points > 0).length;
   const excused = answers.filter(({ points, reason }) => points === 0 && reason !== undefined).length;
   const rows = answers.map(({ dashboard, panel, legend, series, points, reason }) => {
@@ -244,12 +256,12 @@ function report(answers: readonly Answer[]): string {
     '# Check of the dashboards',
     '<!-- Written by scripts/observability/check-panels.ts --write -->',
     '',
-    'Every query of every panel, asked of a real Prometheus that scraped, every two seconds, a training run with two workers of which one was killed and',
-    'replaced, a sweep in a folder, and a sweep on NATS with a standby. The queries ran through the HTTP API with their variables filled in; Grafana',
+    'Every query of every panel, asked of a real Prometheus that scraped, every two seconds, a training run over mutual TLS with two workers of which one',
+    'was killed and replaced, a sweep in a folder, and a sweep on NATS with a standby. The queries ran through the HTTP API with their variables filled in; Grafana',
     'itself was not at hand, so nobody has seen these panels drawn. Metrics of NATS servers come from a stand-in that reads a real nats-server and',
     'gives the names of prometheus-nats-exporter.',
     '',
-    `\`node --import tsx scripts/observability/check-panels.ts --seconds ${seconds} --write\`, ${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, shared: of ${answers.length} queries ${filled} had data, ${excused} had none for a known reason, ${answers.length - filled - excused} had none without one.`,
+    `\`node --import tsx scripts/observability/check-panels.ts --seconds ${seconds} --write\`, ${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, shared, ${programs}: of ${answers.length} queries ${filled} had data, ${excused} had none for a known reason, ${answers.length - filled - excused} had none without one.`,
     '',
     '| dashboard | panel | legend | data |',
     '|---|---|---|---|',

@@ -28,7 +28,8 @@ interface Jsz {
 export function startNatsExporter(monitor: string, port: number): Server {
   const server = createServer((_request, response) => {
     read(monitor).then(
-      (text) => response.end(text),
+      // Prometheus 3 takes nothing without a type.
+      (text) => response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(text),
       (error: unknown) => response.writeHead(500).end(String(error)),
     );
   });

@@ -111,23 +111,31 @@ export async function checkQueuedRuns(plane: ControlPlane, report: Report): Prom
   await submit(plane, 'researcher', 'delete', 'second', '--volumes');
   await becomes('with the second one gone there is, and three work', 'first', 'admitted', 3);
   await submit(plane, 'researcher', 'delete', 'first', '--volumes');
-  await report.eventually('nothing is left in the queue', async () => {
-    const { items } = await admin.get<{ readonly items: readonly unknown[] }>('workloads', '--namespace', 'deepdefense');
-    return differs(items.length, 0);
+  await report.eventually('nothing of theirs is left in the queue', async () => {
+    const owners = (await workloads(admin)).flatMap(({ metadata }) => metadata.ownerReferences?.map(({ name }) => name) ?? []);
+    return differs(
+      owners.filter((name) => /^(first|second|urgent)-/.test(name)),
+      [],
+    );
   });
+}
+
+interface Workload {
+  readonly metadata: { readonly ownerReferences?: readonly { readonly name: string }[] };
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly message: string }[] };
+}
+
+async function workloads(admin: Kubectl): Promise<readonly Workload[]> {
+  return (await admin.get<{ readonly items: readonly Workload[] }>('workloads', '--namespace', 'deepdefense')).items;
 }
 
 /** What the Workload of a Job says of its quota. */
 async function heldReason(admin: Kubectl, id: string, report: Report): Promise<string> {
   let message = '';
   await report.eventually('Kueue has looked at it', async () => {
-    const { items } = await admin.get<{
-      readonly items: readonly {
-        readonly metadata: { readonly ownerReferences?: readonly { readonly name: string }[] };
-        readonly status?: { readonly conditions?: readonly { readonly type: string; readonly message: string }[] };
-      }[];
-    }>('workloads', '--namespace', 'deepdefense');
-    const workload = items.find(({ metadata }) => metadata.ownerReferences?.some(({ name }) => name === `${id}-workers`));
+    const workload = (await workloads(admin)).find(({ metadata }) =>
+      metadata.ownerReferences?.some(({ name }) => name === `${id}-workers`),
+    );
     message = workload?.status?.conditions?.find(({ type }) => type === 'QuotaReserved')?.message ?? '';
     return message === '' ? 'it says nothing of it' : '';
   });

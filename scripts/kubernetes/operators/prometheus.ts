@@ -6,6 +6,7 @@ import { freePort } from '../../../test/integration/support/processes.ts';
 import type { Manifest } from '../../../test/support/k8s/manifest.ts';
 import type { ControlPlane } from '../api-server/control-plane.ts';
 import { differs, type Report } from '../api-server/report.ts';
+import { RUN, submit } from '../api-server/submissions.ts';
 import { answers, applyOperator, createNamespace, environment } from './install.ts';
 
 const NAMESPACE = 'monitoring';
@@ -109,12 +110,8 @@ interface Targets {
 }
 
 /** What Prometheus has loaded and found. @param platform as it was applied */
-export async function checkMonitoring(
-  { kubectl: { admin } }: ControlPlane,
-  url: string,
-  platform: readonly Manifest[],
-  report: Report,
-): Promise<void> {
+export async function checkMonitoring(plane: ControlPlane, url: string, platform: readonly Manifest[], report: Report): Promise<void> {
+  const { admin } = plane.kubectl;
   const ask = async <T>(path: string) => ((await (await fetch(`${url}/api/v1/${path}`)).json()) as { readonly data: T }).data;
   const expected = rulesOf(platform);
   await report.eventually(`Prometheus has all ${expected.length} rules of the platform, and evaluates each without an error`, async () => {
@@ -125,20 +122,23 @@ export async function checkMonitoring(
   const targets = async (pool: string) =>
     (await ask<Targets>('targets?state=active')).activeTargets.filter(({ scrapePool }) => scrapePool.startsWith(pool));
   const podsOf = async (components: string) => {
-    const selector = ['--namespace', 'deepdefense', '--selector', `app.kubernetes.io/component in (${components})`];
+    const running = ['--field-selector', 'status.phase=Running'];
+    const selector = ['--namespace', 'deepdefense', ...running, '--selector', `app.kubernetes.io/component in (${components})`];
     const { items } = await admin.get<{ readonly items: readonly Manifest[] }>('pods', ...selector);
     return items.map(({ metadata }) => metadata.name).sort();
   };
-  for (const [what, pool, components, port] of [
-    ['coordinators and workers', 'podMonitor/deepdefense/deepdefense', 'coordinator,worker', 9464],
-    ['NATS servers', 'serviceMonitor/deepdefense/nats', 'nats', 7777],
+  const { document, stdout } = await submit(plane, 'researcher', '-c', RUN, '--id', 'scraped');
+  report.check('a run is submitted', document.state === 'submitted' ? '' : stdout);
+  for (const [what, pool, components, port, count] of [
+    ['coordinators and workers', 'podMonitor/deepdefense/deepdefense', 'coordinator,worker', 9464, 3],
+    ['NATS servers', 'serviceMonitor/deepdefense/nats', 'nats', 7777, 3],
   ] as const)
     await report.eventually(`it scrapes the ${what}, each pod once, at port ${port}`, async () => {
       const found = await targets(pool);
       const wrong = found.filter(({ scrapeUrl, labels }) => new URL(scrapeUrl).port !== `${port}` || labels.namespace !== 'deepdefense');
       if (wrong.length > 0) return JSON.stringify(wrong[0]);
       const pods = found.map(({ labels }) => labels.pod).sort();
-      return pods.length === 0 ? 'no target' : differs(pods, await podsOf(components));
+      return differs([pods.length, pods], [count, await podsOf(components)]);
     });
 }
 
