@@ -129,7 +129,7 @@ if [ ! -e "$work/results/host-sweep.json" ] && [[ " ${only[*]} " == *' sweep '* 
 fi
 
 if [[ " ${only[*]} " == *' node '* ]]; then
-  [ -x "$cache/kubernetes-1.34.4/kube-network-policies" ] || skip 'no programs of Kubernetes: run scripts/kubernetes/build-control-plane.sh kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy coredns kube-network-policies'
+  [ -x "$cache/kubernetes-1.34.4/kube-network-policies" ] || skip 'no programs of Kubernetes: run scripts/kubernetes/build-control-plane.sh etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy coredns kube-network-policies'
   for command in node kubectl; do install "$(readlink -f "$(command -v $command)")" "$tools/engine/usr/local/bin/$command"; done
 fi
 

@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# Builds a Kubernetes control plane from the Go module proxy, unpacks etcd from Debian's package, and copies the definitions of the kinds of
-# KEDA, Kueue and the Prometheus operator out of their Go modules; scripts/kubernetes/check-api-server.ts looks for them there, and
-# scripts/check-containers.sh for a node's programs besides.
+# Builds a Kubernetes control plane from the Go module proxy, and copies the definitions of the kinds of KEDA, Kueue and the Prometheus operator
+# out of their Go modules; scripts/kubernetes/check-api-server.ts looks for them there, and scripts/check-containers.sh for a node's programs
+# besides.
 #
-# Usage:   scripts/kubernetes/build-control-plane.sh [program ...]      default: kube-apiserver kube-controller-manager kube-scheduler
+# Usage:   scripts/kubernetes/build-control-plane.sh [program ...]      default: etcd kube-apiserver kube-controller-manager kube-scheduler
 #            for a node, too: kubelet kube-proxy coredns kube-network-policies
-# Needs:   Go 1.24 or later (see go.mod of the version), 8 GB of disk, half an hour of two cores; apt-get with a package list, for etcd.
+# Needs:   Go 1.24 or later (see go.mod of the version), 8 GB of disk, half an hour of two cores.
 # Leaves:  ${XDG_CACHE_HOME:-~/.cache}/deepdefense/kubernetes-VERSION, and Go's caches; what is there is kept as it is.
 # Prints:  the folder.
 # Exits:   0 all is there, 1 something failed (the last line says what).
 set -euo pipefail
 
 version=1.34.4
+# The version that Kubernetes wants; an older one can't tell a watch how far it is.
+etcd=go.etcd.io/etcd/server/v3@v3.6.5
 keda=github.com/kedacore/keda/v2@v2.19.0
 kueue=sigs.k8s.io/kueue@v0.17.0
 coredns=github.com/coredns/coredns@v1.13.1
@@ -20,7 +22,7 @@ operator=github.com/prometheus-operator/prometheus-operator@v0.85.0
 
 target=${XDG_CACHE_HOME:-$HOME/.cache}/deepdefense/kubernetes-$version
 mkdir -p "$target"
-[[ $# -gt 0 ]] || set -- kube-apiserver kube-controller-manager kube-scheduler
+[[ $# -gt 0 ]] || set -- etcd kube-apiserver kube-controller-manager kube-scheduler
 
 say() { echo "build-control-plane: $*" >&2; }
 fail() { say "$*" && exit 1; }
@@ -56,6 +58,20 @@ build() {
   say "$1: $((SECONDS - started)) s, $(du -m "$target/$1" | cut -f1) MB"
 }
 
+# A main package of our own, because that of its module replaces others.
+build_etcd() {
+  local started=$SECONDS
+  mkdir etcd
+  (
+    cd etcd
+    go mod init deepdefense.invalid/etcd 2>/dev/null
+    printf 'package main\n\nimport (\n\t"os"\n\n\t"go.etcd.io/etcd/server/v3/etcdmain"\n)\n\nfunc main() { etcdmain.Main(os.Args) }\n' >main.go
+    go get -- "$etcd" >&2 && CGO_ENABLED=0 GOFLAGS="-mod=mod ${GOFLAGS:-}" go build -trimpath -ldflags '-s -w' -o "$target/etcd.new" . >&2
+  ) || fail "go can't build etcd"
+  mv "$target/etcd.new" "$target/etcd"
+  say "etcd: $((SECONDS - started)) s, $(du -m "$target/etcd" | cut -f1) MB"
+}
+
 # With the plugins that a cluster's names need, and no more: all of them would bring the libraries of every cloud.
 build_coredns() {
   local started=$SECONDS plugin
@@ -84,17 +100,12 @@ build_policies() {
 for program; do
   if [[ -x $target/$program ]]; then continue; fi
   case $program in
+    etcd) build_etcd ;;
     coredns) build_coredns ;;
     kube-network-policies) build_policies ;;
     *) build "$program" ;;
   esac
 done
-
-if [[ ! -x $target/etcd ]]; then
-  apt-get download -q etcd-server >&2 || fail "apt-get can't download etcd-server; run apt-get update first"
-  dpkg -x etcd-server_*.deb etcd
-  cp etcd/usr/bin/etcd "$target/etcd"
-fi
 
 if [[ ! -d $target/kinds ]]; then
   mkdir kinds

@@ -11,7 +11,7 @@ import { join, relative } from 'node:path';
 import { type ControlPlane, startControlPlane } from './api-server/control-plane.ts';
 import { Report } from './api-server/report.ts';
 import { checkCertificates } from './operators/certificates.ts';
-import { checkDrains } from './operators/drains.ts';
+import { checkDrains, checkLostNode, checkReturns } from './operators/drains.ts';
 import { applyPlatform } from './operators/install.ts';
 import { checkScaling, Lag, startKeda } from './operators/keda.ts';
 import { checkQueuedPool, checkQueuedRuns, checkQueueIsActive, startKueue } from './operators/kueue.ts';
@@ -65,6 +65,8 @@ const PARTS: Readonly<Record<string, (plane: ControlPlane) => Promise<void>>> = 
     await startNodes(plane, [...NODES, 'gpu-0', 'gpu-1']);
     await applyPlatform(plane.kubectl.admin, folder, report);
     await checkDrains(plane, report);
+    await checkReturns(plane, report);
+    await checkLostNode(plane, report);
   },
 };
 

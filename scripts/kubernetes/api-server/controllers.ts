@@ -2,7 +2,7 @@
 import type { Manifest } from '../../../test/support/k8s/manifest.ts';
 import type { ControlPlane } from './control-plane.ts';
 import type { Kubectl } from './kubectl.ts';
-import { type Pod, setPodStatus } from './pod-status.ts';
+import { evict, type Pod, setPodStatus } from './pod-events.ts';
 import { differs, type Report } from './report.ts';
 import { submit } from './submissions.ts';
 
@@ -169,12 +169,4 @@ async function podsOfJob(admin: Kubectl, run: string): Promise<readonly string[]
 
 function reasonOf(conditions: readonly Condition[] = []): string | undefined {
   return conditions.find(({ type }) => type === 'DisruptionAllowed')?.reason;
-}
-
-/** @returns why not; empty when the pod goes */
-async function evict(admin: Kubectl, name: string): Promise<string> {
-  const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace: 'deepdefense' } };
-  const path = `/api/v1/namespaces/deepdefense/pods/${name}/eviction`;
-  const { code, stderr } = await admin.send(eviction, 'create', '--raw', path, '--filename', '-');
-  return code === 0 ? '' : stderr || 'refused';
 }

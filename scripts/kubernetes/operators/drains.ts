@@ -1,6 +1,7 @@
 /** @file Nodes are drained while a run and a sweep are under way: who leaves, who holds the drain up, and where they go. */
 import type { ControlPlane } from '../api-server/control-plane.ts';
 import type { Answer, Kubectl } from '../api-server/kubectl.ts';
+import { evict } from '../api-server/pod-events.ts';
 import { differs, type Report } from '../api-server/report.ts';
 import { RUN, SWEEP, submit } from '../api-server/submissions.ts';
 
@@ -98,4 +99,45 @@ export async function checkDrains(plane: ControlPlane, report: Report): Promise<
   await watch;
   report.check('at no time were fewer than two NATS servers ready', differs(least.nats, 2));
   report.check('nor was the sweep without a coordinator', least.sweep >= 1 ? '' : 'it was');
+}
+
+/** A run's worker that has to leave again and again: Kubernetes waits longer each time, although it counts none of it as a failure. */
+export async function checkReturns({ kubectl: { admin } }: ControlPlane, report: Report): Promise<void> {
+  const worker = async () => {
+    const found = await pods(admin, 'job-name=run-workers,batch.kubernetes.io/job-completion-index=0');
+    return found.filter(isReady).at(0)?.metadata.name;
+  };
+  const seconds: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const name = (await worker()) ?? '';
+    const refused = await evict(admin, name);
+    if (refused !== '') throw new Error(refused);
+    const since = performance.now();
+    await report.eventually(`a worker that left ${i + 1} times is back`, async () => {
+      const now = await worker();
+      return now !== undefined && now !== name ? '' : 'it is not there';
+    });
+    seconds.push(Math.round((performance.now() - since) / 1000));
+  }
+  const [first = 0, second = 0, third = 0] = seconds;
+  report.check(
+    `it was back after ${seconds.join(', ')} s`,
+    first >= 10 && second >= 20 && third >= 40 ? '' : 'expected 10, 20 and 40 or more',
+  );
+}
+
+/** A node that goes without notice, as spot nodes do: its entry is deleted, by hand or by the cloud. */
+export async function checkLostNode({ kubectl: { admin } }: ControlPlane, report: Report): Promise<void> {
+  const all = () => pods(admin, 'app.kubernetes.io/name=deepdefense');
+  const before = await all();
+  const node = (await pods(admin, NATS)).at(0)?.spec.nodeName ?? '';
+  const lost = new Set(before.filter(({ spec }) => spec.nodeName === node).map(({ metadata }) => metadata.uid));
+  const { code, stderr } = await admin.run('delete', 'node', node);
+  report.check(`node ${node} is gone, with ${lost.size} pods`, code === 0 ? '' : stderr);
+  const since = performance.now();
+  await report.eventually('all of them are back elsewhere', async () => {
+    const now = await all();
+    return differs([now.filter(({ metadata }) => lost.has(metadata.uid)).length, now.filter(isReady).length], [0, before.length]);
+  });
+  console.log(`          after ${Math.round((performance.now() - since) / 1000)} s`);
 }

@@ -11,9 +11,9 @@ interface WebhookClient {
   service?: { port?: number };
 }
 
-/** How an operator finds the API server. etcd 3.4 can't do what lists by a watch need. */
+/** How an operator finds the API server. */
 export function environment({ kubeconfig }: ControlPlane): NodeJS.ProcessEnv {
-  return { KUBECONFIG: kubeconfig, KUBE_FEATURE_WatchListClient: 'false' };
+  return { KUBECONFIG: kubeconfig };
 }
 
 /** Where scripts/kubernetes/build-operators.sh has put what an operator needs in the cluster. */

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../../test/integration/support/processes.ts';
 import type { ControlPlane } from '../api-server/control-plane.ts';
 import type { Kubectl } from '../api-server/kubectl.ts';
-import { type Pod, setPodStatus } from '../api-server/pod-status.ts';
+import { type Pod, setPodStatus } from '../api-server/pod-events.ts';
 import { differs, type Report } from '../api-server/report.ts';
 import { answers, applyOperator, createNamespace, environment, mountSecret } from './install.ts';
 import { KUEUE } from './kueue.ts';

@@ -28,12 +28,15 @@ export async function startPrometheus(plane: ControlPlane, lag: string): Promise
   const { admin } = plane.kubectl;
   await createNamespace(plane, NAMESPACE);
   const { clusters, users } = await clusterOf(plane);
+  const folder = join(plane.programs.folder, 'prometheus');
+  await mkdir(join(folder, 'rules'), { recursive: true });
+  const token = join(folder, 'token');
+  await writeFile(token, users[0]?.user.token ?? '', { mode: 0o600 });
   const secret = {
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: { name: 'login', namespace: NAMESPACE },
+    metadata: { name: 'lag', namespace: NAMESPACE },
     stringData: {
-      token: users[0]?.user.token,
       'lag.yaml': `- {job_name: lag, scrape_interval: 1s, static_configs: [{targets: ["${lag}"], labels: {namespace: deepdefense}}]}`,
     },
   };
@@ -48,16 +51,14 @@ export async function startPrometheus(plane: ControlPlane, lag: string): Promise
       ),
       apiserverConfig: {
         host: clusters[0]?.cluster.server,
-        authorization: { credentials: { name: 'login', key: 'token' } },
+        authorization: { credentialsFile: token },
         tlsConfig: { insecureSkipVerify: true },
       },
-      additionalScrapeConfigs: { name: 'login', key: 'lag.yaml' },
+      additionalScrapeConfigs: { name: 'lag', key: 'lag.yaml' },
     },
   };
   const { code, stderr } = await admin.send({ apiVersion: 'v1', kind: 'List', items: [secret, prometheus] }, 'apply', '--filename', '-');
   if (code !== 0) throw new Error(stderr);
-  const folder = join(plane.programs.folder, 'prometheus');
-  await mkdir(join(folder, 'rules'), { recursive: true });
   const config = join(folder, 'prometheus.yml');
   const port = await freePort();
   const args = ['--config.file', config, '--storage.tsdb.path', join(folder, 'data'), '--web.listen-address', `127.0.0.1:${port}`];

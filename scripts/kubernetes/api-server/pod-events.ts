@@ -1,4 +1,4 @@
-/** @file States of pods, written in place of a kubelet. */
+/** @file What happens to pods: states, written in place of a kubelet, and evictions, as a drain asks for them. */
 import type { Manifest } from '../../../test/support/k8s/manifest.ts';
 import type { Kubectl } from './kubectl.ts';
 
@@ -26,4 +26,12 @@ export async function setPodStatus(
   const args = ['patch', 'pod', metadata.name, '--namespace', 'deepdefense', '--subresource=status', '--type=merge', '--patch', patch];
   const { code, stderr } = await admin.run(...args);
   if (code !== 0) throw new Error(stderr);
+}
+
+/** @returns why not; empty when the pod goes */
+export async function evict(admin: Kubectl, name: string): Promise<string> {
+  const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace: 'deepdefense' } };
+  const path = `/api/v1/namespaces/deepdefense/pods/${name}/eviction`;
+  const { code, stderr } = await admin.send(eviction, 'create', '--raw', path, '--filename', '-');
+  return code === 0 ? '' : stderr || 'refused';
 }
