@@ -85,7 +85,8 @@ async function writeConfiguration({ kubectl: { admin } }: ControlPlane, config: 
     NAMESPACE,
   );
   const text = gunzipSync(Buffer.from(data['prometheus.yaml.gz'] ?? '', 'base64')).toString();
-  await writeFile(config, text.replaceAll(RULES_FOLDER, rules));
+  // The operator's own sidecar fills in which of several Prometheus this is.
+  await writeFile(config, text.replaceAll(RULES_FOLDER, rules).replaceAll('$(SHARD)', '0').replaceAll('$(POD_NAME)', 'prometheus-all-0'));
   const selector = ['--namespace', NAMESPACE, '--selector', 'prometheus-name=all'];
   const { items } = await admin.get<{ readonly items: readonly (Manifest & { readonly data: Readonly<Record<string, string>> })[] }>(
     'configmaps',
