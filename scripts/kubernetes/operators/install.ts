@@ -73,6 +73,13 @@ export async function createNamespace({ kubectl: { admin } }: ControlPlane, name
   if (code !== 0) throw new Error(stderr);
 }
 
+/** Replaces one value of an object of the platform. @returns why not; empty when it is done */
+export async function replaceValue(admin: Kubectl, kind: string, name: string, path: string, value: unknown): Promise<string> {
+  const patch = JSON.stringify([{ op: 'replace', path, value }]);
+  const { code, stderr } = await admin.run('patch', kind, name, '--namespace', 'deepdefense', '--type', 'json', '--patch', patch);
+  return code === 0 ? '' : stderr;
+}
+
 /** Whether an address answers with 200. */
 export function answers(url: string): Promise<boolean> {
   return fetch(url).then(

@@ -8,7 +8,7 @@ import type { ControlPlane } from '../api-server/control-plane.ts';
 import type { Kubectl } from '../api-server/kubectl.ts';
 import { type Pod, setPodStatus } from '../api-server/pod-events.ts';
 import { differs, type Report } from '../api-server/report.ts';
-import { answers, applyOperator, createNamespace, environment, mountSecret } from './install.ts';
+import { answers, applyOperator, createNamespace, environment, mountSecret, replaceValue } from './install.ts';
 import { KUEUE } from './kueue.ts';
 
 const NAMESPACE = 'keda';
@@ -24,19 +24,10 @@ export async function startKeda(plane: ControlPlane): Promise<void> {
   const certificates = join(programs.folder, 'keda-certificates');
   await mountSecret(kubectl.admin, KUEUE.namespace, KUEUE.secret, certificates);
   const health = `127.0.0.1:${await freePort()}`;
-  const args = [
-    ...[
-      '--health-probe-bind-address',
-      health,
-      '--metrics-bind-address',
-      '0',
-      '--metrics-service-bind-address',
-      `127.0.0.1:${await freePort()}`,
-    ],
-    ...['--cert-dir', certificates],
-  ];
+  const metrics = `127.0.0.1:${await freePort()}`;
+  const args = ['--health-probe-bind-address', health, '--metrics-bind-address', '0', '--metrics-service-bind-address', metrics];
   const env = { ...environment(plane), WATCH_NAMESPACE: '', POD_NAMESPACE: NAMESPACE, KEDA_CLUSTER_OBJECT_NAMESPACE: NAMESPACE };
-  await programs.start('keda-operator', args, () => answers(`http://${health}/readyz`), env);
+  await programs.start('keda-operator', [...args, '--cert-dir', certificates], () => answers(`http://${health}/readyz`), env);
 }
 
 /** Tells Prometheus how many tasks wait and how many are under way, as NATS' exporter does: each of three servers tells of each queue. */
@@ -79,19 +70,8 @@ async function jobs(admin: Kubectl): Promise<readonly Job[]> {
 
 /** @param prometheus its address, in place of the one in the cluster */
 export async function checkScaling({ kubectl: { admin } }: ControlPlane, prometheus: string, lag: Lag, report: Report): Promise<void> {
-  const address = [{ op: 'replace', path: '/spec/triggers/0/metadata/serverAddress', value: prometheus }];
-  const patched = await admin.run(
-    'patch',
-    'scaledjob',
-    'deepdefense-workers',
-    '--namespace',
-    'deepdefense',
-    '--type',
-    'json',
-    '--patch',
-    JSON.stringify(address),
-  );
-  report.check('the ScaledJob is told where Prometheus is', patched.code === 0 ? '' : patched.stderr);
+  const change = (path: string, value: unknown) => replaceValue(admin, 'scaledjob', 'deepdefense-workers', path, value);
+  report.check('the ScaledJob is told where Prometheus is', await change('/spec/triggers/0/metadata/serverAddress', prometheus));
   await report.eventually('KEDA is content with it while there is no sweep', async () => {
     const { status } = await admin.get<{
       readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[] };
@@ -121,22 +101,11 @@ export async function checkScaling({ kubectl: { admin } }: ControlPlane, prometh
   report.check('two polls later there are still sixteen', differs((await jobs(admin)).length, 16));
 
   const before = new Set((await jobs(admin)).map(({ metadata }) => metadata.name));
-  const changed = [{ op: 'replace', path: '/spec/maxReplicaCount', value: 15 }];
-  await admin.run(
-    'patch',
-    'scaledjob',
-    'deepdefense-workers',
-    '--namespace',
-    'deepdefense',
-    '--type',
-    'json',
-    '--patch',
-    JSON.stringify(changed),
-  );
+  report.check('the ScaledJob changes', await change('/spec/maxReplicaCount', 15));
   lag.queues = {};
   await sleep(TWO_POLLS_MS);
   report.check(
-    'the ScaledJob changes and the sweeps are over: no worker is ended',
+    'and the sweeps are over: no worker is ended',
     differs((await jobs(admin)).filter(({ metadata, status }) => before.has(metadata.name) && status?.ready === 1).length, 16),
   );
   await endWorkers(admin);

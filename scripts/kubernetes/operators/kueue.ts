@@ -6,7 +6,7 @@ import type { ControlPlane } from '../api-server/control-plane.ts';
 import type { Kubectl } from '../api-server/kubectl.ts';
 import { differs, type Report } from '../api-server/report.ts';
 import { RUN, submit } from '../api-server/submissions.ts';
-import { answers, applyOperator, environment, mountSecret } from './install.ts';
+import { answers, applyOperator, environment, mountSecret, replaceValue } from './install.ts';
 
 /** Where it keeps the certificates of its webhooks. */
 export const KUEUE = { namespace: 'kueue-system', secret: 'kueue-webhook-server-cert' } as const;
@@ -25,10 +25,8 @@ function configuration(webhooks: number, health: number, certificates: string): 
 }
 
 export async function startKueue(plane: ControlPlane): Promise<void> {
-  const {
-    kubectl: { admin },
-    programs,
-  } = plane;
+  const { programs } = plane;
+  const { admin } = plane.kubectl;
   const [webhooks, health] = [await freePort(), await freePort()];
   await applyOperator(admin, 'kueue', webhooks);
   const config = join(programs.folder, 'kueue.json');
@@ -53,10 +51,8 @@ async function jobState(admin: Kubectl, id: string): Promise<readonly [string, n
   return [spec.suspend === true ? 'suspended' : 'admitted', status?.ready ?? 0];
 }
 
-async function setQuota(admin: Kubectl, cpus: number): Promise<string> {
-  const patch = [{ op: 'replace', path: '/spec/resourceGroups/0/flavors/0/resources/0/nominalQuota', value: `${cpus}` }];
-  const { code, stderr } = await admin.run('patch', 'clusterqueue', 'deepdefense', '--type', 'json', '--patch', JSON.stringify(patch));
-  return code === 0 ? '' : stderr;
+function setQuota(admin: Kubectl, cpus: number): Promise<string> {
+  return replaceValue(admin, 'clusterqueue', 'deepdefense', '/spec/resourceGroups/0/flavors/0/resources/0/nominalQuota', `${cpus}`);
 }
 
 /** Waits until the queue takes work. */
