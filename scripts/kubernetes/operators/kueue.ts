@@ -1,6 +1,7 @@
 /** @file Kueue at work: its webhooks and its controller decide which Jobs of `submit --queue`, and which pods of the pool, may start. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../../test/integration/support/processes.ts';
 import type { ControlPlane } from '../api-server/control-plane.ts';
 import type { Kubectl } from '../api-server/kubectl.ts';
@@ -51,8 +52,12 @@ async function jobState(admin: Kubectl, id: string): Promise<readonly [string, n
   return [spec.suspend === true ? 'suspended' : 'admitted', status?.ready ?? 0];
 }
 
-function setQuota(admin: Kubectl, cpus: number): Promise<string> {
-  return replaceValue(admin, 'clusterqueue', 'deepdefense', '/spec/resourceGroups/0/flavors/0/resources/0/nominalQuota', `${cpus}`);
+async function setQuota(admin: Kubectl, cpus: number): Promise<string> {
+  const path = '/spec/resourceGroups/0/flavors/0/resources/0/nominalQuota';
+  const refusal = await replaceValue(admin, 'clusterqueue', 'deepdefense', path, `${cpus}`);
+  // Until Kueue knows of it; nothing of the queue would say so.
+  await sleep(3000);
+  return refusal;
 }
 
 /** Waits until the queue takes work. */
