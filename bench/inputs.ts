@@ -1,5 +1,5 @@
 /** @file One batch, one set of parameters and one noise field for both sides, as files of raw little-endian values. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defaultNetwork, type ModelName, parameterSpecs } from '../src/config/index.ts';
 import { Random, sizeOf } from '../src/core/index.ts';
@@ -21,6 +21,12 @@ export function writeValues(folder: string, name: string, values: Float32Array |
   const path = join(folder, name);
   writeFileSync(path, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   return path;
+}
+
+/** Reads a file of raw values; the views of it begin at its first byte. */
+export function readValues(path: string): ArrayBufferLike {
+  const content = readFileSync(path);
+  return content.buffer.slice(content.byteOffset, content.byteOffset + content.byteLength);
 }
 
 /** Draws the inputs from the bench seed and writes them into the folder. */
