@@ -17,6 +17,7 @@ import {
   type WorkerMessage,
   type WorkerStream,
 } from '../src/wire/index.ts';
+import { forkDelayProxy } from './delay-proxy.ts';
 
 export interface AggregationOptions {
   readonly clients: number;
@@ -103,8 +104,8 @@ export async function measureAggregation({ clients, elements, steps, delayMs }: 
   const children: ChildProcess[] = [];
   try {
     const allReady = ready.start(clients);
-    const address = `127.0.0.1:${delayMs > 0 ? await startProxy(children, port, delayMs) : port}`;
-    for (let shard = 0; shard < clients; shard++) children.push(start('aggregation-client.ts', address, shard, elements));
+    const address = `127.0.0.1:${delayMs > 0 ? await forkDelayProxy(children, port, delayMs) : port}`;
+    for (let shard = 0; shard < clients; shard++) children.push(startClient(address, shard, elements));
     await allReady;
     const measured: AggregationStep[] = [];
     for (let step = 0; step < WARM_UP_STEPS + steps; step++) {
@@ -150,15 +151,7 @@ export async function measureAggregation({ clients, elements, steps, delayMs }: 
   }
 }
 
-function start(file: string, ...args: readonly (string | number)[]): ChildProcess {
-  return fork(fileURLToPath(new URL(file, import.meta.url)), args.map(String), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-}
-
-async function startProxy(children: ChildProcess[], port: number, delayMs: number): Promise<number> {
-  const child = start('delay-proxy.ts', port, delayMs);
-  children.push(child);
-  return new Promise((resolve, reject) => {
-    child.once('message', (message) => resolve((message as { port: number }).port));
-    child.once('exit', (code) => reject(new DeepDefenseError('INTERNAL', { what: `the delay proxy ended with exit code ${code}` })));
-  });
+function startClient(...args: readonly (string | number)[]): ChildProcess {
+  const script = fileURLToPath(new URL('aggregation-client.ts', import.meta.url));
+  return fork(script, args.map(String), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
 }

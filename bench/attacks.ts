@@ -2,22 +2,19 @@
  * @file Attacks on one thread, ours against torchattacks, repetition by repetition in turns: the same trained network, images and radius.
  * Prints a table, or with `--json` one document {machine, versions, rows}. Needs a Python with torchattacks; docs/benchmarks.md says more.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
 import { readWeights } from '../src/cli/weights-source.ts';
 import { defaultNetwork } from '../src/config/index.ts';
-import { DeepDefenseError, isDeepDefenseError } from '../src/core/index.ts';
+import { DeepDefenseError } from '../src/core/index.ts';
 import { fillTestBatch, openDataset } from '../src/data/index.ts';
 import { ATTACK_CASE_NAMES, ATTACK_CASES, type AttackCase, BATCH_SIZE } from './attack-cases.ts';
-import { toPlanes } from './inputs.ts';
-import { LineProcess } from './line-process.ts';
-import { describeMachine } from './machine.ts';
-import { wholeNumber } from './options.ts';
-import { type Spread, spreadOf } from './statistics.ts';
+import { toPlanes, writeValues } from './inputs.ts';
+import type { LineProcess } from './line-process.ts';
+import { flag, someOf, text, wholeNumber } from './options.ts';
+import { printResult, runScript } from './script.ts';
+import { startOurs, startPeer } from './sides.ts';
+import { formatRange, type Spread, spreadOf } from './statistics.ts';
+import { formatTable } from './table.ts';
+import { withTemporaryFolder } from './temporary-folder.ts';
 
 const HELP = `Times attacks against torchattacks, one thread each, in turns.
 
@@ -52,17 +49,6 @@ interface Timed {
   readonly withstood: number;
 }
 
-const pathOf = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-
-function startPeer(): LineProcess {
-  return new LineProcess({
-    command: process.env.DEEPDEFENSE_PEER_PYTHON ?? '/usr/bin/python3',
-    args: [pathOf('peer/torchattacks_run.py')],
-    // OpenBLAS keeps further threads spinning otherwise.
-    env: { OPENBLAS_NUM_THREADS: '1', OMP_NUM_THREADS: '1', MKL_NUM_THREADS: '1' },
-  });
-}
-
 interface Options {
   readonly attacks: readonly AttackCase[];
   readonly data: string | undefined;
@@ -71,7 +57,7 @@ interface Options {
   readonly repeats: number;
 }
 
-async function measureNetwork(run: string, options: Options, versions: Record<string, unknown>): Promise<AttackRow[]> {
+async function measureNetwork(run: string, options: Options, versions: Record<string, unknown>, folder: string): Promise<AttackRow[]> {
   const { network, parameters } = await readWeights(run);
   const model = network.name;
   if (JSON.stringify(network) !== JSON.stringify(defaultNetwork(model)))
@@ -79,8 +65,7 @@ async function measureNetwork(run: string, options: Options, versions: Record<st
       what: `the peer has no network like that of "${run}"`,
       expected: 'the defaults of the section model',
     });
-  const folder = mkdtempSync(join(tmpdir(), 'deepdefense-bench-'));
-  const [ours, peer] = [new LineProcess({ command: process.execPath, args: ['--import', 'tsx', pathOf('ours-attacks.ts')] }), startPeer()];
+  const [ours, peer] = [startOurs('ours-attacks.ts'), startPeer('torchattacks_run.py')];
   try {
     Object.assign(versions, await peer.request('hello'), await ours.request('hello'));
     const files = await writeImages(folder, parameters, options);
@@ -105,7 +90,6 @@ async function measureNetwork(run: string, options: Options, versions: Record<st
     return rows;
   } finally {
     await Promise.all([ours.close(), peer.close()]);
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -117,16 +101,11 @@ async function writeImages(
   const { test } = await openDataset({ source: 'cifar10', ...(data !== undefined && { path: data }) });
   const [images, labels] = [new Float32Array(count * 32 * 32 * 3), new Int32Array(count)];
   fillTestBatch(test, 0, count, images, labels);
-  const write = (name: string, values: Float32Array | Int32Array): string => {
-    const path = join(folder, name);
-    writeFileSync(path, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-    return path;
-  };
   return {
-    parameters: write('parameters.bin', parameters),
-    labels: write('labels.bin', labels),
-    ours: write('images-nhwc.bin', images),
-    peer: write('images-nchw.bin', toPlanes(images)),
+    parameters: writeValues(folder, 'parameters.bin', parameters),
+    labels: writeValues(folder, 'labels.bin', labels),
+    ours: writeValues(folder, 'images-nhwc.bin', images),
+    peer: writeValues(folder, 'images-nchw.bin', toPlanes(images)),
   };
 }
 
@@ -169,67 +148,43 @@ function parseEps(text: string): number {
   throw new DeepDefenseError('USAGE', { what: 'bad --eps', expected: 'a radius in (0,1] such as 2/255', got: `"${text}"` });
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      runs: { type: 'string' },
-      data: { type: 'string' },
-      attacks: { type: 'string', default: ATTACK_CASE_NAMES.join(',') },
-      images: { type: 'string', default: '256' },
-      eps: { type: 'string', default: '2/255' },
-      repeats: { type: 'string', default: '3' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help || values.runs === undefined) {
-    process.stdout.write(`${HELP}\n`);
-    return;
-  }
-  const attacks = values.attacks.split(',').map((text) => {
-    const name = ATTACK_CASE_NAMES.find((known) => known === text.trim());
-    if (name === undefined)
-      throw new DeepDefenseError('USAGE', { what: 'unknown name in --attacks', expected: ATTACK_CASE_NAMES.join(', '), got: `"${text}"` });
-    return name;
-  });
-  const options = {
-    attacks,
-    data: values.data,
-    images: wholeNumber('images', values.images),
-    eps: parseEps(values.eps),
-    repeats: wholeNumber('repeats', values.repeats),
-  };
-  const machine = describeMachine();
-  const versions: Record<string, unknown> = {};
-  const rows: AttackRow[] = [];
-  for (const run of values.runs.split(',')) rows.push(...(await measureNetwork(run, options, versions)));
-  process.stdout.write(values.json ? `${JSON.stringify({ machine, versions, options, rows }, null, 2)}\n` : `${formatRows(rows)}\n`);
-}
-
 function formatRows(rows: readonly AttackRow[]): string {
-  const table = new Table({
-    head: ['attack', 'model', 'ours images/s', 'torchattacks', 'ratio', 'min - max', 'processor time', 'ours withstood', 'its'],
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
-    style: { head: [], border: [] },
-  });
-  for (const { attack, model, ours, peer, ratio, cpuRatio, oursWithstood, peerWithstood } of rows)
-    table.push([
+  return formatTable(
+    ['attack', 'model', 'ours images/s', 'torchattacks', 'ratio', 'min - max', 'processor time', 'ours withstood', 'its'],
+    rows.map(({ attack, model, ours, peer, ratio, cpuRatio, oursWithstood, peerWithstood }) => [
       attack,
       model,
       ours.toFixed(1),
       peer.toFixed(1),
       ratio.median.toFixed(2),
-      `${ratio.min.toFixed(2)} - ${ratio.max.toFixed(2)}`,
+      formatRange(ratio, 2),
       cpuRatio.median.toFixed(2),
       `${(100 * oursWithstood).toFixed(1)} %`,
       `${(100 * peerWithstood).toFixed(1)} %`,
-    ]);
-  return table.toString();
+    ]),
+    'llrrrrrrr',
+  );
 }
 
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
-}
+const OPTIONS = {
+  runs: text(),
+  data: text(),
+  attacks: someOf(ATTACK_CASE_NAMES),
+  images: wholeNumber(256),
+  eps: text('2/255'),
+  repeats: wholeNumber(3),
+  json: flag(),
+};
+
+await runScript(HELP, OPTIONS, async ({ runs, data, attacks, images, eps, repeats, json }, { machine }) => {
+  if (runs === undefined) {
+    process.stdout.write(`${HELP}\n`);
+    return;
+  }
+  const options = { attacks, data, images, eps: parseEps(eps), repeats };
+  const versions: Record<string, unknown> = {};
+  const rows: AttackRow[] = [];
+  for (const run of runs.split(','))
+    rows.push(...(await withTemporaryFolder('bench', (folder) => measureNetwork(run, options, versions, folder))));
+  printResult(json, { machine, versions, options, rows }, formatRows(rows));
+});

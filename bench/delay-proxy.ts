@@ -2,8 +2,10 @@
  * @file A TCP proxy that holds every byte back for a while in each direction, as a long or a narrow way would. As a program it serves one port until
  * its parent goes away: a process of its own, so that its work isn't counted as the server's.
  */
+import { type ChildProcess, fork } from 'node:child_process';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { DeepDefenseError } from '../src/core/index.ts';
 
 /** Bytes on the way per direction at which the sender is held up: 256 MiB per 5 ms, far above any loopback. */
 const MOST_BYTES = 256 * 1024 * 1024;
@@ -40,6 +42,22 @@ export async function startDelayProxy(targetPort: number, delayMs: number, bytes
       for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+/** The same in a process of its own, which is added to `children`. @returns its port */
+export async function forkDelayProxy(
+  children: ChildProcess[],
+  targetPort: number,
+  delayMs: number,
+  bytesPerSecond = Number.POSITIVE_INFINITY,
+): Promise<number> {
+  const args = [targetPort, delayMs, bytesPerSecond].map(String);
+  const child = fork(fileURLToPath(import.meta.url), args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  children.push(child);
+  return new Promise((resolve, reject) => {
+    child.once('message', (message) => resolve((message as { port: number }).port));
+    child.once('exit', (code) => reject(new DeepDefenseError('INTERNAL', { what: `the delay proxy ended with exit code ${code}` })));
+  });
 }
 
 function forward(from: Socket, to: Socket, delayMs: number, bytesPerSecond: number): void {

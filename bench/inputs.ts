@@ -1,6 +1,5 @@
 /** @file One batch, one set of parameters and one noise field for both sides, as files of raw little-endian values. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defaultNetwork, type ModelName, parameterSpecs } from '../src/config/index.ts';
 import { Random, sizeOf } from '../src/core/index.ts';
@@ -13,19 +12,26 @@ const PLANE = HEIGHT * WIDTH;
 
 /** Paths of the files; `ours` keeps images as [N,32,32,3], `peer` as [N,3,32,32]. */
 export interface InputFiles {
-  readonly folder: string;
   readonly ours: { readonly parameters: string; readonly images: string; readonly labels: string; readonly noise: string };
   readonly peer: { readonly parameters: string; readonly images: string; readonly labels: string; readonly noise: string };
 }
 
-/** Draws the inputs from the bench seed and writes them to a new temporary folder; the caller removes it. */
-export function writeInputs(model: ModelName): InputFiles {
-  const folder = mkdtempSync(join(tmpdir(), 'deepdefense-bench-'));
-  const write = (name: string, values: Float32Array | Int32Array): string => {
-    const path = join(folder, name);
-    writeFileSync(path, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-    return path;
-  };
+/** Writes a file of raw values. @returns its path */
+export function writeValues(folder: string, name: string, values: Float32Array | Int32Array): string {
+  const path = join(folder, name);
+  writeFileSync(path, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  return path;
+}
+
+/** Reads a file of raw values; the views of it begin at its first byte. */
+export function readValues(path: string): ArrayBufferLike {
+  const content = readFileSync(path);
+  return content.buffer.slice(content.byteOffset, content.byteOffset + content.byteLength);
+}
+
+/** Draws the inputs from the bench seed and writes them into the folder. */
+export function writeInputs(model: ModelName, folder: string): InputFiles {
+  const write = (name: string, values: Float32Array | Int32Array): string => writeValues(folder, name, values);
   const pixels = SETTINGS.batchSize * PLANE * CHANNELS;
   const images = draw('synthetic', pixels, (u) => u);
   const noise = draw('attack', pixels, (u) => 2 * u - 1);
@@ -36,7 +42,6 @@ export function writeInputs(model: ModelName): InputFiles {
   );
   const parameters = write('parameters.bin', drawParameters(model));
   return {
-    folder,
     ours: { parameters, labels, images: write('images-nhwc.bin', images), noise: write('noise-nhwc.bin', noise) },
     peer: { parameters, labels, images: write('images-nchw.bin', toPlanes(images)), noise: write('noise-nchw.bin', toPlanes(noise)) },
   };

@@ -1,21 +1,33 @@
 /**
  * @file What the journal costs: appending a committed step, also as a share of a step, and verifying a long journal. Events are of the
  * kind and size (1.4 kB) that a run with GFA on three layers writes; each journal is read by a process of its own, for its memory.
- * Prints a table, or with `--json` one document {machine, rows}.
+ * Prints a table, or with `--json` one document {machine, versions, rows}.
  */
 import { execFile } from 'node:child_process';
-import { mkdtemp, open, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
-import Table from 'cli-table3';
-import { DeepDefenseError, isDeepDefenseError, sha256 } from '../src/core/index.ts';
+import { promisify } from 'node:util';
+import { DeepDefenseError, sha256 } from '../src/core/index.ts';
 import { FileJournal, readJournal, type StepCommitted } from '../src/journal/index.ts';
 import { chain, GENESIS, sealed } from '../src/journal/seal.ts';
-import { describeMachine, peakMemoryMiB } from './machine.ts';
-import { wholeNumber } from './options.ts';
-import { type Spread, spreadOf } from './statistics.ts';
+import { peakMemoryMiB } from './machine.ts';
+import { flag, text, wholeNumber, wholeNumbers } from './options.ts';
+import { printResult, runScript } from './script.ts';
+import { formatRange, type Spread, spreadOf } from './statistics.ts';
+import { formatTable } from './table.ts';
+import { withTemporaryFolder } from './temporary-folder.ts';
+
+const HELP = `Times appending to the journal, and verifying a long one.
+
+  node --import tsx bench/journal.ts [--events 100000,1000000] [--appends 5000] [--repeats 5] [--json]
+
+  --events   lengths of the journals to verify; default 100000,1000000: 1.4 GB below the temporary folder
+  --appends  timed appends; default 5000
+  --repeats  times that each journal is read; default 5
+  --vgg6-ms  what a step of vgg6 takes, for the share of an append; default 400
+  --cnn3-ms  the same of cnn3; default 60
+  --json     one JSON document on stdout`;
 
 const LAYERS = ['conv1', 'conv2', 'conv3'];
 const METRICS = ['term', 'cosine', 'absCosine', 'gradientNorm', 'zeroGradient'];
@@ -148,73 +160,55 @@ async function measureVerifying(folder: string, events: number, repeats: number)
   };
 }
 
-const range = ({ min, max }: Spread, digitsAfter: number): string => `${min.toFixed(digitsAfter)} - ${max.toFixed(digitsAfter)}`;
-
-function print({ microseconds, microseconds95, ...append }: AppendRow, verified: readonly VerifyRow[]): string {
-  const appended = new Table({
-    head: ['appends', 'us each', 'min - max', '95 % below', '% of a vgg6 step', '% of a cnn3 step'],
-    style: { head: [], border: [] },
-  });
-  appended.push([
-    append.events,
-    microseconds.median.toFixed(0),
-    range(microseconds, 0),
-    microseconds95.toFixed(0),
-    append.percentOfVgg6Step.toFixed(3),
-    append.percentOfCnn3Step.toFixed(3),
-  ]);
-  const read = new Table({
-    head: ['events verified', 'MB', 'seconds', 'min - max', 'processor s', 'MB/s', 'peak MiB'],
-    style: { head: [], border: [] },
-  });
-  for (const { events, megabytes, seconds, processorSeconds, megabytesPerSecond, peakMiB } of verified)
-    read.push([
+function format({ microseconds, microseconds95, ...append }: AppendRow, verified: readonly VerifyRow[]): string {
+  const appended = formatTable(
+    ['appends', 'us each', 'min - max', '95 % below', '% of a vgg6 step', '% of a cnn3 step'],
+    [
+      [
+        append.events,
+        microseconds.median.toFixed(0),
+        formatRange(microseconds, 0),
+        microseconds95.toFixed(0),
+        append.percentOfVgg6Step.toFixed(3),
+        append.percentOfCnn3Step.toFixed(3),
+      ],
+    ],
+  );
+  const read = formatTable(
+    ['events verified', 'MB', 'seconds', 'min - max', 'processor s', 'MB/s', 'peak MiB'],
+    verified.map(({ events, megabytes, seconds, processorSeconds, megabytesPerSecond, peakMiB }) => [
       events,
       megabytes.toFixed(0),
       seconds.median.toFixed(2),
-      range(seconds, 2),
+      formatRange(seconds, 2),
       processorSeconds.median.toFixed(2),
       megabytesPerSecond.toFixed(0),
       peakMiB.toFixed(0),
-    ]);
-  return `${appended.toString()}\n${read.toString()}\n`;
+    ]),
+  );
+  return `${appended}\n${read}`;
 }
 
-try {
-  const { values } = parseArgs({
-    options: {
-      events: { type: 'string', default: '100000,1000000' },
-      appends: { type: 'string', default: '5000' },
-      repeats: { type: 'string', default: '5' },
-      'vgg6-ms': { type: 'string', default: '400' },
-      'cnn3-ms': { type: 'string', default: '60' },
-      json: { type: 'boolean', default: false },
-      read: { type: 'string' },
-    },
-  });
-  if (values.read !== undefined) process.stdout.write(JSON.stringify(await read(values.read)));
-  else {
-    const counts = values.events.split(',').map((text) => wholeNumber('events', text));
-    const repeats = wholeNumber('repeats', values.repeats);
-    const machine = describeMachine();
-    const folder = await mkdtemp(join(tmpdir(), 'deepdefense-journal-'));
-    try {
-      const append = await measureAppends(
-        folder,
-        wholeNumber('appends', values.appends),
-        wholeNumber('vgg6-ms', values['vgg6-ms']),
-        wholeNumber('cnn3-ms', values['cnn3-ms']),
-      );
-      const verified: VerifyRow[] = [];
-      for (const events of counts) verified.push(await measureVerifying(folder, events, repeats));
-      process.stdout.write(
-        values.json ? `${JSON.stringify({ machine, rows: [append, ...verified] }, null, 2)}\n` : print(append, verified),
-      );
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+const OPTIONS = {
+  events: wholeNumbers(100_000, 1_000_000),
+  appends: wholeNumber(5000),
+  repeats: wholeNumber(5),
+  'vgg6-ms': wholeNumber(400),
+  'cnn3-ms': wholeNumber(60),
+  json: flag(),
+  // For the processes that this script starts.
+  read: text(),
+};
+
+await runScript(HELP, OPTIONS, async ({ events: counts, appends, repeats, json, read: path, ...values }, head) => {
+  if (path !== undefined) {
+    process.stdout.write(JSON.stringify(await read(path)));
+    return;
   }
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
-}
+  await withTemporaryFolder('journal', async (folder) => {
+    const append = await measureAppends(folder, appends, values['vgg6-ms'], values['cnn3-ms']);
+    const verified: VerifyRow[] = [];
+    for (const events of counts) verified.push(await measureVerifying(folder, events, repeats));
+    printResult(json, { ...head, rows: [append, ...verified] }, format(append, verified));
+  });
+});

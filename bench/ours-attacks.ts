@@ -2,14 +2,14 @@
  * @file Our side of bench/attacks.ts: attacks as an evaluation runs them, on `onnx:cpu` with one thread. Speaks the line protocol described
  * in peer/torchattacks_run.py.
  */
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createInterface } from 'node:readline';
 import { createAttack, isMisclassified, sampleRandom, type Samples } from '../src/attacks/index.ts';
 import { configSchema, MODELS, type ModelName, parseAttackSpec } from '../src/config/index.ts';
 import { createEngine, type Engine } from '../src/engine/index.ts';
 import { CompiledClassifier } from '../src/evaluation/index.ts';
 import { ATTACK_CASES, type AttackCase } from './attack-cases.ts';
+import { readValues } from './inputs.ts';
+import { type LineRequest, serveLines } from './line-server.ts';
 
 interface Setup {
   readonly model: ModelName;
@@ -25,9 +25,9 @@ class AttackSession {
 
   constructor(engine: Engine, { model, parameters, images, labels, count }: Setup) {
     const config = configSchema.parse({ model: { name: model }, engine: { name: 'onnx:cpu', threads: 1 } });
-    const data = new Float32Array(readBuffer(parameters));
+    const data = new Float32Array(readValues(parameters));
     this.#classifier = new CompiledClassifier(config, engine).use({ shape: [data.length], dtype: 'float32', data });
-    this.#samples = { count, images: new Float32Array(readBuffer(images)), labels: new Int32Array(readBuffer(labels)) };
+    this.#samples = { count, images: new Float32Array(readValues(images)), labels: new Int32Array(readValues(labels)) };
   }
 
   async correct(images: Float32Array = this.#samples.images): Promise<number> {
@@ -50,15 +50,10 @@ class AttackSession {
   }
 }
 
-function readBuffer(path: string): ArrayBufferLike {
-  const content = readFileSync(path);
-  return content.buffer.slice(content.byteOffset, content.byteOffset + content.byteLength);
-}
-
 let engine: Engine | undefined;
 let session: AttackSession | undefined;
 
-async function answer(request: { command: string } & Record<string, unknown>): Promise<Record<string, unknown>> {
+async function answer(request: LineRequest): Promise<Record<string, unknown>> {
   switch (request.command) {
     case 'hello': {
       engine = await createEngine({ name: 'onnx:cpu', threads: 1 });
@@ -77,13 +72,4 @@ async function answer(request: { command: string } & Record<string, unknown>): P
   }
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const request = JSON.parse(line) as { command: string };
-  if (request.command === 'quit') break;
-  try {
-    process.stdout.write(`${JSON.stringify(await answer(request))}\n`);
-  } catch (error) {
-    process.stdout.write(`${JSON.stringify({ error: error instanceof Error ? error.message : String(error) })}\n`);
-  }
-}
-process.exit(0);
+await serveLines(answer);

@@ -3,9 +3,7 @@
  * batch: the compiled training program over every shard, the fixed reduction tree over their gradients, the optimiser.
  * Speaks the line protocol described in peer/protocol.py.
  */
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createInterface } from 'node:readline';
 import { fillUniformNoise } from '../src/attacks/index.ts';
 import { parameterSpecs } from '../src/config/index.ts';
 import { createOptimizer } from '../src/optimizers/index.ts';
@@ -14,6 +12,8 @@ import { createPredict } from '../src/evaluation/index.ts';
 import { type CompiledProgram, createEngine, type Engine } from '../src/engine/index.ts';
 import { createTrainProgram } from '../src/strategies/index.ts';
 import { sumTree } from '../src/wire/index.ts';
+import { readValues } from './inputs.ts';
+import { type LineRequest, serveLines } from './line-server.ts';
 import { peakMemoryMiB } from './machine.ts';
 import { type ModelName, SETTINGS, type TaskName, taskConfig } from './tasks.ts';
 
@@ -174,17 +174,12 @@ function oneHot(labels: Int32Array): Float32Array {
   return targets;
 }
 
-function readBuffer(path: string): ArrayBufferLike {
-  const content = readFileSync(path);
-  return content.buffer.slice(content.byteOffset, content.byteOffset + content.byteLength);
-}
-
 function readFloats(path: string): Float32Array {
-  return new Float32Array(readBuffer(path));
+  return new Float32Array(readValues(path));
 }
 
 function readInts(path: string): Int32Array {
-  return new Int32Array(readBuffer(path));
+  return new Int32Array(readValues(path));
 }
 
 function floatsOf(value: TensorValue | undefined): Float32Array {
@@ -200,7 +195,7 @@ function ready(): OurBench | InferenceBench {
   return bench;
 }
 
-async function answer(request: { command: string } & Record<string, unknown>): Promise<Record<string, unknown>> {
+async function answer(request: LineRequest): Promise<Record<string, unknown>> {
   switch (request.command) {
     case 'hello': {
       engine = await createEngine({ name: 'onnx:cpu', threads: 1 });
@@ -224,13 +219,4 @@ async function answer(request: { command: string } & Record<string, unknown>): P
   }
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const request = JSON.parse(line) as { command: string };
-  if (request.command === 'quit') break;
-  try {
-    process.stdout.write(`${JSON.stringify(await answer(request))}\n`);
-  } catch (error) {
-    process.stdout.write(`${JSON.stringify({ error: error instanceof Error ? error.message : String(error) })}\n`);
-  }
-}
-process.exit(0);
+await serveLines(answer);

@@ -1,17 +1,20 @@
 /**
  * @file What a step costs the worker pool for 10 to 3000 workers: leases, answers and accounting alone, without network, tensors or
- * waiting. Each worker gets one shard and answers at once. Prints a table, or with `--json` one document {machine, rows}.
+ * waiting. Each worker gets one shard and answers at once. Prints a table, or with `--json` one document {machine, versions, rows}.
  */
-import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
 import { StepBarrier } from '../src/coordinator/step-barrier.ts';
 import type { WorkerLink } from '../src/coordinator/worker-link.ts';
 import { WorkerPool } from '../src/coordinator/worker-pool.ts';
-import { isDeepDefenseError, PACKAGE_VERSION, PROTOCOL_VERSION, systemClock } from '../src/core/index.ts';
+import { PACKAGE_VERSION, PROTOCOL_VERSION, systemClock } from '../src/core/index.ts';
 import type { TrainTask } from '../src/wire/index.ts';
-import { describeMachine } from './machine.ts';
-import { wholeNumber } from './options.ts';
-import { type Spread, spreadOf } from './statistics.ts';
+import { flag, wholeNumber } from './options.ts';
+import { printResult, runScript } from './script.ts';
+import { formatRange, type Spread, spreadOf } from './statistics.ts';
+import { formatTable } from './table.ts';
+
+const HELP = `Times steps of the worker pool alone with 10 to 3000 workers.
+
+  node --import tsx bench/pool.ts [--repeats 9] [--json]`;
 
 const IDENTITY = { schemaHash: 'schema', datasetHash: 'data' };
 const LENGTH = 4;
@@ -95,25 +98,21 @@ function answer(pool: WorkerPool<number>, id: number, { taskId, step, leaseEpoch
   }
 }
 
-try {
-  const { values } = parseArgs({ options: { repeats: { type: 'string', default: '9' }, json: { type: 'boolean', default: false } } });
-  const repeats = wholeNumber('repeats', values.repeats);
-  const rows: Row[] = [];
-  for (const workers of [10, 100, 1000, 3000]) rows.push(await measure(workers, repeats));
-  const table = new Table({
-    head: ['workers', 'ms a step', 'min - max', 'us a worker', 'ms of heartbeats'],
-    style: { head: [], border: [] },
-  });
-  for (const { workers, stepMs, microsecondsPerWorker, heartbeatsMs } of rows)
-    table.push([
+function formatRows(rows: readonly Row[]): string {
+  return formatTable(
+    ['workers', 'ms a step', 'min - max', 'us a worker', 'ms of heartbeats'],
+    rows.map(({ workers, stepMs, microsecondsPerWorker, heartbeatsMs }) => [
       workers,
       stepMs.median.toFixed(2),
-      `${stepMs.min.toFixed(2)} - ${stepMs.max.toFixed(2)}`,
+      formatRange(stepMs, 2),
       microsecondsPerWorker.toFixed(0),
       heartbeatsMs.toFixed(2),
-    ]);
-  process.stdout.write(values.json ? `${JSON.stringify({ machine: describeMachine(), rows }, null, 2)}\n` : `${table.toString()}\n`);
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
+    ]),
+  );
 }
+
+await runScript(HELP, { repeats: wholeNumber(9), json: flag() }, async ({ repeats, json }, head) => {
+  const rows: Row[] = [];
+  for (const workers of [10, 100, 1000, 3000]) rows.push(await measure(workers, repeats));
+  printResult(json, { ...head, rows }, formatRows(rows));
+});

@@ -5,15 +5,14 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { systemClock } from '../src/core/index.ts';
 import { openNatsLink } from '../src/journal/index.ts';
 import { createQueueService, MemoryQueue, openJetStreamQueue, type TaskEnd, type TaskQueue } from '../src/queue/index.ts';
 import { bindServer, closeServer, createSweepServer } from '../src/wire/index.ts';
 import { startNatsServer } from '../test/support/nats-server.ts';
-import { describeMachine } from './machine.ts';
-import { wholeNumber } from './options.ts';
+import { oneOf, text, wholeNumber } from './options.ts';
 import type { QueueWorkersReport } from './queue-workers.ts';
+import { documentHead, readOptions } from './script.ts';
 
 const HELP = `Measures a queue of tasks with many workers. Linux only.
 
@@ -26,27 +25,16 @@ const HELP = `Measures a queue of tasks with many workers. Linux only.
 
 Prints one JSON document. Exit code 1 when a task was lost or ended twice.`;
 
-const { values } = parseArgs({
-  options: {
-    backend: { type: 'string', default: 'embedded' },
-    workers: { type: 'string', default: '1000' },
-    tasks: { type: 'string', default: '5000' },
-    seconds: { type: 'string', default: '1' },
-    silent: { type: 'string', default: '0.01' },
-    processes: { type: 'string', default: '2' },
-    help: { type: 'boolean', default: false },
-  },
+const { backend, workers, tasks, processes, ...values } = readOptions(HELP, {
+  backend: oneOf(['embedded', 'nats'], 'embedded'),
+  workers: wholeNumber(1000),
+  tasks: wholeNumber(5000),
+  processes: wholeNumber(2),
+  seconds: text('1'),
+  silent: text('0.01'),
 });
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
-const [workers, tasks, processes] = [
-  wholeNumber('workers', values.workers),
-  wholeNumber('tasks', values.tasks),
-  wholeNumber('processes', values.processes),
-];
 const seconds = Number(values.seconds);
+const head = documentHead();
 const LEASE_MS = 4_000;
 const RETRIES = { errors: 0, preemptions: 20 };
 
@@ -59,7 +47,7 @@ interface Opened {
   close(): Promise<void>;
 }
 
-const opened = values.backend === 'nats' ? await openNats() : await openEmbedded();
+const opened = backend === 'nats' ? await openNats() : await openEmbedded();
 const { queue } = opened;
 const ends: TaskEnd[] = [];
 const allEnded = (async () => {
@@ -77,7 +65,7 @@ const publishSeconds = (performance.now() - publishStartedMs) / 1000;
 
 const children = Array.from({ length: processes }, (_, index) => {
   const share = Math.floor(((index + 1) * workers) / processes) - Math.floor((index * workers) / processes);
-  const args = [values.backend, opened.address, String(share), String(seconds), values.silent];
+  const args = [backend, opened.address, String(share), String(seconds), values.silent];
   return fork(fileURLToPath(new URL('queue-workers.ts', import.meta.url)), args, { execArgv: ['--import', 'tsx'] });
 });
 const reports = children.map((child) => nextReport(child, 'ended'));
@@ -94,7 +82,7 @@ await opened.close();
 const unique = new Set(ends.map(({ task }) => task)).size;
 const sum = (of: (report: QueueWorkersReport) => number) => ended.reduce((total, report) => total + of(report), 0);
 const document = {
-  ...{ backend: values.backend, workers, tasks, processes, secondsPerTask: seconds, machine: describeMachine() },
+  ...{ backend, workers, tasks, processes, secondsPerTask: seconds, ...head },
   publishSeconds,
   wallSeconds,
   idealSeconds: (tasks / workers) * seconds,

@@ -2,16 +2,15 @@
  * @file The coordinator's arithmetic and its transport: how fast gradients are summed, what the optimiser costs, and what remains of
  * it over gRPC, directly and over a way of 10 ms. Nothing but this machine's loopback is used.
  */
-import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
 import { configSchema } from '../src/config/index.ts';
-import { DeepDefenseError, isDeepDefenseError, plainVectorMath, type VectorMath, WasmVectorMath } from '../src/core/index.ts';
+import { plainVectorMath, type VectorMath, WasmVectorMath } from '../src/core/index.ts';
 import { createOptimizer } from '../src/optimizers/index.ts';
 import { TreeReducer } from '../src/wire/index.ts';
 import { measureAggregation } from './aggregation.ts';
-import { describeMachine } from './machine.ts';
-import { wholeNumber } from './options.ts';
-import { type Spread, spreadOf } from './statistics.ts';
+import { flag, someOf, wholeNumber } from './options.ts';
+import { printResult, runScript } from './script.ts';
+import { formatRange, type Spread, spreadOf } from './statistics.ts';
+import { formatTable } from './table.ts';
 
 const HELP = `Times the coordinator's sums, optimiser and transport.
 
@@ -26,7 +25,6 @@ const HELP = `Times the coordinator's sums, optimiser and transport.
   --json      one JSON document on stdout`;
 
 const PARTS = ['sum', 'adam', 'grpc', 'delay'] as const;
-type Part = (typeof PARTS)[number];
 
 /** Parameters of vgg6, and a vector that no cache holds. */
 const SMALL = 550_570;
@@ -129,28 +127,24 @@ async function measureTransport(clients: number, elements: number, steps: number
   ];
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      part: { type: 'string', default: PARTS.join(',') },
-      repeats: { type: 'string', default: '15' },
-      steps: { type: 'string', default: '10' },
-      clients: { type: 'string', default: '8' },
-      'delay-ms': { type: 'string', default: '5' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(`${HELP}\n`);
-    return;
-  }
-  const parts = values.part.split(',').map((text) => partOf(text));
-  const repeats = wholeNumber('repeats', values.repeats);
-  const steps = wholeNumber('steps', values.steps);
-  const clients = wholeNumber('clients', values.clients);
-  const delayMs = wholeNumber('delay-ms', values['delay-ms']);
-  const machine = describeMachine();
+function formatRows(rows: readonly Row[]): string {
+  return formatTable(
+    ['measured', 'median', 'min - max', 'unit'],
+    rows.map(({ what, unit, value }) => [what, value.median.toFixed(2), formatRange(value, 2), unit]),
+    'lrrl',
+  );
+}
+
+const OPTIONS = {
+  part: someOf(PARTS),
+  repeats: wholeNumber(15),
+  steps: wholeNumber(10),
+  clients: wholeNumber(8),
+  'delay-ms': wholeNumber(5),
+  json: flag(),
+};
+
+await runScript(HELP, OPTIONS, async ({ part: parts, repeats, steps, clients, 'delay-ms': delayMs, json }, head) => {
   const rows: Row[] = [];
   for (const part of parts) {
     if (part === 'sum') rows.push(...measureSum(SMALL, repeats), ...measureSum(LARGE, repeats));
@@ -160,30 +154,5 @@ async function main(): Promise<void> {
       rows.push(...(await measureTransport(clients, SMALL, steps, proxyMs)), ...(await measureTransport(1, LARGE, steps, proxyMs)));
     }
   }
-  const report = { machine, versions: { node: process.versions.node }, repeats, steps, clients, delayMs, rows };
-  process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : `${formatRows(rows)}\n`);
-}
-
-function formatRows(rows: readonly Row[]): string {
-  const table = new Table({
-    head: ['measured', 'median', 'min - max', 'unit'],
-    colAligns: ['left', 'right', 'right', 'left'],
-    style: { head: [], border: [] },
-  });
-  for (const { what, unit, value } of rows)
-    table.push([what, value.median.toFixed(2), `${value.min.toFixed(2)} - ${value.max.toFixed(2)}`, unit]);
-  return table.toString();
-}
-
-function partOf(text: string): Part {
-  const part = PARTS.find((candidate) => candidate === text);
-  if (part !== undefined) return part;
-  throw new DeepDefenseError('USAGE', { what: 'bad --part', expected: `some of ${PARTS.join(', ')}`, got: `"${text}"` });
-}
-
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
-}
+  printResult(json, { ...head, repeats, steps, clients, delayMs, rows }, formatRows(rows));
+});

@@ -3,23 +3,24 @@
  * Both sides start from the same parameters and batch, and must agree on loss and gradient norm before anything is timed.
  * Prints a table, or with `--json` one document {machine, versions, rows}. Needs the peer; docs/benchmarks.md says more.
  */
-import { rmSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
-import { DeepDefenseError, isDeepDefenseError } from '../src/core/index.ts';
+import { DeepDefenseError } from '../src/core/index.ts';
 import { type InputFiles, writeInputs } from './inputs.ts';
-import { LineProcess, LineProcessError } from './line-process.ts';
-import { describeMachine, type Machine } from './machine.ts';
-import { type Spread, spreadOf } from './statistics.ts';
+import { type LineProcess, LineProcessError } from './line-process.ts';
+import type { Machine } from './machine.ts';
+import { flag, oneOf, someOf, wholeNumber } from './options.ts';
+import { printResult, runScript } from './script.ts';
+import { PEER_PYTHON, startOurs, startPeer } from './sides.ts';
+import { formatRange, type Spread, spreadOf } from './statistics.ts';
+import { formatTable } from './table.ts';
 import { MODEL_NAMES, type ModelName, SETTINGS, TASK_NAMES, type TaskName } from './tasks.ts';
+import { withTemporaryFolder } from './temporary-folder.ts';
 
 /** What we compare with: a script under peer/, one of its variants, and the package that it imports. */
 const PEERS = {
-  pytorch: { title: 'PyTorch', script: 'peer/pytorch_steps.py', variant: 'eager', module: 'torch' },
-  'pytorch-channels-last': { title: 'PyTorch channels last', script: 'peer/pytorch_steps.py', variant: 'channels-last', module: 'torch' },
-  'pytorch-compile': { title: 'torch.compile', script: 'peer/pytorch_steps.py', variant: 'compile', module: 'torch' },
-  jax: { title: 'jax.jit', script: 'peer/jax_steps.py', variant: 'jit', module: 'jax' },
+  pytorch: { title: 'PyTorch', script: 'pytorch_steps.py', variant: 'eager', module: 'torch' },
+  'pytorch-channels-last': { title: 'PyTorch channels last', script: 'pytorch_steps.py', variant: 'channels-last', module: 'torch' },
+  'pytorch-compile': { title: 'torch.compile', script: 'pytorch_steps.py', variant: 'compile', module: 'torch' },
+  jax: { title: 'jax.jit', script: 'jax_steps.py', variant: 'jit', module: 'jax' },
 } as const;
 type PeerName = keyof typeof PEERS;
 const PEER_NAMES = Object.keys(PEERS) as PeerName[];
@@ -87,30 +88,14 @@ interface BenchDocument {
   readonly rows: readonly BenchRow[];
 }
 
-const pathOf = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-
-function startOurs(): LineProcess {
-  return new LineProcess({ command: process.execPath, args: ['--import', 'tsx', pathOf('ours-steps.ts')] });
-}
-
-function startPeer(name: PeerName): LineProcess {
-  return new LineProcess({
-    command: process.env.DEEPDEFENSE_PEER_PYTHON ?? '/usr/bin/python3',
-    args: [pathOf(PEERS[name].script)],
-    // OpenBLAS keeps further threads spinning otherwise, whatever torch.set_num_threads says.
-    env: { OPENBLAS_NUM_THREADS: '1', OMP_NUM_THREADS: '1', MKL_NUM_THREADS: '1' },
-  });
-}
-
 async function greetPeer(name: PeerName, peer: LineProcess): Promise<Record<string, unknown>> {
   try {
     return await peer.request('hello');
   } catch (error) {
     if (!(error instanceof LineProcessError)) throw error;
-    const python = process.env.DEEPDEFENSE_PEER_PYTHON ?? '/usr/bin/python3';
     const { title, module } = PEERS[name];
     throw new DeepDefenseError('ENGINE_UNAVAILABLE', {
-      what: error.reply === `no-${module}` ? `the Python "${python}" has no ${module}` : `${title} doesn't run under "${python}"`,
+      what: error.reply === `no-${module}` ? `the Python "${PEER_PYTHON}" has no ${module}` : `${title} doesn't run under "${PEER_PYTHON}"`,
       expected: `a Python in which \`import ${module}\` works`,
       got: error.message,
       todo: `install it (PyTorch on Debian, Ubuntu: \`apt-get install python3-torch\`), or set DEEPDEFENSE_PEER_PYTHON to a Python that has it, or pass --ours-only`,
@@ -125,10 +110,11 @@ async function measure(
   repeats: number,
   peerName: PeerName | undefined,
   versions: Record<string, unknown>,
+  folder: string,
 ): Promise<BenchRow> {
-  const files = writeInputs(model);
-  const ours = startOurs();
-  const peer = peerName && startPeer(peerName);
+  const files = writeInputs(model, folder);
+  const ours = startOurs('ours-steps.ts');
+  const peer = peerName && startPeer(PEERS[peerName].script);
   try {
     if (peer !== undefined) Object.assign(versions, await greetPeer(peerName as PeerName, peer));
     Object.assign(versions, await ours.request('hello'));
@@ -170,7 +156,6 @@ async function measure(
     };
   } finally {
     await Promise.all([ours.close(), peer?.close()]);
-    rmSync(files.folder, { recursive: true, force: true });
   }
 }
 
@@ -221,78 +206,41 @@ function samplesPerSecond(stepMs: readonly number[]): number {
 }
 
 function formatRows(rows: readonly BenchRow[], peerTitle: string): string {
-  const table = new Table({
-    head: [
-      'task',
-      'model',
-      'ours samples/s',
-      `${peerTitle} samples/s`,
-      'ratio',
-      'min - max',
-      'ours cores',
-      'its cores',
-      'ours MiB',
-      'its MiB',
-    ],
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'right', 'right'],
-    style: { head: [], border: [] },
-  });
-  for (const { task, model, ours, peer, ratio, oursCores, peerCores, oursPeakMiB, peerPeakMiB } of rows)
-    table.push([
+  return formatTable(
+    ['task', 'model', 'ours samples/s', `${peerTitle} samples/s`, 'ratio', 'min - max', 'ours cores', 'its cores', 'ours MiB', 'its MiB'],
+    rows.map(({ task, model, ours, peer, ratio, oursCores, peerCores, oursPeakMiB, peerPeakMiB }) => [
       task,
       model,
       ours.toFixed(0),
       peer?.toFixed(0) ?? '-',
       ratio?.median.toFixed(2) ?? '-',
-      ratio === null ? '-' : `${ratio.min.toFixed(2)} - ${ratio.max.toFixed(2)}`,
+      ratio === null ? '-' : formatRange(ratio, 2),
       oursCores.toFixed(2),
       peerCores?.toFixed(2) ?? '-',
       oursPeakMiB.toFixed(0),
       peerPeakMiB?.toFixed(0) ?? '-',
-    ]);
-  return table.toString();
+    ]),
+    'llrrrrrrrr',
+  );
 }
 
-/** Splits a comma-separated option; @throws DeepDefenseError USAGE on a name that isn't offered. */
-function choose<Name extends string>(option: string, text: string | undefined, names: readonly Name[]): readonly Name[] {
-  if (text === undefined) return names;
-  return text.split(',').map((part) => {
-    const name = names.find((candidate) => candidate === part.trim());
-    if (name === undefined)
-      throw new DeepDefenseError('USAGE', { what: `unknown name in --${option}`, expected: names.join(', '), got: `"${part}"` });
-    return name;
-  });
-}
+const OPTIONS = {
+  repeats: wholeNumber(9),
+  tasks: someOf(TASK_NAMES),
+  models: someOf(MODEL_NAMES),
+  peer: oneOf(PEER_NAMES, 'pytorch'),
+  'ours-only': flag(),
+  json: flag(),
+};
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      tasks: { type: 'string' },
-      models: { type: 'string' },
-      peer: { type: 'string', default: 'pytorch' },
-      repeats: { type: 'string', default: '9' },
-      'ours-only': { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(`${HELP}\n`);
-    return;
-  }
-  const repeats = Number(values.repeats);
-  if (!Number.isInteger(repeats) || repeats < 1)
-    throw new DeepDefenseError('USAGE', { what: 'bad --repeats', expected: 'an integer of at least 1', got: `"${values.repeats}"` });
-  const tasks = choose('tasks', values.tasks, TASK_NAMES);
-  const models = choose('models', values.models, MODEL_NAMES);
-  const [peer] = values['ours-only'] ? [] : choose('peer', values.peer, PEER_NAMES);
+await runScript(HELP, OPTIONS, async ({ tasks, models, repeats, json, ...values }, { machine }) => {
+  const peer = values['ours-only'] ? undefined : values.peer;
   const title = peer === undefined ? 'peer' : PEERS[peer].title;
-  const machine = describeMachine();
   const versions: Record<string, unknown> = {};
   const rows: BenchRow[] = [];
   for (const model of models)
     for (const task of tasks) {
-      const row = await measure(task, model, repeats, peer, versions);
+      const row = await withTemporaryFolder('bench', (folder) => measure(task, model, repeats, peer, versions, folder));
       rows.push(row);
       const ratio = row.ratio === null ? '' : `, ${row.ratio.median.toFixed(2)} times ${title}`;
       const disturbed =
@@ -300,12 +248,5 @@ async function main(): Promise<void> {
       process.stderr.write(`${task} ${model}: ${row.ours.toFixed(0)} samples/s${ratio}${disturbed}\n`);
     }
   const document: BenchDocument = { machine, versions, ...(peer === undefined ? {} : { peer }), settings: SETTINGS, rows };
-  process.stdout.write(values.json ? `${JSON.stringify(document, null, 2)}\n` : `${formatRows(rows, title)}\n`);
-}
-
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
-}
+  printResult(json, document, formatRows(rows, title));
+});

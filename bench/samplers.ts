@@ -4,11 +4,11 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import type { FunctionName, SamplerName } from '../src/config/index.ts';
+import { type FunctionName, SAMPLER_NAMES, type SamplerName } from '../src/config/index.ts';
 import { type Coordinate, createSampler, evaluateFunction, hypervolume, type Observation } from '../src/sweeps/index.ts';
-import { wholeNumber } from './options.ts';
+import { flag, someOf, text, wholeNumber } from './options.ts';
+import { readOptions } from './script.ts';
+import { PEER_PYTHON, pathOf } from './sides.ts';
 
 const HELP = `Compares samplers with Optuna's on test functions.
 
@@ -39,28 +39,16 @@ const PEERS: Readonly<Partial<Record<SamplerName, readonly string[]>>> = {
   nsga2: ['nsga2'],
 };
 
-const { values } = parseArgs({
-  options: {
-    samplers: { type: 'string', default: 'random,sobol,tpe,cma-es,nsga2' },
-    functions: { type: 'string' },
-    seeds: { type: 'string', default: '20' },
-    budget: { type: 'string', default: '100' },
-    'ours-only': { type: 'boolean', default: false },
-    peer: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const { samplers, functions, seeds, budget, ...values } = readOptions(HELP, {
+  samplers: someOf(SAMPLER_NAMES, ['random', 'sobol', 'tpe', 'cma-es', 'nsga2']),
+  functions: someOf(CASES.map((each) => each.function)),
+  seeds: wholeNumber(20),
+  budget: wholeNumber(100),
+  'ours-only': flag(),
+  peer: text(),
+  json: flag(),
 });
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
-const samplers = values.samplers.split(',') as SamplerName[];
-const names = values.functions?.split(',');
-const cases = CASES.filter(({ function: name }) => names?.includes(name) ?? true);
-if (names?.some((name) => !CASES.some((each) => each.function === name)))
-  throw new Error(`--functions: some of ${CASES.map((each) => each.function).join(', ')}`);
-const [seeds, budget] = [wholeNumber('seeds', values.seeds), wholeNumber('budget', values.budget)];
+const cases = CASES.filter(({ function: name }) => functions.includes(name));
 
 /** The smallest value found; of two objectives minus the hypervolume. */
 function best(name: SamplerName, { function: fn, dimensions }: (typeof CASES)[number], seed: number): number {
@@ -106,9 +94,8 @@ function peerResults(): PeerResults {
 }
 
 function runPeer(): PeerResults {
-  const script = fileURLToPath(new URL('peer/optuna_samplers.py', import.meta.url));
   const request = { cases, samplers: samplers.flatMap((name) => PEERS[name] ?? []), seeds, budget };
-  const done = spawnSync(process.env.DEEPDEFENSE_PEER_PYTHON ?? '/usr/bin/python3', [script], {
+  const done = spawnSync(PEER_PYTHON, [pathOf('peer/optuna_samplers.py')], {
     input: JSON.stringify(request),
     encoding: 'utf8',
     stdio: ['pipe', 'pipe', 'inherit'],

@@ -2,8 +2,8 @@
  * @file What a coordinator needs, by formulas whose constants were measured (docs/benchmarks.md, A thousand workers, and Soak). Prints the
  * table of docs/operations.md in Markdown, or the row of one case.
  */
-import { parseArgs } from 'node:util';
 import { wholeNumber } from './options.ts';
+import { readOptions } from './script.ts';
 
 const HELP = `Prints what a coordinator needs for so many workers and parameters.
 
@@ -70,34 +70,26 @@ function row({ workers, parameters, stepMs, ...need }: Need): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-const { values } = parseArgs({
-  options: {
-    workers: { type: 'string' },
-    parameters: { type: 'string' },
-    'step-ms': { type: 'string' },
-    metrics: { type: 'string', default: '17' },
-    help: { type: 'boolean', default: false },
-  },
+const { workers, parameters, metrics, ...values } = readOptions(HELP, {
+  metrics: wholeNumber(17),
+  workers: wholeNumber(),
+  parameters: wholeNumber(),
+  'step-ms': wholeNumber(500),
 });
-if (values.help) process.stdout.write(`${HELP}\n`);
-else {
-  const metrics = wholeNumber('metrics', values.metrics);
-  const { workers, parameters } = values;
-  const cases: readonly (readonly [number, number, number])[] =
-    workers !== undefined && parameters !== undefined
-      ? [[wholeNumber('workers', workers), wholeNumber('parameters', parameters), wholeNumber('step-ms', values['step-ms'] ?? '500')]]
-      : [
-          [2, 146_000, 60],
-          [8, 146_000, 60],
-          [8, 550_000, 400],
-          [64, 550_000, 400],
-          [64, 11_000_000, 2000],
-          [256, 550_000, 1000],
-          [1000, 146_000, 5000],
-        ];
-  process.stdout.write(
-    '| workers | parameters | ms a step | MB/s each way | cores | cores, mTLS | MiB | journal GB a day | checkpoint MB |\n',
-  );
-  process.stdout.write('|---|---|---|---|---|---|---|---|---|\n');
-  for (const [count, size, stepMs] of cases) process.stdout.write(`${row(needOf(count, size, stepMs, metrics))}\n`);
-}
+const cases: readonly (readonly [number, number, number])[] =
+  workers !== undefined && parameters !== undefined
+    ? [[workers, parameters, values['step-ms']]]
+    : [
+        [2, 146_000, 60],
+        [8, 146_000, 60],
+        [8, 550_000, 400],
+        [64, 550_000, 400],
+        [64, 11_000_000, 2000],
+        [256, 550_000, 1000],
+        [1000, 146_000, 5000],
+      ];
+process.stdout.write(
+  '| workers | parameters | ms a step | MB/s each way | cores | cores, mTLS | MiB | journal GB a day | checkpoint MB |\n',
+);
+process.stdout.write('|---|---|---|---|---|---|---|---|---|\n');
+for (const [count, size, stepMs] of cases) process.stdout.write(`${row(needOf(count, size, stepMs, metrics))}\n`);

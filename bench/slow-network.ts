@@ -2,19 +2,15 @@
  * @file Training over a slow network: a coordinator and two workers of the built command line (dist/), each worker behind a proxy that
  * delays and limits what passes, with gradients averaged in every step, in bfloat16, and with local steps (config section `sync`).
  */
-import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
-import { DeepDefenseError, isDeepDefenseError } from '../src/core/index.ts';
-import { CLI, requireBuild } from './built-command.ts';
-import { describeMachine } from './machine.ts';
-import { wholeNumber } from './options.ts';
-import { type Spread, spreadOf } from './statistics.ts';
+import { requireBuild, runCommand } from './built-command.ts';
+import { forkDelayProxy } from './delay-proxy.ts';
+import { flag, text, wholeNumber } from './options.ts';
+import { printResult, runScript } from './script.ts';
+import { formatRange, type Spread, spreadOf } from './statistics.ts';
+import { formatTable } from './table.ts';
+import { withTemporaryFolder } from './temporary-folder.ts';
 
 const HELP = `Times training of two workers behind slow connections, turn by turn.
 
@@ -51,38 +47,14 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-function startProxy(children: ChildProcess[], port: number, { mbit, delayMs }: Network): Promise<number> {
-  const args = [port, delayMs, (mbit * 1e6) / 8].map(String);
-  const child = fork(fileURLToPath(new URL('delay-proxy.ts', import.meta.url)), args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-  children.push(child);
-  return new Promise((resolve, reject) => {
-    child.once('message', (message) => resolve((message as { port: number }).port));
-    child.once('exit', (code) => reject(new DeepDefenseError('INTERNAL', { what: `the proxy ended with exit code ${code}` })));
-  });
-}
-
-function startCommand(
-  children: ChildProcess[],
-  args: readonly string[],
-): { readonly child: ChildProcess; readonly ended: Promise<string> } {
-  const child = spawn(process.execPath, ['--v8-pool-size=0', CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  children.push(child);
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (data: Buffer) => (stdout += data.toString('utf8')));
-  child.stderr.on('data', (data: Buffer) => (stderr = (stderr + data.toString('utf8')).slice(-4_000)));
-  const ended = new Promise<string>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => {
-      if (code === 0) resolve(stdout);
-      else reject(new DeepDefenseError('INTERNAL', { what: `deepdefense ${args[0]} ended with exit code ${code}`, got: stderr }));
-    });
-  });
-  return { child, ended };
-}
-
 /** Samples per second of one run. */
-async function train(model: string, steps: number, settings: readonly string[], network: Network, folder: string): Promise<number> {
+async function train(
+  model: string,
+  steps: number,
+  settings: readonly string[],
+  { mbit, delayMs }: Network,
+  folder: string,
+): Promise<number> {
   const children: ChildProcess[] = [];
   try {
     const port = await freePort();
@@ -100,14 +72,14 @@ async function train(model: string, steps: number, settings: readonly string[], 
       `cluster.minWorkers=${WORKERS}`,
       ...settings,
     ].flatMap((setting) => ['--set', setting]);
-    const coordinator = startCommand(children, ['coordinator', '--json', ...set]);
-    const proxies = await Promise.all(Array.from({ length: WORKERS }, () => startProxy(children, port, network)));
-    const workers = proxies.map((proxy) => startCommand(children, ['worker', '--json', '--coordinator', `127.0.0.1:${proxy}`]).ended);
+    const coordinator = runCommand(['coordinator', '--json', ...set], children);
+    const proxies = await Promise.all(Array.from({ length: WORKERS }, () => forkDelayProxy(children, port, delayMs, (mbit * 1e6) / 8)));
+    const workers = proxies.map((proxy) => runCommand(['worker', '--json', '--coordinator', `127.0.0.1:${proxy}`], children));
     // Their failures show as the coordinator's, or as a run that waits for them.
     const failed = new Promise<never>((_, reject) => {
       for (const worker of workers) worker.catch(reject);
     });
-    const { samplesPerSecond } = JSON.parse(await Promise.race([coordinator.ended, failed])) as { samplesPerSecond: number };
+    const { samplesPerSecond } = JSON.parse(await Promise.race([coordinator, failed])) as { samplesPerSecond: number };
     await Promise.all(workers);
     return samplesPerSecond;
   } finally {
@@ -115,61 +87,51 @@ async function train(model: string, steps: number, settings: readonly string[], 
   }
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      model: { type: 'string', default: 'vgg6' },
-      steps: { type: 'string', default: '40' },
-      mbit: { type: 'string', default: '100' },
-      'delay-ms': { type: 'string', default: '20' },
-      repeats: { type: 'string', default: '3' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(`${HELP}\n`);
-    return;
-  }
+interface Row {
+  readonly name: string;
+  readonly samplesPerSecond: Spread;
+  /** Against the first setting, turn by turn. */
+  readonly ratio: Spread;
+}
+
+function formatRows(rows: readonly Row[]): string {
+  return formatTable(
+    ['averaged', 'samples/s', 'ratio', 'min - max'],
+    rows.map(({ name, samplesPerSecond, ratio }) => [
+      name,
+      samplesPerSecond.median.toFixed(1),
+      ratio.median.toFixed(2),
+      formatRange(ratio, 2),
+    ]),
+    'lrrr',
+  );
+}
+
+const OPTIONS = {
+  model: text('vgg6'),
+  steps: wholeNumber(40),
+  repeats: wholeNumber(3),
+  mbit: wholeNumber(100),
+  'delay-ms': wholeNumber(20),
+  json: flag(),
+};
+
+await runScript(HELP, OPTIONS, async ({ model, steps, repeats, mbit, 'delay-ms': delayMs, json }, head) => {
   requireBuild();
-  const steps = wholeNumber('steps', values.steps);
-  const repeats = wholeNumber('repeats', values.repeats);
-  const network = { mbit: wholeNumber('mbit', values.mbit), delayMs: wholeNumber('delay-ms', values['delay-ms']) };
+  const network = { mbit, delayMs };
   const speeds = SETTINGS.map((): number[] => []);
-  const folder = mkdtempSync(join(tmpdir(), 'deepdefense-slow-network-'));
-  try {
+  await withTemporaryFolder('slow-network', async (folder) => {
     for (let repeat = 0; repeat < repeats; repeat++)
       for (const [index, { name, set }] of SETTINGS.entries()) {
-        const samplesPerSecond = await train(values.model, steps, set, network, folder);
+        const samplesPerSecond = await train(model, steps, set, network, folder);
         speeds[index]?.push(samplesPerSecond);
         process.stderr.write(`${name}: ${samplesPerSecond.toFixed(1)} samples/s\n`);
       }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
   const baseline = speeds[0] as number[];
-  const rows = SETTINGS.map(({ name }, index) => {
+  const rows = SETTINGS.map(({ name }, index): Row => {
     const measured = speeds[index] as number[];
     return { name, samplesPerSecond: spreadOf(measured), ratio: spreadOf(measured.map((speed, i) => speed / (baseline[i] as number))) };
   });
-  const report = { machine: describeMachine(), model: values.model, steps, workers: WORKERS, ...network, repeats, rows };
-  process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : `${formatRows(rows)}\n`);
-}
-
-function formatRows(rows: readonly { readonly name: string; readonly samplesPerSecond: Spread; readonly ratio: Spread }[]): string {
-  const table = new Table({
-    head: ['averaged', 'samples/s', 'ratio', 'min - max'],
-    colAligns: ['left', 'right', 'right', 'right'],
-    style: { head: [], border: [] },
-  });
-  for (const { name, samplesPerSecond, ratio } of rows)
-    table.push([name, samplesPerSecond.median.toFixed(1), ratio.median.toFixed(2), `${ratio.min.toFixed(2)} - ${ratio.max.toFixed(2)}`]);
-  return table.toString();
-}
-
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
-}
+  printResult(json, { ...head, model, steps, workers: WORKERS, ...network, repeats, rows }, formatRows(rows));
+});

@@ -3,21 +3,19 @@
  * memory, open files or the run folder grow. Prints a table and what grew, or with `--json` one document; ends with 1 where a bound is broken.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
-import { DeepDefenseError, isDeepDefenseError } from '../src/core/index.ts';
 import { CLI, requireBuild } from './built-command.ts';
 import { benchCertificates } from './certificates.ts';
 import { CoordinatorProcess, usageOf } from './coordinator-process.ts';
-import { describeMachine } from './machine.ts';
-import { wholeNumber } from './options.ts';
+import { flag, text, texts, type Values, wholeNumber } from './options.ts';
+import { type DocumentHead, printResult, runScript } from './script.ts';
 import { SMALL_ELEMENTS, SMALL_MODEL } from './small-model.ts';
 import { spreadOf } from './statistics.ts';
 import { Swarm } from './swarm-processes.ts';
+import { formatTable } from './table.ts';
+import { withTemporaryFolder } from './temporary-folder.ts';
 
 const HELP = `Runs very many steps of a tiny model and watches memory, open files and the run folder. Linux only (/proc).
 
@@ -150,12 +148,9 @@ async function audit(runFolder: string): Promise<{ seconds: number; peakMiB: num
 }
 
 function format(looks: readonly Look[]): string {
-  const table = new Table({
-    head: ['step', 's', 'ms a step', 'CPU ms', 'RSS MiB', 'old space', 'external', 'files', 'journal MiB (files)', 'checkpoints'],
-    style: { head: [], border: [] },
-  });
-  for (const look of looks)
-    table.push([
+  return formatTable(
+    ['step', 's', 'ms a step', 'CPU ms', 'RSS MiB', 'old space', 'external', 'files', 'journal MiB (files)', 'checkpoints'],
+    looks.map((look) => [
       look.step,
       look.atSeconds.toFixed(0),
       look.stepMs.toFixed(2),
@@ -166,63 +161,35 @@ function format(looks: readonly Look[]): string {
       look.openFiles,
       `${look.journalMiB.toFixed(1)} (${look.journalFiles})`,
       look.checkpoints,
-    ]);
-  return table.toString();
+    ]),
+  );
 }
 
-async function main(): Promise<boolean> {
-  const { values } = parseArgs({
-    options: {
-      steps: { type: 'string', default: '500000' },
-      every: { type: 'string', default: '5000' },
-      workers: { type: 'string', default: '2' },
-      'checkpoint-steps': { type: 'string', default: '2000' },
-      tls: { type: 'boolean', default: false },
-      set: { type: 'string', multiple: true, default: [] },
-      runs: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
+const OPTIONS = {
+  steps: wholeNumber(500_000),
+  every: wholeNumber(5000),
+  workers: wholeNumber(2),
+  'checkpoint-steps': wholeNumber(2000),
+  tls: flag(),
+  set: texts(),
+  runs: text(),
+  json: flag(),
+};
+
+async function soak(
+  runsFolder: string,
+  { steps, every, workers, 'checkpoint-steps': checkpointSteps, tls, set, json }: Values<typeof OPTIONS>,
+  head: DocumentHead,
+): Promise<void> {
+  const certificates = tls ? await benchCertificates() : undefined;
+  const coordinator = new CoordinatorProcess({
+    runsFolder,
+    workers,
+    steps,
+    settings: [`checkpoint.everySteps=${checkpointSteps}`, ...set],
+    certificates,
+    nodeArgs: ['--import', SMALL_MODEL],
   });
-  if (values.help) {
-    process.stdout.write(`${HELP}\n`);
-    return true;
-  }
-  requireBuild();
-  const [steps, every, workers] = [
-    wholeNumber('steps', values.steps),
-    wholeNumber('every', values.every),
-    wholeNumber('workers', values.workers),
-  ];
-  const machine = describeMachine();
-  const folder = values.runs ?? mkdtempSync(join(tmpdir(), 'deepdefense-soak-'));
-  const certificates = values.tls ? await benchCertificates() : undefined;
-  const config = [
-    `runsFolder=${folder}`,
-    'data.source=synthetic',
-    'data.testSamples=100',
-    'model.name=cnn3',
-    `train.shards=${workers}`,
-    `train.batchSize=${workers}`,
-    'train.epochs=1000000',
-    `train.maxSteps=${steps}`,
-    `cluster.minWorkers=${workers}`,
-    'evaluation.everyEpochs=1000000',
-    `checkpoint.everySteps=${wholeNumber('checkpoint-steps', values['checkpoint-steps'])}`,
-    ...values.set,
-  ].flatMap((setting) => ['--set', setting]);
-  const coordinator = new CoordinatorProcess([
-    '--v8-pool-size=0',
-    '--import',
-    SMALL_MODEL,
-    CLI,
-    'coordinator',
-    ...(certificates === undefined ? [] : ['--certs', certificates.coordinator]),
-    ...config,
-  ]);
-  let fail: (error: unknown) => void = () => {};
-  const failed = new Promise<never>((_resolve, reject) => (fail = reject));
-  failed.catch(() => {});
   const looks: Look[] = [];
   let looking: Promise<void> = Promise.resolve();
   let before = { step: 0, atMs: 0, cpuSeconds: 0 };
@@ -247,58 +214,38 @@ async function main(): Promise<boolean> {
           looks.push(look);
           process.stderr.write(`${JSON.stringify(look)}\n`);
         })
-        .catch(fail);
+        .catch((error: unknown) => swarm.fail(error));
     }
     before = { step, atMs, cpuSeconds };
-  }, fail);
+  });
   try {
     const listening = await coordinator.listening();
     httpUrl = listening.httpUrl;
-    runFolder = join(folder, readdirSync(folder).sort().at(-1) as string);
+    runFolder = coordinator.runFolder;
     await swarm.start(listening.address, workers, SMALL_ELEMENTS, 1, certificates?.worker);
     swarm.joinAllButOne();
     await sleep(500);
     swarm.joinLast();
-    const code = await Promise.race([coordinator.exit, failed]);
-    if (code !== 0)
-      throw new DeepDefenseError('INTERNAL', { what: `the coordinator ended with exit code ${code}`, got: coordinator.lastWords });
+    await Promise.race([coordinator.ended(), swarm.failed]);
     await looking;
-    const counts = await Promise.race([swarm.end(), failed]);
+    const { drops } = await swarm.end();
     const audited = await audit(runFolder);
     const bounds = boundsOf(looks);
-    const broken = bounds.filter(({ got, most }) => got > most);
-    const report = {
-      machine,
-      versions: { node: process.versions.node },
-      steps,
-      workers,
-      tls: values.tls,
-      drops: counts.drops,
-      looks,
-      bounds,
-      audit: audited,
-    };
-    if (values.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-    else {
-      const lines = bounds.map(({ what, got, most }) => `${got > most ? 'BROKEN' : 'ok'}: ${what}: ${got.toFixed(1)}, bound ${most}`);
-      lines.push(
-        `audit: ${audited.passed ? 'passed' : 'FAILED'} in ${audited.seconds.toFixed(1)} s, ${audited.peakMiB.toFixed(0)} MiB at most`,
-      );
-      process.stdout.write(`${[format(looks), ...lines].join('\n')}\n`);
-    }
-    return broken.length === 0 && audited.passed;
+    const lines = bounds.map(({ what, got, most }) => `${got > most ? 'BROKEN' : 'ok'}: ${what}: ${got.toFixed(1)}, bound ${most}`);
+    lines.push(
+      `audit: ${audited.passed ? 'passed' : 'FAILED'} in ${audited.seconds.toFixed(1)} s, ${audited.peakMiB.toFixed(0)} MiB at most`,
+    );
+    printResult(json, { ...head, steps, workers, tls, drops, looks, bounds, audit: audited }, [format(looks), ...lines].join('\n'));
+    if (bounds.some(({ got, most }) => got > most) || !audited.passed) process.exitCode = 1;
   } finally {
     swarm.close();
-    if (coordinator.child.exitCode === null) coordinator.child.kill('SIGKILL');
-    await coordinator.exit.catch(() => {});
+    await coordinator.close();
     await certificates?.close();
-    if (values.runs === undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
 
-try {
-  if (!(await main())) process.exitCode = 1;
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
-}
+await runScript(HELP, OPTIONS, async (values, head) => {
+  requireBuild();
+  const run = (folder: string): Promise<void> => soak(folder, values, head);
+  await (values.runs === undefined ? withTemporaryFolder('soak', run) : run(values.runs));
+});

@@ -15,3 +15,13 @@ export function spreadOf(values: readonly number[]): Spread {
   const median = sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
   return { median, min: sorted[0] as number, max: sorted.at(-1) as number };
 }
+
+/** "min - max". */
+export function formatRange({ min, max }: Spread, digits: number): string {
+  return `${min.toFixed(digits)} - ${max.toFixed(digits)}`;
+}
+
+/** "median (min - max)". */
+export function formatSpread(spread: Spread, digits: number): string {
+  return `${spread.median.toFixed(digits)} (${formatRange(spread, digits)})`;
+}

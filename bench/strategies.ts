@@ -1,16 +1,14 @@
 /**
  * @file What a training step costs with each strategy: one shard after the other on one thread, strategies in turns. Prints a table, or with
- * `--json` one document {machine, rows}.
+ * `--json` one document {machine, versions, model, repeats, rows}.
  */
-import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
 import { type ConfigInput, MODEL_NAMES, type ModelName, resolveConfig, STRATEGY_NAMES } from '../src/config/index.ts';
-import { DeepDefenseError, isDeepDefenseError } from '../src/core/index.ts';
 import { syntheticDataset } from '../src/data/index.ts';
 import { Computer } from '../src/worker/compute.ts';
-import { describeMachine } from './machine.ts';
-import { wholeNumber } from './options.ts';
-import { type Spread, spreadOf } from './statistics.ts';
+import { flag, oneOf, wholeNumber } from './options.ts';
+import { printResult, runScript } from './script.ts';
+import { formatRange, type Spread, spreadOf } from './statistics.ts';
+import { formatTable } from './table.ts';
 
 const HELP = `Times one training step of 128 samples in 8 shards, without the coordinator, for every strategy.
 
@@ -33,23 +31,23 @@ const inputOf = (strategy: (typeof STRATEGY_NAMES)[number], model: ModelName): C
   train: { batchSize: BATCH, shards: SHARDS },
 });
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      model: { type: 'string', default: 'cnn3' },
-      repeats: { type: 'string', default: '7' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(`${HELP}\n`);
-    return;
-  }
-  const model = MODEL_NAMES.find((name) => name === values.model);
-  if (model === undefined)
-    throw new DeepDefenseError('USAGE', { what: 'unknown name in --model', expected: MODEL_NAMES.join(', '), got: `"${values.model}"` });
-  const repeats = wholeNumber('repeats', values.repeats);
+function format(model: ModelName, repeats: number, rows: readonly StrategyRow[]): string {
+  const table = formatTable(
+    ['strategy', 'ms per step', 'min - max', 'times benchmark', 'min - max'],
+    rows.map(({ strategy, milliseconds, ratio }) => [
+      strategy,
+      milliseconds.median.toFixed(1),
+      formatRange(milliseconds, 1),
+      ratio.median.toFixed(2),
+      formatRange(ratio, 2),
+    ]),
+  );
+  return `${model}, ${BATCH} samples in ${SHARDS} shards, one thread, ${repeats} turns\n${table}`;
+}
+
+const OPTIONS = { model: oneOf(MODEL_NAMES, 'cnn3'), repeats: wholeNumber(7), json: flag() };
+
+await runScript(HELP, OPTIONS, async ({ model, repeats, json }, head) => {
   const dataset = syntheticDataset({ trainCount: BATCH, testCount: 10, seed: 1 });
   const computers = new Map<string, Computer>();
   for (const strategy of STRATEGY_NAMES) {
@@ -75,20 +73,5 @@ async function main(): Promise<void> {
     }),
   );
   for (const computer of computers.values()) await computer.dispose();
-  if (values.json) {
-    process.stdout.write(`${JSON.stringify({ machine: describeMachine(), model, repeats, rows })}\n`);
-    return;
-  }
-  const table = new Table({ head: ['strategy', 'ms per step', 'spread', 'times benchmark', 'spread'] });
-  const range = ({ min, max }: Spread, digits: number) => `${min.toFixed(digits)}-${max.toFixed(digits)}`;
-  for (const { strategy, milliseconds, ratio } of rows)
-    table.push([strategy, milliseconds.median.toFixed(1), range(milliseconds, 1), ratio.median.toFixed(2), range(ratio, 2)]);
-  process.stdout.write(`${model}, ${BATCH} samples in ${SHARDS} shards, one thread, ${repeats} turns\n${table.toString()}\n`);
-}
-
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
-}
+  printResult(json, { ...head, model, repeats, rows }, format(model, repeats, rows));
+});

@@ -10,17 +10,25 @@ export class Swarm {
   readonly #sizes: number[] = [];
   readonly #counts: Promise<SwarmCounts>[] = [];
   readonly #onStep: (step: number, atMs: number) => void;
-  readonly #onRefused: (error: DeepDefenseError) => void;
+  /** Rejects when a worker is refused, or with what {@link fail} was told. */
+  readonly failed: Promise<never>;
+  #fail: (error: unknown) => void = () => {};
 
-  constructor(onStep: (step: number, atMs: number) => void, onRefused: (error: DeepDefenseError) => void) {
+  constructor(onStep: (step: number, atMs: number) => void) {
     this.#onStep = onStep;
-    this.#onRefused = onRefused;
+    this.failed = new Promise((_resolve, reject) => (this.#fail = reject));
+    // Whoever waits hears of it.
+    this.failed.catch(() => {});
+  }
+
+  fail(error: unknown): void {
+    this.#fail(error);
   }
 
   /** Of all workers. */
   async end(): Promise<SwarmCounts> {
     for (const child of this.#children) child.send({ kind: 'end' } satisfies SwarmOrder);
-    const all = await Promise.all(this.#counts);
+    const all = await Promise.race([Promise.all(this.#counts), this.failed]);
     const sum = (key: keyof SwarmCounts): number => all.reduce((total, counts) => total + counts[key], 0);
     return { tasks: sum('tasks'), drops: sum('drops'), bytesUp: sum('bytesUp'), bytesDown: sum('bytesDown') };
   }
@@ -58,7 +66,7 @@ export class Swarm {
           case 'ended':
             return resolve(report.counts);
           case 'refused':
-            return this.#onRefused(new DeepDefenseError('WORKERS_LOST', { what: `worker ${report.worker} was refused: ${report.reason}` }));
+            return this.fail(new DeepDefenseError('WORKERS_LOST', { what: `worker ${report.worker} was refused: ${report.reason}` }));
           default:
             return report satisfies never;
         }

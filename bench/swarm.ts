@@ -2,22 +2,21 @@
  * @file What 10 to 1000 workers cost a coordinator: the built command line in a process of its own, and workers without computation over
  * loopback, each with a connection of its own. Prints a table, or with `--json` one document {machine, rows}.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
 import { defaultNetwork, parameterSpecs } from '../src/config/index.ts';
-import { DeepDefenseError, isDeepDefenseError, sizeOf } from '../src/core/index.ts';
-import { CLI, requireBuild } from './built-command.ts';
+import { DeepDefenseError, sizeOf } from '../src/core/index.ts';
+import { requireBuild } from './built-command.ts';
 import { type BenchCertificates, benchCertificates } from './certificates.ts';
 import { CoordinatorProcess, type Usage, untilReady, usageOf } from './coordinator-process.ts';
-import { describeMachine } from './machine.ts';
-import { wholeNumber } from './options.ts';
+import { flag, someOf, text, texts, wholeNumber, wholeNumbers } from './options.ts';
+import { printResult, runScript } from './script.ts';
 import { SMALL_ELEMENTS, SMALL_MODEL } from './small-model.ts';
-import { type Spread, spreadOf } from './statistics.ts';
+import { formatSpread, type Spread, spreadOf } from './statistics.ts';
 import { Swarm } from './swarm-processes.ts';
+import { formatTable } from './table.ts';
+import { withTemporaryFolder } from './temporary-folder.ts';
 
 const HELP = `Measures a coordinator with up to a thousand workers that compute nothing. Linux only (/proc).
 
@@ -96,59 +95,42 @@ async function measure(
   measuredSteps: number,
   certificates: BenchCertificates | undefined,
   settings: Settings,
+  runsFolder: string,
 ): Promise<Row> {
-  const folder = mkdtempSync(join(tmpdir(), 'deepdefense-swarm-'));
   const elements =
     model === 'small' ? SMALL_ELEMENTS : parameterSpecs(defaultNetwork('cnn3')).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const warmUp = Math.max(WARM_UP_STEPS, Math.ceil(WARM_UP_ANSWERS / workers));
   // The last step's end isn't seen by a worker, so one more begins and isn't counted.
   const steps = warmUp + measuredSteps + 1;
-  const config = [
-    `runsFolder=${folder}`,
-    'data.source=synthetic',
-    'data.testSamples=100',
-    'model.name=cnn3',
-    `train.shards=${workers}`,
-    `train.batchSize=${workers}`,
-    'train.epochs=1000000',
-    `train.maxSteps=${steps}`,
-    `cluster.minWorkers=${workers}`,
-    'evaluation.everyEpochs=1000000',
-    'checkpoint.everySteps=1000000',
-    'checkpoint.everySeconds=1000000',
-    // Gigabytes on two cores take longer than a lease of the default length; the storm that follows is another measurement.
-    'cluster.leaseMs=60000',
-    'cluster.stepDeadlineMs=600000',
-    ...settings.set,
-  ].flatMap((setting) => ['--set', setting]);
-  // As the installed command starts: see the first line of src/cli/main.ts.
-  const coordinator = new CoordinatorProcess([
-    '--v8-pool-size=0',
-    ...(settings.cpuProf === undefined
-      ? []
-      : ['--cpu-prof', `--cpu-prof-dir=${settings.cpuProf}`, `--cpu-prof-name=${model}-${workers}.cpuprofile`]),
-    ...(model === 'small' ? ['--import', SMALL_MODEL] : []),
-    CLI,
-    'coordinator',
-    ...(certificates === undefined ? [] : ['--certs', certificates.coordinator]),
-    ...config,
-  ]);
+  const { cpuProf } = settings;
+  const coordinator = new CoordinatorProcess({
+    runsFolder,
+    workers,
+    steps,
+    settings: [
+      'checkpoint.everySteps=1000000',
+      'checkpoint.everySeconds=1000000',
+      // Gigabytes on two cores take longer than a lease of the default length; the storm that follows is another measurement.
+      'cluster.leaseMs=60000',
+      'cluster.stepDeadlineMs=600000',
+      ...settings.set,
+    ],
+    certificates,
+    nodeArgs: [
+      ...(cpuProf === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`, `--cpu-prof-name=${model}-${workers}.cpuprofile`]),
+      ...(model === 'small' ? ['--import', SMALL_MODEL] : []),
+    ],
+  });
   const marks: StepMark[] = [];
-  let fail: (error: DeepDefenseError) => void = () => {};
-  const failed = new Promise<never>((_resolve, reject) => (fail = reject));
-  failed.catch(() => {});
-  const swarm = new Swarm(
-    // Each process reports a step once; the first report counts.
-    (step, atMs) => (marks[step] ??= { atMs, usage: usageOf(coordinator.pid) }),
-    fail,
-  );
+  // Each process reports a step once; the first report counts.
+  const swarm = new Swarm((step, atMs) => (marks[step] ??= { atMs, usage: usageOf(coordinator.pid) }));
   try {
     const { address, httpUrl } = await coordinator.listening();
     await swarm.start(address, workers, elements, Math.min(settings.processes, workers), certificates?.worker);
     const before = usageOf(coordinator.pid);
     const joinStartMs = performance.now();
     swarm.joinAllButOne();
-    await Promise.race([untilReady(httpUrl, workers - 1), failed]);
+    await Promise.race([untilReady(httpUrl, workers - 1), swarm.failed]);
     const joinSeconds = (performance.now() - joinStartMs) / 1000;
     const joined = usageOf(coordinator.pid);
     // What joining left to do is no part of idling.
@@ -157,17 +139,14 @@ async function measure(
     await sleep(settings.idleSeconds * 1000);
     const idle = usageOf(coordinator.pid);
     swarm.joinLast();
-    const code = await Promise.race([coordinator.exit, failed]);
+    await Promise.race([coordinator.ended(), swarm.failed]);
     const endedMs = performance.timeOrigin + performance.now();
-    if (code !== 0)
-      throw new DeepDefenseError('INTERNAL', { what: `the coordinator ended with exit code ${code}`, got: coordinator.lastWords });
     const [first, last] = [marks[warmUp], marks[warmUp + measuredSteps]] as [StepMark, StepMark];
     const seconds = (last.atMs - first.atMs) / 1000;
     const idleShare = (idle.cpuSeconds - idleStart.cpuSeconds) / settings.idleSeconds;
     const cpuSeconds = last.usage.cpuSeconds - first.usage.cpuSeconds;
-    const total = await Promise.race([swarm.end(), failed]);
-    const runFolder = join(folder, readdirSync(folder)[0] as string);
-    const result = JSON.parse(readFileSync(join(runFolder, 'result.json'), 'utf8')) as {
+    const total = await swarm.end();
+    const result = JSON.parse(readFileSync(join(coordinator.runFolder, 'result.json'), 'utf8')) as {
       readonly workers: { readonly leasesExpired: number; readonly answersRefused: number };
     };
     return {
@@ -195,15 +174,13 @@ async function measure(
     };
   } finally {
     swarm.close();
-    if (coordinator.child.exitCode === null) coordinator.child.kill('SIGKILL');
-    await coordinator.exit.catch(() => {});
-    rmSync(folder, { recursive: true, force: true });
+    await coordinator.close();
   }
 }
 
 function formatRows(rows: readonly Row[]): string {
-  const table = new Table({
-    head: [
+  return formatTable(
+    [
       'model',
       'transport',
       'workers',
@@ -217,14 +194,11 @@ function formatRows(rows: readonly Row[]): string {
       'idle CPU %',
       'MiB idle, peak',
     ],
-    style: { head: [], border: [] },
-  });
-  for (const row of rows)
-    table.push([
+    rows.map((row) => [
       row.model,
       row.transport,
       row.workers,
-      `${row.stepMs.median.toFixed(1)} (${row.stepMs.min.toFixed(1)} - ${row.stepMs.max.toFixed(1)})`,
+      formatSpread(row.stepMs, 1),
       row.cpuMsPerStep.toFixed(1),
       (row.cpuMsPerWorker * 1000).toFixed(0),
       `${row.megabytesUp.toFixed(2)}, ${row.megabytesDown.toFixed(2)}`,
@@ -233,8 +207,8 @@ function formatRows(rows: readonly Row[]): string {
       `${row.joinSeconds.toFixed(1)} (${row.joinCpuSeconds.toFixed(1)})`,
       row.idleCpuPercent.toFixed(1),
       `${row.idleMiB.toFixed(0)}, ${row.peakMiB.toFixed(0)}`,
-    ]);
-  return table.toString();
+    ]),
+  );
 }
 
 /** How the cost of one worker, less heartbeats, changes with their number: 1 = in proportion, the ratio of the numbers = with the square. */
@@ -304,58 +278,37 @@ function tlsCostsOf(rows: readonly Row[]): TlsCost[] {
 }
 
 function formatTlsCost({ model, workers, stepRatio, cpuRatio, joinRatio, kibPerWorker }: TlsCost): string {
-  const range = ({ median, min, max }: Spread): string => `${median.toFixed(2)} (${min.toFixed(2)} - ${max.toFixed(2)})`;
-  return `${model}, ${workers} workers over mTLS against plain: step ${range(stepRatio)}, processor ${range(cpuRatio)}, join ${range(joinRatio)}, ${kibPerWorker.median.toFixed(0)} KiB more per worker`;
+  return `${model}, ${workers} workers over mTLS against plain: step ${formatSpread(stepRatio, 2)}, processor ${formatSpread(cpuRatio, 2)}, join ${formatSpread(joinRatio, 2)}, ${kibPerWorker.median.toFixed(0)} KiB more per worker`;
 }
 
-function modelOf(text: string): Model {
-  const model = MODELS.find((candidate) => candidate === text);
-  if (model !== undefined) return model;
-  throw new DeepDefenseError('USAGE', { what: 'bad --models', expected: `some of ${MODELS.join(', ')}`, got: `"${text}"` });
-}
+const OPTIONS = {
+  workers: wholeNumbers(10, 30, 100, 300, 1000),
+  steps: wholeNumber(15),
+  'idle-seconds': wholeNumber(4),
+  processes: wholeNumber(2),
+  models: someOf(MODELS),
+  repeats: wholeNumber(1),
+  tls: flag(),
+  set: texts(),
+  'cpu-prof': text(),
+  json: flag(),
+};
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      workers: { type: 'string', default: '10,30,100,300,1000' },
-      steps: { type: 'string', default: '15' },
-      models: { type: 'string', default: MODELS.join() },
-      tls: { type: 'boolean', default: false },
-      repeats: { type: 'string', default: '1' },
-      'idle-seconds': { type: 'string', default: '4' },
-      processes: { type: 'string', default: '2' },
-      set: { type: 'string', multiple: true, default: [] },
-      'cpu-prof': { type: 'string' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(`${HELP}\n`);
-    return;
-  }
+await runScript(HELP, OPTIONS, async ({ workers: counts, models, repeats, tls, json, ...values }, head) => {
   requireBuild();
-  const counts = values.workers.split(',').map((text) => wholeNumber('workers', text));
   if (counts.some((count) => count < 2)) throw new DeepDefenseError('USAGE', { what: 'bad --workers', expected: 'at least 2 of them' });
-  const settings: Settings = {
-    steps: wholeNumber('steps', values.steps),
-    idleSeconds: wholeNumber('idle-seconds', values['idle-seconds']),
-    processes: wholeNumber('processes', values.processes),
-    set: values.set,
-    cpuProf: values['cpu-prof'],
-  };
-  const models = values.models.split(',').map(modelOf);
-  const machine = describeMachine();
+  const { steps, 'idle-seconds': idleSeconds, processes, set, 'cpu-prof': cpuProf } = values;
+  const settings: Settings = { steps, idleSeconds, processes, set, cpuProf };
   const most = Math.max(...counts);
   const rows: Row[] = [];
-  const certificates = values.tls ? await benchCertificates() : undefined;
+  const certificates = tls ? await benchCertificates() : undefined;
   try {
-    for (let repeat = wholeNumber('repeats', values.repeats); repeat > 0; repeat--)
+    for (let repeat = repeats; repeat > 0; repeat--)
       for (const model of models)
         for (const workers of counts)
-          for (const shown of values.tls ? [undefined, certificates] : [undefined]) {
-            const measuredSteps = settings.steps * Math.min(MOST_REPEATS, Math.ceil(most / workers));
-            const row = await measure(model, workers, measuredSteps, shown, settings);
+          for (const shown of tls ? [undefined, certificates] : [undefined]) {
+            const measuredSteps = steps * Math.min(MOST_REPEATS, Math.ceil(most / workers));
+            const row = await withTemporaryFolder('swarm', (folder) => measure(model, workers, measuredSteps, shown, settings, folder));
             rows.push(row);
             process.stderr.write(
               `${model}, ${workers} workers, ${row.transport}: ${row.stepMs.median.toFixed(1)} ms a step, ${row.cpuMsPerStep.toFixed(1)} ms of processor time\n`,
@@ -366,17 +319,6 @@ async function main(): Promise<void> {
   }
   const tlsCosts = tlsCostsOf(rows);
   const growth = models.flatMap((model) => growthOf(model, rows));
-  const report = { machine, versions: { node: process.versions.node }, ...settings, rows, growth, tlsCosts };
-  process.stdout.write(
-    values.json
-      ? `${JSON.stringify(report, null, 2)}\n`
-      : `${[formatRows(rows), ...growth.map(formatGrowth), ...tlsCosts.map(formatTlsCost)].join('\n')}\n`,
-  );
-}
-
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
-}
+  const text = [formatRows(rows), ...growth.map(formatGrowth), ...tlsCosts.map(formatTlsCost)].join('\n');
+  printResult(json, { ...head, ...settings, rows, growth, tlsCosts }, text);
+});

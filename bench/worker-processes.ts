@@ -3,19 +3,18 @@
  * built command line over loopback, in plain text and over mutual TLS in turns, and checks that every run ends with the same weights.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
-import Table from 'cli-table3';
-import { DeepDefenseError, isDeepDefenseError } from '../src/core/index.ts';
-import { CLI, requireBuild } from './built-command.ts';
+import { DeepDefenseError } from '../src/core/index.ts';
+import { CLI, NODE_ARGS, requireBuild } from './built-command.ts';
 import { type BenchCertificates, benchCertificates } from './certificates.ts';
 import { CoordinatorProcess, type Usage, untilReady, usageOf } from './coordinator-process.ts';
-import { describeMachine } from './machine.ts';
-import { wholeNumber } from './options.ts';
-import { type Spread, spreadOf } from './statistics.ts';
+import { flag, wholeNumber } from './options.ts';
+import { printResult, runScript } from './script.ts';
+import { formatSpread, type Spread, spreadOf } from './statistics.ts';
+import { formatTable } from './table.ts';
+import { withTemporaryFolder } from './temporary-folder.ts';
 
 const HELP = `Trains cnn3 with many worker processes, in plain text and over mutual TLS. Linux only (/proc).
 
@@ -53,32 +52,23 @@ interface Moment {
   readonly workers: readonly Usage[];
 }
 
-async function measure(workers: number, measured: number, certificates: BenchCertificates | undefined): Promise<Row> {
-  const folder = mkdtempSync(join(tmpdir(), 'deepdefense-workers-'));
-  const config = [
-    `runsFolder=${folder}`,
-    'data.source=synthetic',
-    'data.testSamples=100',
-    'model.name=cnn3',
-    `train.shards=${workers}`,
-    `train.batchSize=${workers * SAMPLES_PER_SHARD}`,
-    'train.epochs=1000000',
+async function measure(workers: number, measured: number, certificates: BenchCertificates | undefined, runsFolder: string): Promise<Row> {
+  const coordinator = new CoordinatorProcess({
+    runsFolder,
+    workers,
+    samplesPerShard: SAMPLES_PER_SHARD,
     // The last one ends the processes, and isn't measured.
-    `train.maxSteps=${WARM_UP_STEPS + measured + 1}`,
-    `cluster.minWorkers=${workers}`,
-    'evaluation.everyEpochs=1000000',
+    steps: WARM_UP_STEPS + measured + 1,
     // A core for thirty processes: nobody is to be taken for lost.
-    'cluster.leaseMs=60000',
-    'cluster.stepDeadlineMs=600000',
-  ].flatMap((setting) => ['--set', setting]);
-  // As the installed command starts: see the first line of src/cli/main.ts.
-  const own = (certs: string | undefined) => (certs === undefined ? [] : ['--certs', certs]);
-  const coordinator = new CoordinatorProcess(['--v8-pool-size=0', CLI, 'coordinator', ...own(certificates?.coordinator), ...config]);
+    settings: ['cluster.leaseMs=60000', 'cluster.stepDeadlineMs=600000'],
+    certificates,
+  });
   const children: ChildProcess[] = [];
   try {
     const { address, httpUrl } = await coordinator.listening();
     const startedMs = performance.now();
-    const start = ['--v8-pool-size=0', CLI, 'worker', '--coordinator', address, ...own(certificates?.worker), '--log-level', 'error'];
+    const certs = certificates === undefined ? [] : ['--certs', certificates.worker];
+    const start = [...NODE_ARGS, CLI, 'worker', '--coordinator', address, ...certs, '--log-level', 'error'];
     for (let index = 0; index < workers; index++) children.push(spawn(process.execPath, start, { stdio: 'ignore' }));
     await untilReady(httpUrl, workers);
     const joinSeconds = (performance.now() - startedMs) / 1000;
@@ -92,10 +82,8 @@ async function measure(workers: number, measured: number, certificates: BenchCer
     const end = take(await untilStep(httpUrl, WARM_UP_STEPS + measured));
     const steps = end.step - begin.step;
     const cpu = ({ cpuSeconds }: Usage, before: Usage): number => ((cpuSeconds - before.cpuSeconds) * 1000) / steps;
-    const code = await coordinator.exit;
-    if (code !== 0)
-      throw new DeepDefenseError('INTERNAL', { what: `the coordinator ended with exit code ${code}`, got: coordinator.lastWords });
-    const result = JSON.parse(readFileSync(join(folder, readdirSync(folder)[0] as string, 'result.json'), 'utf8')) as {
+    await coordinator.ended();
+    const result = JSON.parse(readFileSync(join(coordinator.runFolder, 'result.json'), 'utf8')) as {
       readonly weightsSha256: string;
     };
     return {
@@ -111,9 +99,8 @@ async function measure(workers: number, measured: number, certificates: BenchCer
       weightsSha256: result.weightsSha256,
     };
   } finally {
-    for (const child of [...children, coordinator.child]) if (child.exitCode === null) child.kill('SIGKILL');
-    await coordinator.exit.catch(() => {});
-    rmSync(folder, { recursive: true, force: true });
+    for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
+    await coordinator.close();
   }
 }
 
@@ -128,49 +115,29 @@ async function untilStep(httpUrl: string, step: number): Promise<number> {
 }
 
 function formatRows(rows: readonly Row[]): string {
-  const table = new Table({
-    head: ['transport', 'workers', 'join s', 's a step', 'coordinator: CPU ms a step, MiB', 'workers: CPU ms a step, MiB each (min - max)'],
-    style: { head: [], border: [] },
-  });
-  for (const row of rows)
-    table.push([
+  return formatTable(
+    ['transport', 'workers', 'join s', 's a step', 'coordinator: CPU ms a step, MiB', 'workers: CPU ms a step, MiB each (min - max)'],
+    rows.map((row) => [
       row.transport,
       row.workers,
       row.joinSeconds.toFixed(1),
       row.secondsPerStep.toFixed(3),
       `${row.coordinatorCpuMs.toFixed(1)}, ${row.coordinatorMiB.toFixed(0)}`,
-      `${row.workersCpuMs.toFixed(0)}, ${row.workerMiB.median.toFixed(0)} (${row.workerMiB.min.toFixed(0)} - ${row.workerMiB.max.toFixed(0)})`,
-    ]);
-  return table.toString();
+      `${row.workersCpuMs.toFixed(0)}, ${formatSpread(row.workerMiB, 0)}`,
+    ]),
+  );
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      workers: { type: 'string', default: '64' },
-      steps: { type: 'string', default: '20' },
-      repeats: { type: 'string', default: '3' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(`${HELP}\n`);
-    return;
-  }
+const OPTIONS = { workers: wholeNumber(64), steps: wholeNumber(20), repeats: wholeNumber(3), json: flag() };
+
+await runScript(HELP, OPTIONS, async ({ workers, steps, repeats, json }, head) => {
   requireBuild();
-  const [workers, steps, repeats] = [
-    wholeNumber('workers', values.workers),
-    wholeNumber('steps', values.steps),
-    wholeNumber('repeats', values.repeats),
-  ];
-  const machine = describeMachine();
   const certificates = await benchCertificates();
   const rows: Row[] = [];
   try {
     for (let repeat = 0; repeat < repeats; repeat++)
       for (const shown of repeat % 2 === 0 ? [undefined, certificates] : [certificates, undefined]) {
-        const row = await measure(workers, steps, shown);
+        const row = await withTemporaryFolder('workers', (folder) => measure(workers, steps, shown, folder));
         rows.push(row);
         process.stderr.write(`${workers} workers, ${row.transport}: ${row.secondsPerStep.toFixed(3)} s a step\n`);
       }
@@ -179,16 +146,5 @@ async function main(): Promise<void> {
   }
   const hashes = new Set(rows.map(({ weightsSha256 }) => weightsSha256));
   if (hashes.size !== 1) throw new DeepDefenseError('INTERNAL', { what: `runs ended with ${hashes.size} different weights` });
-  process.stdout.write(
-    values.json
-      ? `${JSON.stringify({ machine, versions: { node: process.versions.node }, rows }, null, 2)}\n`
-      : `${formatRows(rows)}\nall ended with the weights ${[...hashes][0]}\n`,
-  );
-}
-
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = isDeepDefenseError(error) ? error.exitCode : 1;
-}
+  printResult(json, { ...head, rows }, `${formatRows(rows)}\nall ended with the weights ${[...hashes][0]}`);
+});

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { spreadOf } from '../../../bench/statistics.ts';
+import { formatRange, formatSpread, spreadOf } from '../../../bench/statistics.ts';
 
 describe('spreadOf', () => {
   it('spreadOf: takes the middle value when the count is odd, in any order', () => {
@@ -16,5 +16,13 @@ describe('spreadOf', () => {
 
   it('spreadOf: throws when there is no value', () => {
     expect(() => spreadOf([])).toThrow(RangeError);
+  });
+});
+
+describe('formatSpread', () => {
+  it('formatSpread: shows the median and the range with so many digits', () => {
+    const spread = spreadOf([2.26, 1, 10]);
+    expect(formatSpread(spread, 1)).toBe('2.3 (1.0 - 10.0)');
+    expect(formatRange(spread, 0)).toBe('1 - 10');
   });
 });
