@@ -14,7 +14,9 @@ export function documentHead(): DocumentHead {
   return { machine: describeMachine(), versions: { node: process.versions.node } };
 }
 
-/** Runs a script. An error becomes one message on stderr and its exit code, 2 for a bad value of an option. */
+const WRONG_USAGE = 2;
+
+/** Runs a script. An error becomes one message on stderr and its exit code, 2 for an unknown option or a bad value of one. */
 export async function runScript<Of extends Options>(
   help: string,
   options: Of,
@@ -36,6 +38,7 @@ export function readOptions<Of extends Options>(help: string, options: Of): Valu
     process.stdout.write(`${help}\n`);
   } catch (error) {
     fail(error);
+    process.exitCode = WRONG_USAGE;
   }
   process.exit();
 }

@@ -139,7 +139,7 @@ export async function checkMonitoring(plane: ControlPlane, url: string, platform
       const found = await targets(pool);
       const wrong = found.filter(({ scrapeUrl, labels }) => new URL(scrapeUrl).port !== `${port}` || labels.namespace !== 'deepdefense');
       if (wrong.length > 0) return JSON.stringify(wrong[0]);
-      const pods = found.map(({ labels }) => labels.pod).sort();
+      const pods = found.map(({ labels }) => labels.pod ?? '').sort();
       return differs([pods.length, pods], [count, await podsOf(components)]);
     });
 }

@@ -59,7 +59,12 @@ export interface PodState {
 interface FoundJob extends FoundObject {
   readonly status?: {
     readonly ready?: number;
-    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason?: string; readonly message?: string }[];
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason?: string;
+      readonly message?: string;
+    }[];
   };
 }
 

@@ -429,10 +429,22 @@ describe('kubectl', () => {
   const FAILED = { type: 'Failed', status: 'True', reason: 'PodFailurePolicy', message: 'Container worker failed with exit code 3' };
 
   it.each([
-    ['wait in a queue', { labels: { 'kueue.x-k8s.io/queue-name': 'lab' } }, { suspend: true }, {}, { asked: 4, ready: 0, state: 'queued', queue: 'lab' }],
+    [
+      'wait in a queue',
+      { labels: { 'kueue.x-k8s.io/queue-name': 'lab' } },
+      { suspend: true },
+      {},
+      { asked: 4, ready: 0, state: 'queued', queue: 'lab' },
+    ],
     ['work', {}, { suspend: false }, { ready: 3 }, { asked: 4, ready: 3, state: 'active' }],
     ['have ended', {}, {}, { conditions: [{ type: 'Complete', status: 'True' }] }, { asked: 4, ready: 0, state: 'done' }],
-    ['have failed', {}, {}, { conditions: [FAILED] }, { state: 'failed', reason: 'PodFailurePolicy: Container worker failed with exit code 3' }],
+    [
+      'have failed',
+      {},
+      {},
+      { conditions: [FAILED] },
+      { state: 'failed', reason: 'PodFailurePolicy: Container worker failed with exit code 3' },
+    ],
   ])('status: says that the workers of a run %s', async (_, metadata, spec, status, workers) => {
     await jobIs(metadata, { parallelism: 4, ...spec }, status);
     const { document } = await submit('submit', 'status', 'first');
