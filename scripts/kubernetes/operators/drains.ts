@@ -130,7 +130,8 @@ export async function checkReturns({ kubectl: { admin } }: ControlPlane, report:
 export async function checkLostNode({ kubectl: { admin } }: ControlPlane, report: Report): Promise<void> {
   const all = () => pods(admin, 'app.kubernetes.io/name=deepdefense');
   const before = await all();
-  const node = (await pods(admin, NATS)).at(0)?.spec.nodeName ?? '';
+  const load = (node: string) => before.filter(({ spec }) => spec.nodeName === node).length;
+  const [node = ''] = (await pods(admin, NATS)).flatMap(({ spec }) => spec.nodeName ?? []).sort((a, b) => load(b) - load(a));
   const lost = new Set(before.filter(({ spec }) => spec.nodeName === node).map(({ metadata }) => metadata.uid));
   const { code, stderr } = await admin.run('delete', 'node', node);
   report.check(`node ${node} is gone, with ${lost.size} pods`, code === 0 ? '' : stderr);
