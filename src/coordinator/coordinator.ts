@@ -3,22 +3,11 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { type Config, parameterSpecs } from '../config/index.ts';
-import {
-  DeepDefenseError,
-  isDeepDefenseError,
-  PACKAGE_VERSION,
-  RUN_FORMAT,
-  sha256,
-  sizeOf,
-  systemClock,
-  takeFileLock,
-  WasmVectorMath,
-  writeFileAtomic,
-} from '../core/index.ts';
+import { DeepDefenseError, sha256, sizeOf, systemClock, takeFileLock, WasmVectorMath, writeFileAtomic } from '../core/index.ts';
 import { type Dataset, hashSamples } from '../data/index.ts';
-import { createRunOptimizer, vectorLength, weightsToUse } from '../optimizers/index.ts';
+import { createRunOptimizer, vectorLength } from '../optimizers/index.ts';
 import type { TlsFiles } from '../security/index.ts';
-import { FileJournal, type JournalEvent, type JournalRecord } from '../journal/index.ts';
+import { FileJournal, type JournalEvent } from '../journal/index.ts';
 import {
   type CoordinatorMetrics,
   createSecurityReport,
@@ -30,23 +19,23 @@ import {
   withContext,
 } from '../telemetry/index.ts';
 import { schemaHash, VectorPool } from '../wire/index.ts';
-import { type Checkpoint, parametersHash } from './checkpoint.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import { CheckpointFolder } from './checkpoint-folder.ts';
 import { EventChannel } from './event-channel.ts';
 import { earlierGoodput } from './goodput-history.ts';
 import { Ledger } from './ledger.ts';
 import { encodeParameters, type ParameterSnapshot } from './parameter-snapshot.ts';
 import { scrapeWithWorkers } from './pool-metrics.ts';
-import { type PoolTally, watchPool } from './pool-watcher.ts';
+import { watchPool } from './pool-watcher.ts';
 import { resumeHistory } from './resume-history.ts';
 import { firstFingerprint } from './resume.ts';
-import { runTraining } from './run.ts';
 import type { RunContext } from './run-context.ts';
-import type { ForkPoint, RunEvent, RunResult } from './run-events.ts';
+import { runToEnd } from './run-end.ts';
+import type { RunEvent, RunResult } from './run-events.ts';
 import { checkTimeouts, createRunPlan } from './run-plan.ts';
+import { forkPointOf, recordStart } from './run-start.ts';
 import { type RunningServer, startServer } from './server.ts';
 import { StopControl } from './stop-control.ts';
-import { writeWeights } from './weights-file.ts';
 import { WorkerGauges } from './worker-gauges.ts';
 import { WorkerPool } from './worker-pool.ts';
 
@@ -314,7 +303,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     await ledger.close();
     await release();
   };
-  const result = drive(context, options, { startedAtMs, tally, channel, forkedFrom: forkPointOf(fork, records), close });
+  const result = runToEnd(context, options, { startedAtMs, tally, channel, forkedFrom: forkPointOf(fork, records), close });
   // Whoever wants the error awaits `result`; a caller that only stops must not crash on it.
   result.catch(() => {});
   return {
@@ -330,145 +319,6 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       );
     },
   };
-}
-
-interface DriveOptions {
-  readonly startedAtMs: number;
-  readonly tally: Readonly<PoolTally>;
-  readonly channel: EventChannel<RunEvent>;
-  readonly forkedFrom: ForkPoint | undefined;
-  close(state: 'completed' | 'stopped' | 'failed', reason: string): Promise<void>;
-}
-
-/** Pulls the run to its end and writes what it leaves. */
-async function drive(
-  context: RunContext,
-  options: CoordinatorOptions,
-  { startedAtMs, tally, channel, forkedFrom, close }: DriveOptions,
-): Promise<RunResult> {
-  const { config, state, plan, pool, ledger, stop } = context;
-  const hash = () => (state.parameters.length === 0 ? '' : parametersHash(state.parameters));
-  const weightsHash = () => (state.parameters.length === 0 ? '' : parametersHash(weightsToUse(state.parameters, state.optimizer)));
-  try {
-    const run = runTraining(context);
-    let next = await run.next();
-    while (next.done !== true) {
-      channel.push(next.value);
-      next = await run.next();
-    }
-    const outcome = next.value;
-    const weightsSha256 = weightsHash();
-    const weightsPath = weightsSha256 === '' ? '' : join(options.runFolder, 'weights.safetensors');
-    if (weightsPath !== '') await writeWeights(weightsPath, context);
-    const result: RunResult = {
-      state: outcome.state,
-      runId: context.runId,
-      runFolder: options.runFolder,
-      steps: state.step,
-      epochs: plan.epochsAfter(state.step),
-      weightsSha256,
-      weightsPath,
-      cleanAccuracy: outcome.cleanAccuracy,
-      robust: outcome.robust,
-      samplesPerSecond: state.trainedSeconds === 0 ? 0 : state.trainedSamples / state.trainedSeconds,
-      engine: pool.membership.engineFingerprint ?? '',
-      dataset: options.dataset.name,
-      datasetHash: options.dataset.contentHash,
-      seconds: (performance.now() - startedAtMs) / 1000,
-      workers: { ...tally },
-      goodput: pool.goodput(),
-      config,
-      ...(forkedFrom !== undefined && { forkedFrom }),
-    };
-    await writeFileAtomic(join(options.runFolder, 'result.json'), `${JSON.stringify(result, undefined, 2)}\n`);
-    const reason = stop.requested
-      ? stop.reason
-      : outcome.state === 'stopped'
-        ? 'the epochs asked for are done'
-        : 'all steps and evaluations are done';
-    if (outcome.state === 'stopped' && options.hasSuccessor === true) pool.suspend(reason);
-    else pool.finish(outcome.state, reason);
-    ledger.record({
-      type: 'run-finished',
-      state: outcome.state,
-      reason,
-      steps: state.step,
-      parametersSha256: hash(),
-      goodput: pool.goodputSoFar(),
-    });
-    await ledger.flush();
-    await close(outcome.state, reason);
-    return result;
-  } catch (cause) {
-    const error = isDeepDefenseError(cause)
-      ? cause
-      : new DeepDefenseError('INTERNAL', { what: cause instanceof Error ? cause.message : String(cause), cause });
-    // A disk that is full may have room a moment later: the workers wait for the next coordinator as after a crash.
-    if (error.code === 'STORAGE_FAILED' || (options.hasSuccessor === true && error.code !== 'NON_FINITE_LOSS'))
-      pool.suspend(error.parts.what);
-    else pool.finish('failed', `${error.code}: ${error.parts.what}`);
-    ledger.record({
-      type: 'run-finished',
-      state: 'failed',
-      reason: `${error.code}: ${error.message}`,
-      steps: state.step,
-      parametersSha256: hash(),
-      goodput: pool.goodputSoFar(),
-    });
-    // The error that ended the run is the one to report, even when closing fails too.
-    await close('failed', `${error.code}: ${error.parts.what}`).catch((failure: unknown) =>
-      options.logger.error({ err: failure }, 'closing failed'),
-    );
-    throw error;
-  }
-}
-
-function recordStart(
-  { config, plan, state, pool, ledger, metrics, emit, runId }: RunContext,
-  { runFolder, dataset, resume, fork }: CoordinatorOptions,
-  fresh: { readonly sampleHashesSha256: string } | undefined,
-): void {
-  if (fresh !== undefined) {
-    ledger.record({
-      type: 'run-started',
-      format: RUN_FORMAT,
-      runId,
-      packageVersion: PACKAGE_VERSION,
-      config: config as unknown as Readonly<Record<string, unknown>>,
-      totalSteps: plan.totalSteps,
-      samplesPerEpoch: plan.samplesPerEpoch,
-      datasetName: dataset.name,
-      datasetHash: dataset.contentHash,
-      ...fresh,
-      schemaHash: schemaHash(parameterSpecs(config.model)),
-    });
-    const forked = forkPointOf(fork, []);
-    if (forked !== undefined) {
-      const { runId: fromRun, ...at } = forked;
-      ledger.record({ type: 'run-forked', fromRun, ...at });
-    }
-  } else {
-    const checkpoint = resume === undefined ? '' : `checkpoints/step-${String(resume.step).padStart(8, '0')}.safetensors`;
-    ledger.record({ type: 'run-resumed', fromStep: resume?.step ?? 0, checkpoint, goodput: pool.goodputSoFar() });
-  }
-  metrics.runInfo.set(
-    { run: runId, strategy: config.strategy.name, model: config.model.name, dataset: dataset.name, engine: config.engine.name },
-    1,
-  );
-  metrics.plannedSteps.set(plan.totalSteps);
-  metrics.step.set(state.step);
-  emit({ kind: 'started', runId, runFolder, totalSteps: plan.totalSteps, firstStep: state.step, samplesPerEpoch: plan.samplesPerEpoch });
-}
-
-/** Where a run began, if not with its seed: now, or in an earlier process. */
-function forkPointOf(fork: Checkpoint | undefined, records: readonly JournalRecord[]): ForkPoint | undefined {
-  if (fork !== undefined) return { runId: fork.runId, step: fork.step, parametersSha256: parametersHash(fork.parameters) };
-  // It stands before the first step; a look at all records would decode a million of them.
-  for (const { event } of records) {
-    if (event.type === 'run-forked') return { runId: event.fromRun, step: event.step, parametersSha256: event.parametersSha256 };
-    if (event.type === 'step-committed') return undefined;
-  }
-  return undefined;
 }
 
 function copyInto(vector: Float32Array, values: Float32Array): Float32Array {

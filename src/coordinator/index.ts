@@ -29,9 +29,10 @@ export { type ForkPoint, type RobustResult, type RunEvent, type RunResult, type 
 export { checkBuild, findResumePoint, type ResumePoint } from './resume.ts';
 export { createRunPlan, type RunPlan, untilSteps } from './run-plan.ts';
 export type { Standby } from './folder-backend.ts';
-export { askByNats, type ControlRequest } from './nats-control.ts';
+export { askByNats } from './nats-control.ts';
 export { type NatsMark, readNatsMark } from './nats-mark.ts';
 export { SWEEP_ADDRESS, SWEEP_JOURNAL, SWEEP_RECORD, TRIALS_FOLDER } from './sweep-backend.ts';
+export type { ControlRequest } from './sweep-control.ts';
 export type { SweepHandle } from './sweep-coordinator.ts';
 export { extendSweep, fetchSweep, prioritiseSweep, type SweepPlace, startSweep, type StartSweepOptions } from './sweep-opening.ts';
 export { metricsOfSweep } from './sweep-observer.ts';

@@ -1,6 +1,6 @@
 /** @file What the worker pool needs to know of a piece of work that it hands out: a training step, an evaluation, the initialisation. */
-import { DeepDefenseError } from '../core/index.ts';
-import type { CoordinatorMessage, ShardBlock, WorkerBodies } from '../wire/index.ts';
+import { DeepDefenseError, errorCodeOr } from '../core/index.ts';
+import type { CoordinatorMessage, ShardBlock, TaskFailure, WorkerBodies } from '../wire/index.ts';
 import type { Grant, LeaseTable } from './leases.ts';
 
 /** An answer of a worker with its vector, if the message kind has one, already put together. */
@@ -53,5 +53,14 @@ export function badAnswer(expected: string, got: string): DeepDefenseError {
     expected,
     got,
     todo: 'update the worker: both sides must run the same version',
+  });
+}
+
+/** Error for a worker that reports a failure: at a task of this job, or before any. */
+export function failedWorker(workerId: string, { code, message }: TaskFailure, job: Pick<Job, 'kind'> | undefined): DeepDefenseError {
+  return new DeepDefenseError(errorCodeOr(code, 'ENGINE_FAILED'), {
+    what: job === undefined ? `worker "${workerId}" can't start` : `worker "${workerId}" failed to ${job.kind}`,
+    got: message,
+    todo: "see the worker's log",
   });
 }

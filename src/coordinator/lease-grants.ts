@@ -2,21 +2,15 @@
  * @file Who gets which lease: free units go to idle workers, overdue ones are taken back, late ones are leased a second time. Part of
  * the worker pool, which says when.
  */
-import { type Clock, DeepDefenseError } from '../core/index.ts';
+import { DeepDefenseError } from '../core/index.ts';
 import { coordinatorMessage, type ShardBlock } from '../wire/index.ts';
 import type { Job } from './job.ts';
 import type { Grant } from './leases.ts';
-import type { Member, Membership } from './membership.ts';
-import type { ExpiryReason, PoolObserver, QuarantineReason } from './pool-observer.ts';
-import type { Quarantine } from './quarantine.ts';
-import type { RunningJob, Seat, Task } from './seat.ts';
+import type { Member } from './membership.ts';
+import type { ExpiryReason, QuarantineReason } from './pool-observer.ts';
+import type { PoolParts, RunningJob, Seat, Task } from './seat.ts';
 
-export interface LeaseGrantsOptions<Snapshot> {
-  readonly clock: Clock;
-  readonly membership: Membership;
-  readonly seats: ReadonlyMap<number, Seat<Snapshot>>;
-  readonly observer: PoolObserver;
-  readonly quarantine: Quarantine;
+export interface LeaseGrantsOptions<Snapshot> extends PoolParts<Snapshot> {
   /** At most so many workers hold leases at a time. */
   readonly maxWorkers: number;
   readonly firstTaskId: number;

@@ -1,10 +1,8 @@
 /** @file Operators ask the coordinator of a sweep on NATS, from wherever they are; what may be asked is that of the gRPC call `Control`. */
 import { DeepDefenseError } from '../core/index.ts';
 import { type NatsLink, type NatsOptions, natsError, openNatsLink, sweepNames } from '../journal/index.ts';
-import type { SweepCalls, SweepHandlers } from '../wire/index.ts';
-
-export type ControlRequest = SweepCalls['control']['request'];
-type ControlReply = SweepCalls['control']['reply'];
+import type { SweepHandlers } from '../wire/index.ts';
+import type { ControlReply, ControlRequest } from './sweep-control.ts';
 
 const CALL_MS = 5_000;
 

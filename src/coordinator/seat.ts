@@ -1,8 +1,11 @@
-/** @file What the worker pool keeps per member and for its job. */
-import type { DeepDefenseError } from '../core/index.ts';
+/** @file What the worker pool keeps per member and for its job, and what its parts share. */
+import type { Clock, DeepDefenseError } from '../core/index.ts';
 import type { ShardBlock } from '../wire/index.ts';
 import type { Job } from './job.ts';
+import type { Membership } from './membership.ts';
 import type { Pace } from './pace.ts';
+import type { PoolObserver } from './pool-observer.ts';
+import type { Quarantine } from './quarantine.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 /** A task that a worker hasn't fully answered; kept after its leases were taken away, because the worker is still busy with it. */
@@ -47,4 +50,14 @@ export interface RunningJob {
   deadlineMs: number;
   readonly resolve: () => void;
   readonly reject: (error: DeepDefenseError) => void;
+}
+
+/** What the pool's parts work on together. */
+export interface PoolParts<Snapshot> {
+  readonly clock: Clock;
+  readonly membership: Membership;
+  /** By member; a member that is gone has none. */
+  readonly seats: ReadonlyMap<number, Seat<Snapshot>>;
+  readonly observer: PoolObserver;
+  readonly quarantine: Quarantine;
 }

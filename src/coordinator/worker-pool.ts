@@ -3,29 +3,28 @@
  * job, parameter versions, refusals, and the end of the run when nobody is left. Time and links are injected, so a test can run
  * thousands of interleavings a minute. One job at a time; everything happens in the caller's turn of the event loop.
  */
-import { type Clock, DeepDefenseError, errorCodeOr, isDeepDefenseError } from '../core/index.ts';
+import { type Clock, DeepDefenseError, isDeepDefenseError } from '../core/index.ts';
 import type { GoodputSoFar } from '../journal/index.ts';
-import { coordinatorMessage, type CoordinatorMessage, type Hello, type ShardBlock, type TaskFailure } from '../wire/index.ts';
-import { type Activity, Goodput, type GoodputReport, type WorkerSeconds } from './goodput.ts';
+import { coordinatorMessage, type CoordinatorMessage, type Hello, type TaskFailure } from '../wire/index.ts';
+import { Activities } from './activities.ts';
+import { Answers } from './answers.ts';
+import { AwakeWatch } from './awake-watch.ts';
+import { Goodput, type GoodputReport, type WorkerSeconds } from './goodput.ts';
 import { goodputSoFar } from './goodput-history.ts';
-import type { Answer, Job } from './job.ts';
+import { failedWorker, type Job } from './job.ts';
 import { LeaseGrants } from './lease-grants.ts';
-import { type Member, Membership } from './membership.ts';
+import { Membership } from './membership.ts';
 import { Pace } from './pace.ts';
 import type { LeaveReason, PoolObserver } from './pool-observer.ts';
 import { Quarantine } from './quarantine.ts';
-import type { RunningJob, Seat, Task } from './seat.ts';
+import type { PoolParts, RunningJob, Seat } from './seat.ts';
+import { Shortage } from './shortage.ts';
 import { WakeUp } from './wake-up.ts';
 import type { WorkerLink, WorkerPoolOptions, WorkerReport } from './worker-link.ts';
 
-/** How often a wait for workers is said again. */
-export const WAITING_NOTICE_MS = 10_000;
 /** So many members are looked at after each of their answers; with more, once per {@link TURN_INTERVAL_MS}. */
 const FEW_MEMBERS = 32;
 const TURN_INTERVAL_MS = 25;
-/** How often the pool notes that it is awake, and by how much it may be late. */
-const AWAKE_MS = 250;
-const LATE_MS = 100;
 /** The same job failing on this many workers is the job's fault, not theirs. */
 const MAX_TASK_FAILURES = 3;
 
@@ -47,34 +46,38 @@ export class WorkerPool<Snapshot> {
   /** Of training steps, from step to step. */
   readonly #trainingPace = new Pace();
   readonly #goodput: Goodput;
-  #checkpointing = false;
-  #running: RunningJob | undefined;
+  readonly #activities: Activities<Snapshot>;
+  readonly #answers: Answers<Snapshot>;
+  readonly #shortage: Shortage;
+  readonly #awake: AwakeWatch;
   readonly #wakeUp: WakeUp;
-  #everJoined = false;
-  #emptySinceMs: number | undefined;
-  #noticeAtMs: number | undefined;
-  #lastFailure: TaskFailure | undefined;
+  #running: RunningJob | undefined;
   /** What comers and goers hear once the pool is closed. */
   #farewell: Farewell | undefined;
-  #awakeAtMs: number | undefined;
-  #stopWatching: () => void = () => {};
 
   constructor(options: WorkerPoolOptions<Snapshot>) {
     this.#options = options;
     this.#clock = options.clock;
     this.#observer = options.observer;
-    this.#wakeUp = new WakeUp(options.clock, () => this.#tick());
     this.membership = new Membership(options.identity);
-    this.#goodput = new Goodput(options.earlierGoodput);
-    this.#grants = new LeaseGrants({
+    const parts: PoolParts<Snapshot> = {
       clock: options.clock,
       membership: this.membership,
       seats: this.#seats,
       observer: options.observer,
       quarantine: this.#quarantine,
+    };
+    this.#grants = new LeaseGrants({
+      ...parts,
       maxWorkers: options.maxWorkers ?? Number.POSITIVE_INFINITY,
       firstTaskId: options.firstTaskId ?? 1,
     });
+    this.#goodput = new Goodput(options.earlierGoodput);
+    this.#activities = new Activities(parts, this.#grants, this.#goodput);
+    this.#answers = new Answers(parts, this.#grants, this.#goodput);
+    this.#shortage = new Shortage(this.membership, options.observer, options.workersLostMs);
+    this.#awake = new AwakeWatch(options.clock, (ms, nowMs) => this.membership.excuse(ms, nowMs));
+    this.#wakeUp = new WakeUp(options.clock, () => this.#tick());
   }
 
   /** The job in progress, if any. */
@@ -117,13 +120,13 @@ export class WorkerPool<Snapshot> {
 
   /** Counts the time that workers wait for this work as that of a checkpoint. */
   async whileCheckpointing<Result>(work: () => Promise<Result>): Promise<Result> {
-    this.#checkpointing = true;
-    this.#account();
+    this.#activities.isCheckpointing = true;
+    this.#activities.account(this.#running);
     try {
       return await work();
     } finally {
-      this.#checkpointing = false;
-      this.#account();
+      this.#activities.isCheckpointing = false;
+      this.#activities.account(this.#running);
     }
   }
 
@@ -133,7 +136,7 @@ export class WorkerPool<Snapshot> {
    * @returns the id to report under
    */
   connect(link: WorkerLink<Snapshot>, owner?: string): number {
-    if (this.#awakeAtMs === undefined && this.#farewell === undefined) this.#watchAwake();
+    if (this.#farewell === undefined) this.#awake.start();
     const { id } = this.membership.connect(this.#clock.nowMs());
     this.#seats.set(id, { link, owner, tasks: new Map(), version: undefined });
     if (this.#farewell !== undefined) this.#drop(id, this.#farewell.reason, 'the run is over', this.#farewell.word);
@@ -163,7 +166,7 @@ export class WorkerPool<Snapshot> {
         case 'attack':
         case 'diagnosis':
         case 'initial':
-          this.#answer(id, seat, report);
+          this.#answers.take(id, seat, report, this.#running);
           break;
         case 'failure':
           this.#failure(id, seat, report.message);
@@ -247,7 +250,7 @@ export class WorkerPool<Snapshot> {
     this.abandon(reason);
     for (const id of this.#seats.keys()) this.#drop(id, farewell.reason, reason, farewell.word);
     this.#wakeUp.close();
-    this.#stopWatching();
+    this.#awake.stop();
   }
 
   // --- what members say
@@ -255,95 +258,9 @@ export class WorkerPool<Snapshot> {
   #hello(id: number, hello: Hello, seat: Seat<Snapshot>): void {
     const replaced = this.membership.hello(id, hello);
     if (replaced !== undefined) this.#drop(replaced.id, 'disconnected', 'the worker has reconnected');
-    this.#everJoined = true;
+    this.#shortage.joined();
     seat.link.send(coordinatorMessage('welcome', { ...this.#options.welcome, engineFingerprint: this.membership.engineFingerprint ?? '' }));
     this.#observer.workerJoined?.(this.membership.get(id), hello);
-  }
-
-  #answer(id: number, seat: Seat<Snapshot>, answer: Answer): void {
-    const running = this.#running;
-    const nowMs = this.#clock.nowMs();
-    const task = seat.tasks.get(answer.message.taskId);
-    if (task === undefined) return this.#refuseAnswer(id, answer, 'the task is not open');
-    const { range, epoch } = task.job.locate(answer, task.parts, task.epoch);
-    const verdict = task.job.leases.judge(range, id, epoch);
-    const committed = task.job !== running?.job;
-    const isValid = verdict === 'valid' && !committed;
-    const isDoubtful = isValid && this.#isDoubtful(id, running, answer);
-    const counts = isValid && !isDoubtful;
-    const rivals = counts ? this.#count(running, id, task, range, answer) : [];
-    const computeMs = answer.kind === 'initial' ? 0 : answer.message.computeMs;
-    this.#goodput.answered(id, computeMs, counts, nowMs);
-    // An answer under an epoch that isn't the task's own is no answer to it: the task stays open.
-    if (committed || epoch === task.epoch) this.#closePart(seat, task, range);
-    if (isDoubtful) this.#setAside(id, running);
-    // What the coordinator does with the answer is its time.
-    if (seat.tasks.size === 0) this.#goodput.turn(id, 'coordinator', nowMs);
-    // The rest of its own task may have been done by others, too.
-    if (counts) this.#grants.cancelSuperseded(task.job, [id, ...rivals]);
-    if (verdict === 'superseded') this.#observer.answerSuperseded?.(this.membership.get(id));
-    else if (committed) this.#refuseAnswer(id, answer, 'its step has been committed');
-    else if (verdict === 'duplicate') this.#observer.answerDuplicate?.(this.membership.get(id));
-    else if (verdict === 'stale') this.#refuseAnswer(id, answer, 'its lease has been given to another worker');
-  }
-
-  /**
-   * True for an answer with NaN or infinity of which nobody knows yet whether the training diverges or the worker errs or lies: another
-   * owner's worker is asked first. Where two say so, or nobody else is there, it counts.
-   */
-  #isDoubtful(id: number, { job, doubted }: RunningJob, answer: Answer): boolean {
-    if (job.isFinite?.(answer) !== false) return false;
-    const ownerOf = (member: Member) => this.#seats.get(member.id)?.owner ?? member.workerId;
-    const owner = ownerOf(this.membership.get(id));
-    doubted.add(owner);
-    return doubted.size === 1 && this.membership.ready().some((member) => ownerOf(member) !== owner);
-  }
-
-  /** Its units go to others, and the worker gets none for a while. */
-  #setAside(id: number, running: RunningJob): void {
-    this.#observer.answerDoubted?.(this.membership.get(id), running.job);
-    this.#grants.revoke(id, running, 'failed');
-  }
-
-  /** Takes a valid answer. Returns who else computes the same. */
-  #count({ job, pace, answered }: RunningJob, id: number, task: Task, range: ShardBlock, answer: Answer): number[] {
-    if (answer.kind === 'block' && answer.message.metricSums.length !== this.membership.metricNames?.length) {
-      throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', { what: 'a block result has the wrong number of metrics' });
-    }
-    if (answer.kind === 'block') this.#checkAccuracy(range, answer.message.metricSums);
-    const member = this.membership.get(id);
-    job.accept(range, answer, member.workerId);
-    const rivals = job.leases.settle(range, id);
-    answered.add(id);
-    const nowMs = this.#clock.nowMs();
-    pace.add(nowMs - task.answeredAtMs, range.count);
-    task.answeredAtMs = nowMs;
-    // Its last open part.
-    if (task.open.size === 1) this.#quarantine.answered(member.workerId);
-    this.#observer.answerAccepted?.(member, answer);
-    return rivals;
-  }
-
-  /** A share of correct answers per shard: no sum of them is above their number. */
-  #checkAccuracy({ count }: ShardBlock, metricSums: readonly number[]): void {
-    const accuracy = metricSums[this.membership.metricNames?.indexOf('accuracy') ?? -1];
-    if (accuracy === undefined || !(accuracy < 0 || accuracy > count * (1 + 1e-9))) return;
-    throw new DeepDefenseError('PROTOCOL_BAD_MESSAGE', {
-      what: `a worker reports an accuracy that ${count} shards can't have`,
-      expected: `a sum of shares, 0 to ${count}`,
-      got: String(accuracy),
-    });
-  }
-
-  #closePart(seat: Seat<Snapshot>, task: Task, { first }: Readonly<ShardBlock>): void {
-    task.open.delete(first);
-    if (task.open.size === 0) seat.tasks.delete(task.id);
-  }
-
-  #refuseAnswer(id: number, answer: Answer, why: string): void {
-    const { taskId } = answer.message;
-    this.#observer.answerRefused?.(this.membership.get(id), 'PROTOCOL_STALE_LEASE', why);
-    this.#seats.get(id)?.link.send(coordinatorMessage('answerRefused', { taskId, code: 'PROTOCOL_STALE_LEASE', message: why }));
   }
 
   #failure(id: number, seat: Seat<Snapshot>, failure: TaskFailure): void {
@@ -351,15 +268,8 @@ export class WorkerPool<Snapshot> {
     if (task !== undefined) seat.tasks.delete(task.id);
     // A task that was taken away is acknowledged with a failure: the worker is free again, nothing is wrong with it.
     if (task?.cancelled === true || (task === undefined && failure.taskId !== 0)) return;
-    this.#lastFailure = failure;
-    const error = new DeepDefenseError(errorCodeOr(failure.code, 'ENGINE_FAILED'), {
-      what:
-        task === undefined
-          ? `worker "${this.membership.get(id).workerId}" can't start`
-          : `worker "${this.membership.get(id).workerId}" failed to ${task.job.kind}`,
-      got: failure.message,
-      todo: "see the worker's log",
-    });
+    this.#shortage.failed(failure);
+    const error = failedWorker(this.membership.get(id).workerId, failure, task?.job);
     this.refuse(id, error);
     const running = this.#running;
     if (running === undefined || task?.job !== running.job) return;
@@ -380,55 +290,28 @@ export class WorkerPool<Snapshot> {
 
   /** Like {@link #turn}, for all changes of the next moment together. */
   #turnSoon(id: number): void {
-    const nowMs = this.#clock.nowMs();
-    if (this.#seats.has(id)) this.#goodput.turn(id, this.#activity(this.membership.get(id), true), nowMs);
-    this.#wakeUp.at(nowMs + TURN_INTERVAL_MS);
+    if (this.#seats.has(id)) this.#activities.accountFor(id, this.#running);
+    this.#wakeUp.at(this.#clock.nowMs() + TURN_INTERVAL_MS);
   }
 
   /** Everything that may follow from a change, in one place. */
   #turn(): void {
     if (this.#farewell !== undefined) return;
     this.#proceed();
-    this.#account();
+    this.#activities.account(this.#running);
   }
 
   /** Completion, new leases, notices and the next wake-up. */
   #proceed(): void {
     const nowMs = this.#clock.nowMs();
-    this.#emptySinceMs = this.membership.present().length > 0 ? undefined : (this.#emptySinceMs ?? nowMs);
+    this.#shortage.look(nowMs);
     const running = this.#running;
     if (running === undefined) return;
     if (running.job.leases.complete) return this.#end(undefined);
     this.#grants.grant(running);
-    this.#notice(running, nowMs);
-    if (this.#everJoined && this.#emptySinceMs !== undefined) this.#wakeUp.at(this.#emptySinceMs + this.#options.workersLostMs);
-    const nextGrantMs = this.#grants.nextGrantMs(running);
-    if (nextGrantMs !== undefined) this.#wakeUp.at(nextGrantMs);
-  }
-
-  /** Tells {@link Goodput} what each member does now. */
-  #account(): void {
-    const nowMs = this.#clock.nowMs();
-    const takers = new Set(this.#grants.takers());
-    for (const member of this.membership.all()) {
-      if (member.silent || member.state === 'connected') this.#goodput.leave(member.id, nowMs);
-      else this.#goodput.turn(member.id, this.#activity(member, takers.has(member)), nowMs);
-    }
-  }
-
-  #activity({ id, state }: Member, mayTakeLeases: boolean): Activity {
-    const running = this.#running;
-    if (state === 'preparing' || running?.job.kind === 'initialise') return 'preparing';
-    const tasks = [...(this.#seats.get(id)?.tasks.values() ?? [])];
-    if (tasks.length > 0) {
-      // A task that was cancelled is still computed.
-      if (tasks.every(({ cancelled }) => cancelled)) return 'recomputed';
-      return running?.job.kind === 'evaluate' ? 'evaluating' : 'training';
-    }
-    if (!mayTakeLeases) return 'idle';
-    if (running === undefined) return this.#checkpointing ? 'checkpointing' : 'coordinator';
-    if (running.job.kind === 'evaluate') return 'evaluation';
-    return running.granted ? 'stragglers' : 'idle';
+    const noticeAtMs = this.#shortage.tell(running, nowMs);
+    for (const timeMs of [noticeAtMs, this.#shortage.lostAtMs, this.#grants.nextGrantMs(running)])
+      if (timeMs !== undefined) this.#wakeUp.at(timeMs);
   }
 
   // --- ends
@@ -437,10 +320,10 @@ export class WorkerPool<Snapshot> {
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
-    this.#noticeAtMs = undefined;
+    this.#shortage.forget();
     if (error === undefined) return running.resolve();
     this.#grants.cancelAll();
-    this.#account();
+    this.#activities.account(this.#running);
     running.reject(error);
   }
 
@@ -458,45 +341,8 @@ export class WorkerPool<Snapshot> {
 
   // --- time
 
-  #watchAwake(): void {
-    this.#excuseSleep();
-    this.#stopWatching = this.#clock.setTimer(AWAKE_MS, () => this.#watchAwake());
-  }
-
-  /** Time in which this process could hear nobody, because it was stopped or busy, is no silence of the members. */
-  #excuseSleep(): void {
-    const nowMs = this.#clock.nowMs();
-    const sinceMs = nowMs - (this.#awakeAtMs ?? nowMs);
-    this.#awakeAtMs = nowMs;
-    if (sinceMs > AWAKE_MS + LATE_MS) this.membership.excuse(sinceMs, nowMs);
-  }
-
-  /** Says what is missing: at once, then every {@link WAITING_NOTICE_MS}, until work can go on. */
-  #notice({ job, granted }: RunningJob, nowMs: number): void {
-    const ready = this.membership.ready().length;
-    const needed = granted ? 1 : job.minWorkers;
-    if (ready >= needed) {
-      if (this.#noticeAtMs !== undefined) this.#observer.waitingEnded?.();
-      this.#noticeAtMs = undefined;
-      return;
-    }
-    if (this.#noticeAtMs === undefined || nowMs >= this.#noticeAtMs) {
-      this.#noticeAtMs = nowMs + WAITING_NOTICE_MS;
-      const members = this.membership.all();
-      this.#observer.waiting?.({
-        job,
-        needed,
-        ready,
-        preparing: members.filter(({ state, silent }) => state === 'preparing' && !silent).length,
-        silent: members.filter(({ silent }) => silent).length,
-        lastFailure: this.#lastFailure === undefined ? undefined : `${this.#lastFailure.code}: ${this.#lastFailure.message}`,
-      });
-    }
-    this.#wakeUp.at(this.#noticeAtMs);
-  }
-
   #tick(): void {
-    this.#excuseSleep();
+    this.#awake.look();
     const nowMs = this.#clock.nowMs();
     for (const member of this.membership.findSilent(nowMs, this.#options.leaseMs)) {
       this.#observer.workerSilent?.(member);
@@ -504,26 +350,13 @@ export class WorkerPool<Snapshot> {
       // A worker that prepares may be too busy to speak.
       if (member.state === 'ready') this.#grants.isolate(member, 'silent', nowMs);
     }
+    const goneAfterMs = Math.max(this.#options.workersLostMs, this.#options.leaseMs * 2);
     for (const { id, silent, lastHeardMs } of this.membership.all()) {
-      if (silent && nowMs - lastHeardMs >= Math.max(this.#options.workersLostMs, this.#options.leaseMs * 2))
-        this.#drop(id, 'silent', 'not heard for too long');
-      else
-        this.#wakeUp.at(
-          lastHeardMs + (silent ? Math.max(this.#options.workersLostMs, this.#options.leaseMs * 2) : this.#options.leaseMs + 1),
-        );
+      if (silent && nowMs - lastHeardMs >= goneAfterMs) this.#drop(id, 'silent', 'not heard for too long');
+      else this.#wakeUp.at(lastHeardMs + (silent ? goneAfterMs : this.#options.leaseMs + 1));
     }
     this.#turn();
-    const running = this.#running;
-    if (running === undefined || !this.#everJoined || this.#emptySinceMs === undefined) return;
-    const emptyMs = nowMs - this.#emptySinceMs;
-    if (emptyMs < this.#options.workersLostMs) return;
-    this.#end(
-      new DeepDefenseError('WORKERS_LOST', {
-        what: `no worker has been there for ${emptyMs} ms`,
-        expected: `at least one within cluster.workersLostMs = ${this.#options.workersLostMs}`,
-        ...(this.#lastFailure === undefined ? {} : { got: `last failure: ${this.#lastFailure.code}: ${this.#lastFailure.message}` }),
-        todo: 'start workers and resume the run',
-      }),
-    );
+    const error = this.#shortage.lost(nowMs);
+    if (error !== undefined) this.#end(error);
   }
 }
