@@ -12,6 +12,7 @@ const LATE_MS = 100;
 export class AwakeWatch {
   readonly #clock: Clock;
   readonly #onSlept: (ms: number, nowMs: number) => void;
+  #isWatching = false;
   #awakeAtMs: number | undefined;
   #cancel: () => void = () => {};
 
@@ -21,9 +22,11 @@ export class AwakeWatch {
     this.#onSlept = onSlept;
   }
 
-  /** Watches from the first call on, where {@link look} hasn't been called before. */
+  /** Watches from the first call on. Until then, time between two looks would count as sleep. */
   start(): void {
-    if (this.#awakeAtMs === undefined) this.#watch();
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    this.#watch();
   }
 
   /** The process is awake now. To be called before anybody's silence is judged. */
