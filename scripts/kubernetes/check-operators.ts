@@ -6,20 +6,17 @@
  * Needs: scripts/kubernetes/build-control-plane.sh, scripts/kubernetes/build-operators.sh, kubectl from 1.31 on
  * Exits with 1 when a check fails, 2 on wrong usage.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
 import { type ControlPlane, startControlPlane } from './api-server/control-plane.ts';
 import { Report } from './api-server/report.ts';
 import { checkCertificates } from './operators/certificates.ts';
 import { checkDrains, checkLostNode, checkReturns } from './operators/drains.ts';
-import { applyPlatform } from './operators/install.ts';
+import { applyPlatform, overlayWith } from './operators/install.ts';
 import { checkScaling, Lag, startKeda } from './operators/keda.ts';
 import { checkQueuedPool, checkQueuedRuns, checkQueueIsActive, startKueue } from './operators/kueue.ts';
 import { startNodes } from './operators/nodes.ts';
 import { checkMonitoring, startPrometheus, startPrometheusOperator } from './operators/prometheus.ts';
 
 const NODES = ['node-0', 'node-1', 'node-2', 'node-3'];
-const KIND = 'k8s/overlays/kind';
 const PRODUCTION = 'k8s/overlays/production';
 
 const report = new Report();
@@ -28,18 +25,12 @@ const report = new Report();
 const PARTS: Readonly<Record<string, (plane: ControlPlane) => Promise<void>>> = {
   /** The overlay for one machine with the component for Kueue. */
   pool: async (plane) => {
-    const folder = await mkdtemp(join(KIND, '../.check-'));
-    try {
-      const kustomization = { resources: [relative(folder, KIND)], components: [relative(folder, 'k8s/components/kueue')] };
-      await writeFile(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
-      await startNodes(plane, NODES);
-      await startKueue(plane);
-      await applyPlatform(plane.kubectl.admin, folder, report);
-      await checkQueueIsActive(plane.kubectl.admin, report);
-      await checkQueuedPool(plane, report);
-    } finally {
-      await rm(folder, { recursive: true });
-    }
+    await startNodes(plane, NODES);
+    await startKueue(plane);
+    const folder = await overlayWith(plane, 'k8s/components/kueue');
+    await applyPlatform(plane.kubectl.admin, folder, report);
+    await checkQueueIsActive(plane.kubectl.admin, report);
+    await checkQueuedPool(plane, report);
   },
   production: async (plane) => {
     const { admin } = plane.kubectl;

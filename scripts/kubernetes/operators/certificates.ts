@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { ROLES } from '../../../src/core/index.ts';
 import { authorise, identityOf, loadTlsFiles, type TlsFiles } from '../../../src/security/index.ts';
@@ -11,7 +11,7 @@ import { SECRETS } from '../../../test/support/k8s/certificates.ts';
 import type { ControlPlane } from '../api-server/control-plane.ts';
 import type { Kubectl } from '../api-server/kubectl.ts';
 import { differs, type Report } from '../api-server/report.ts';
-import { applyOperator } from './install.ts';
+import { applyOperator, applyPlatform, overlayWith } from './install.ts';
 
 const NAMESPACE = ['--namespace', 'deepdefense'];
 const AUTHORITY = 'deepdefense-ca';
@@ -19,8 +19,6 @@ const COORDINATOR = 'deepdefense-coordinator-tls';
 const WORKER = 'deepdefense-worker-tls';
 /** Whom worker and coordinator see. */
 const BOTH = ['coordinator', 'worker'];
-const OVERLAY = 'k8s/overlays/kind';
-const COMPONENT = 'k8s/components/cert-manager';
 
 interface Secret {
   readonly type: string;
@@ -31,7 +29,7 @@ interface Secret {
 export async function checkCertificates(plane: ControlPlane, report: Report): Promise<void> {
   const { admin } = plane.kubectl;
   await applyOperator(admin, 'cert-manager');
-  await applyWithComponent(plane, report);
+  await applyPlatform(admin, await overlayWith(plane, 'k8s/components/cert-manager'), report);
   // What it makes of the Certificates shows that it is up.
   await plane.programs.start('cert-manager-controller', ['--kubeconfig', plane.kubeconfig], () => Promise.resolve(true));
   await report.eventually('the authority and all certificates are ready', () => unready(admin));
@@ -68,16 +66,6 @@ export async function checkCertificates(plane: ControlPlane, report: Report): Pr
     'they refuse who has a certificate of the old one',
     differs(knocks.filter(({ status }) => status === 'fulfilled').length, 0),
   );
-}
-
-/** The overlay with the component, from a folder outside the repository. */
-async function applyWithComponent({ kubectl: { admin }, programs }: ControlPlane, report: Report): Promise<void> {
-  const folder = join(programs.folder, 'overlay');
-  await mkdir(folder);
-  const kustomization = { resources: [relative(folder, OVERLAY)], components: [relative(folder, COMPONENT)] };
-  await writeFile(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
-  const { code, stderr } = await admin.run('apply', '--server-side', '--validate=strict', '--kustomize', folder);
-  report.check(`${OVERLAY} with the component is taken`, code === 0 ? stderr : stderr || `exit code ${code}`);
 }
 
 /** What isn't ready yet. */

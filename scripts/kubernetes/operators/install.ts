@@ -1,6 +1,6 @@
 /** @file Operators as processes of this machine: their kinds, rights and webhooks are in the cluster, their certificates in a folder. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { type Manifest, parseManifests } from '../../../test/support/k8s/manifest.ts';
 import type { ControlPlane } from '../api-server/control-plane.ts';
 import { type Kubectl, runProgram } from '../api-server/kubectl.ts';
@@ -58,6 +58,15 @@ async function build(folder: string): Promise<Manifest[]> {
   const { code, stdout, stderr } = await runProgram('kubectl', ['kustomize', folder]);
   if (code !== 0) throw new Error(stderr);
   return parseManifests(stdout);
+}
+
+/** The overlay for one machine with a component. @returns its folder, outside the repository */
+export async function overlayWith({ programs }: ControlPlane, component: string): Promise<string> {
+  const folder = join(programs.folder, 'overlay');
+  await mkdir(folder);
+  const kustomization = { resources: [relative(folder, 'k8s/overlays/kind')], components: [relative(folder, component)] };
+  await writeFile(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
+  return folder;
 }
 
 /** Applies a folder of the platform. @returns its objects */
