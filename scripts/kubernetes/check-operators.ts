@@ -56,8 +56,8 @@ const PARTS: Readonly<Record<string, (plane: ControlPlane) => Promise<void>>> = 
     await startNodes(plane, [...NODES, 'gpu-0', 'gpu-1']);
     await applyPlatform(plane.kubectl.admin, folder, report);
     await checkDrains(plane, report);
-    await checkReturns(plane, report);
     await checkLostNode(plane, report);
+    await checkReturns(plane, report);
   },
 };
 
