@@ -52,9 +52,9 @@ async function jobState(admin: Kubectl, id: string): Promise<readonly [string, n
   return [spec.suspend === true ? 'suspended' : 'admitted', status?.ready ?? 0];
 }
 
-async function setQuota(admin: Kubectl, cpus: number): Promise<string> {
+async function setQuota(admin: Kubectl, cpus: string): Promise<string> {
   const path = '/spec/resourceGroups/0/flavors/0/resources/0/nominalQuota';
-  const refusal = await replaceValue(admin, 'clusterqueue', 'deepdefense', path, `${cpus}`);
+  const refusal = await replaceValue(admin, 'clusterqueue', 'deepdefense', path, cpus);
   // Until Kueue knows of it; nothing of the queue would say so.
   await sleep(3000);
   return refusal;
@@ -82,7 +82,7 @@ export async function checkQueuedRuns(plane: ControlPlane, report: Report): Prom
   const becomes = (what: string, id: string, state: string, ready: number) =>
     report.eventually(what, async () => differs(await jobState(admin, id), [state, ready]));
 
-  report.check('the queue gets three CPUs', await setQuota(admin, 3));
+  report.check('the queue gets three CPUs', await setQuota(admin, '3'));
   report.check('a run with two workers is submitted', differs(await queued('first', '--workers', '2'), 'submitted'));
   await becomes('Kueue admits it, and its workers run', 'first', 'admitted', 2);
   report.check('submitted again, it goes on', differs(await queued('first', '--workers', '2'), 'unchanged'));
@@ -105,7 +105,7 @@ export async function checkQueuedRuns(plane: ControlPlane, report: Report): Prom
   await submit(plane, 'researcher', 'delete', 'urgent', '--volumes');
   await becomes('when the urgent one is deleted, the first goes on', 'first', 'admitted', 2);
 
-  report.check('the queue gets four CPUs', await setQuota(admin, 4));
+  report.check('the queue gets four CPUs', await setQuota(admin, '4'));
   await becomes('the second one is admitted', 'second', 'admitted', 2);
   report.check('the first one is given a third worker', differs(await queued('first', '--workers', '3'), 'changed'));
   await becomes('for which there is no room, so it waits', 'first', 'suspended', 0);
@@ -157,9 +157,12 @@ export async function checkQueuedPool(plane: ControlPlane, report: Report): Prom
     return items.map(({ spec, status }) => (spec.schedulingGates === undefined ? status.phase : 'gated')).sort();
   };
   await report.eventually('both workers of the pool are admitted, and run', async () => differs(await pool(), ['Running', 'Running']));
-  report.check('the queue gets two CPUs', await setQuota(admin, 2));
+  report.check('the queue gets half a CPU, as much as the two ask for', await setQuota(admin, '500m'));
   await admin.run('scale', 'deployment/deepdefense-workers', '--replicas', '3', '--namespace', 'deepdefense');
   await report.eventually('a third one is gated', async () => differs(await pool(), ['Running', 'Running', 'gated']));
-  report.check('the queue gets three CPUs', await setQuota(admin, 3));
+  // Every pod is at first.
+  await sleep(5000);
+  report.check('and stays so', differs(await pool(), ['Running', 'Running', 'gated']));
+  report.check('the queue gets three quarters', await setQuota(admin, '750m'));
   await report.eventually('the third one runs', async () => differs(await pool(), ['Running', 'Running', 'Running']));
 }
