@@ -7,12 +7,11 @@
  * Needs: scripts/kubernetes/build-control-plane.sh, kubectl from 1.31 on (its Kustomize is used), and for the chart scripts/get-helm.sh.
  * Exits with 1 when a check fails.
  */
-import { parseManifests, type Manifest } from '../../test/support/k8s/manifest.ts';
+import type { Manifest } from '../../test/support/k8s/manifest.ts';
 import { HELM_SKIPPED, helm } from '../../test/support/k8s/helm.ts';
-import { type ControlPlane, startControlPlane } from './api-server/control-plane.ts';
+import { type ControlPlane, withControlPlane } from './api-server/control-plane.ts';
 import { checkControllers } from './api-server/controllers.ts';
-import { runProgram } from './api-server/kubectl.ts';
-import { applyClientSide, applyFolder, checkRights, installKinds } from './api-server/platform.ts';
+import { applyClientSide, applyFolder, build, checkRights, installKinds } from './api-server/platform.ts';
 import { checkPods } from './api-server/pods.ts';
 import { differs, Report } from './api-server/report.ts';
 import { checkScheduling } from './api-server/scheduling.ts';
@@ -27,18 +26,7 @@ const started = performance.now();
 /** Each part has an empty cluster of its own. */
 async function onCluster(name: string, part: (plane: ControlPlane) => Promise<void>): Promise<void> {
   report.section(name);
-  const plane = await startControlPlane();
-  try {
-    await part(plane);
-  } finally {
-    await plane.stop();
-  }
-}
-
-async function build(folder: string): Promise<Manifest[]> {
-  const { code, stdout, stderr } = await runProgram('kubectl', ['kustomize', folder]);
-  if (code !== 0) throw new Error(stderr);
-  return parseManifests(stdout);
+  await withControlPlane(part);
 }
 
 /** What `submit` would send. */

@@ -6,7 +6,7 @@
  * Needs: scripts/kubernetes/build-control-plane.sh, scripts/kubernetes/build-operators.sh, kubectl from 1.31 on
  * Exits with 1 when a check fails, 2 on wrong usage.
  */
-import { type ControlPlane, startControlPlane } from './api-server/control-plane.ts';
+import { type ControlPlane, withControlPlane } from './api-server/control-plane.ts';
 import { Report } from './api-server/report.ts';
 import { checkCertificates } from './operators/certificates.ts';
 import { checkDrains, checkLostNode, checkReturns } from './operators/drains.ts';
@@ -73,12 +73,7 @@ const started = performance.now();
 for (const [name, part] of Object.entries(PARTS)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
   report.section(name);
-  const plane = await startControlPlane();
-  try {
-    await part(plane);
-  } finally {
-    await plane.stop();
-  }
+  await withControlPlane(part);
 }
 console.log(`\n${report.passed} passed, ${report.failed} failed, in ${Math.round((performance.now() - started) / 1000)} s`);
 process.exitCode = report.failed === 0 ? 0 : 1;

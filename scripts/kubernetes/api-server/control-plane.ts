@@ -31,6 +31,16 @@ export interface ControlPlane {
   stop(): Promise<void>;
 }
 
+/** Does something on a cluster that is there for it alone. */
+export async function withControlPlane(part: (plane: ControlPlane) => Promise<void>): Promise<void> {
+  const plane = await startControlPlane();
+  try {
+    await part(plane);
+  } finally {
+    await plane.stop();
+  }
+}
+
 /** @throws Error with the end of a program's log, when one doesn't come up */
 export async function startControlPlane(): Promise<ControlPlane> {
   const programs = await Programs.create();

@@ -1,8 +1,8 @@
 /** @file Installs the platform as its documentation says, and looks at what the server makes of it. */
 import { join } from 'node:path';
-import { type Manifest, nameOf } from '../../../test/support/k8s/manifest.ts';
+import { type Manifest, nameOf, parseManifests } from '../../../test/support/k8s/manifest.ts';
 import type { ControlPlane } from './control-plane.ts';
-import type { Kubectl } from './kubectl.ts';
+import { type Kubectl, runProgram } from './kubectl.ts';
 import { PROGRAMS } from './programs.ts';
 import { differs, type Report } from './report.ts';
 
@@ -13,6 +13,13 @@ export async function installKinds({ kubectl: { admin } }: ControlPlane, report:
   report.check(`${names.length} kinds of operators are installed`, code === 0 ? '' : stderr);
   const established = await admin.run('wait', '--for=condition=Established', '--timeout=60s', ...names);
   report.check('they are established', established.code === 0 ? '' : established.stderr);
+}
+
+/** The objects that a folder of Kustomize makes. @throws Error with what kubectl says */
+export async function build(folder: string): Promise<Manifest[]> {
+  const { code, stdout, stderr } = await runProgram('kubectl', ['kustomize', folder]);
+  if (code !== 0) throw new Error(stderr);
+  return parseManifests(stdout);
 }
 
 /** Applies a folder twice; nothing may be refused or warned of, and the second time nothing may change. */

@@ -3,7 +3,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { type Manifest, parseManifests } from '../../../test/support/k8s/manifest.ts';
 import type { ControlPlane } from '../api-server/control-plane.ts';
-import { type Kubectl, runProgram } from '../api-server/kubectl.ts';
+import type { Kubectl } from '../api-server/kubectl.ts';
+import { build } from '../api-server/platform.ts';
 import { PROGRAMS } from '../api-server/programs.ts';
 import type { Report } from '../api-server/report.ts';
 
@@ -17,7 +18,7 @@ export function environment({ kubeconfig }: ControlPlane): NodeJS.ProcessEnv {
 }
 
 /** Where scripts/kubernetes/build-operators.sh has put what an operator needs in the cluster. */
-export function manifestsOf(operator: string): string {
+function manifestsOf(operator: string): string {
   return join(PROGRAMS, `operators/${operator}.yaml`);
 }
 
@@ -52,12 +53,6 @@ export async function mountSecret(admin: Kubectl, namespace: string, name: strin
   if (code !== 0) return;
   const { data = {} } = JSON.parse(stdout) as { readonly data?: Readonly<Record<string, string>> };
   for (const [file, text] of Object.entries(data)) await writeFile(join(folder, file), Buffer.from(text, 'base64'));
-}
-
-async function build(folder: string): Promise<Manifest[]> {
-  const { code, stdout, stderr } = await runProgram('kubectl', ['kustomize', folder]);
-  if (code !== 0) throw new Error(stderr);
-  return parseManifests(stdout);
 }
 
 /** The overlay for one machine with a component. @returns its folder, outside the repository */

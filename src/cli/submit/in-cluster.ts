@@ -68,8 +68,9 @@ interface FoundJob extends FoundObject {
   };
 }
 
-/** The workers of a run's own, as their Job has them. */
+/** A run's or sweep's own workers, as their Job has them. */
 export interface WorkersState {
+  /** Pods at a time. */
   readonly asked: number;
   readonly ready: number;
   /** `queued`: the Job is suspended, and has no pods. */
@@ -179,7 +180,7 @@ export async function podStates(kubectl: Kubectl, id: string): Promise<readonly 
   );
 }
 
-/** @returns undefined for a sweep, whose workers are those of the pool. @throws DeepDefenseError CLUSTER_FAILED */
+/** @returns undefined where it has none of its own: a sweep may leave all to the pool. @throws DeepDefenseError CLUSTER_FAILED */
 export async function workersState(kubectl: Kubectl, id: string): Promise<WorkersState | undefined> {
   const [job] = await kubectl.list<FoundJob>(['job'], selectorOfInstance(id));
   if (job === undefined) return undefined;

@@ -84,7 +84,7 @@ export async function runSubmit(options: SubmitOptions, { context }: CommandTool
   const text = `${kind} ${id} ${STATES[state]}${changes.map(describeChange).join(', ')}`;
   if (options.follow) {
     surroundings.notice(text);
-    const result = await follow(kubectl, id, surroundings);
+    const result = await follow(kubectl, submission, surroundings);
     surroundings.result({ ...document, result }, await describeResult(result));
     return;
   }
@@ -171,10 +171,12 @@ function placementOf(options: SubmitOptions, submission: Submission, plainText: 
 
 /**
  * Says what its coordinators say, and how its workers are, until there is a result.
- * @throws the error that a run ended with; DeepDefenseError WORKERS_LOST when the Job of its workers has failed
+ * @throws the error that a run ended with; DeepDefenseError WORKERS_LOST when the Job of a run's workers has failed; a sweep has those of
+ * the pool besides
  */
-async function follow(kubectl: Kubectl, id: string, surroundings: CommandContext): Promise<unknown> {
+async function follow(kubectl: Kubectl, { id, kind }: Submission, surroundings: CommandContext): Promise<unknown> {
   const said = new Map<string, string>();
+  let failedBefore = false;
   const say = (of: string, line: string) => {
     if (said.get(of) !== line) surroundings.notice(line);
     said.set(of, line);
@@ -189,13 +191,16 @@ async function follow(kubectl: Kubectl, id: string, surroundings: CommandContext
     }
     const result = await resultOf(kubectl, id);
     if (result !== undefined) return result;
-    if (workers?.state === 'failed')
+    const hasFailed = kind === 'run' && workers?.state === 'failed';
+    // At the second look: a result may be there, and its coordinator just not have answered.
+    if (hasFailed && failedBefore)
       throw new DeepDefenseError('WORKERS_LOST', {
         what: `the workers of "${id}" have failed, and Kubernetes starts no others`,
         got: workers.reason ?? 'no reason was given',
         todo: `look with: deepdefense submit logs ${id}; then remove it (deepdefense submit delete ${id}) and submit it again`,
         fields: { id },
       });
+    failedBefore = hasFailed;
     await sleep(FOLLOW_MS);
   }
 }
